@@ -1,0 +1,51 @@
+"""Graph operations that say where tensors come from and where they go."""
+
+from __future__ import annotations
+
+from waferc_ir.dtypes import DType
+from waferc_ir.ops.declare import Op
+from waferc_ir.program import Value
+from waferc_ir.types import TensorType
+
+
+class Input(Op, name="graph.input"):
+    """An input of the model, given at every call."""
+
+    label: str
+    shape: tuple[int, ...]
+    dtype: DType
+
+    def result_type(self) -> TensorType:
+        return TensorType(self.shape, self.dtype)
+
+
+class Parameter(Op, name="graph.parameter"):
+    """A weight, buffer or folded constant: its data stand beside the program under `label`."""
+
+    label: str
+    shape: tuple[int, ...]
+    dtype: DType
+
+    def result_type(self) -> TensorType:
+        return TensorType(self.shape, self.dtype)
+
+
+class Fill(Op, name="graph.fill"):
+    """A tensor that has one value everywhere."""
+
+    value: float
+    shape: tuple[int, ...]
+    dtype: DType
+
+    def result_type(self) -> TensorType:
+        return TensorType(self.shape, self.dtype)
+
+
+class Output(Op, name="graph.output", results=0):
+    """An output of the model."""
+
+    x: Value
+    label: str
+
+    def result_type(self) -> None:
+        return None

@@ -1,0 +1,25 @@
+"""Streams: tensors that go from one region to another."""
+
+from __future__ import annotations
+
+from waferc_ir.ops.declare import Op
+from waferc_ir.program import Value
+from waferc_ir.types import TiledType
+
+
+class Transfer(Op, name="stream.transfer"):
+    """The tensor in another region, in the same layout.
+
+    The layout splits nothing along x and is not partial. If it splits a dimension along y, both
+    regions have the same height and row i of the source feeds row i of the target; otherwise row
+    0 feeds row 0 and the target passes it down. In each row the easternmost PE of the source
+    sends its tile over a route to the westernmost PE of the target, which passes it on eastward.
+    """
+
+    x: Value
+    region: str
+
+    def result_type(self) -> TiledType:
+        source = self.x.type
+        assert isinstance(source, TiledType)
+        return TiledType(source.shape, source.dtype, self.region, source.layout)

@@ -1,0 +1,57 @@
+"""Tiled operations that bring tensors into a region and take them out."""
+
+from __future__ import annotations
+
+from waferc_ir.dtypes import DType
+from waferc_ir.ops.declare import Op
+from waferc_ir.program import Value
+from waferc_ir.types import Layout, TiledType
+
+
+class Input(Op, name="tile.input"):
+    """An input of the model: the host writes the tiles before each call (padding is zero)."""
+
+    label: str
+    shape: tuple[int, ...]
+    dtype: DType
+    region: str
+    layout: Layout
+
+    def result_type(self) -> TiledType:
+        return TiledType(self.shape, self.dtype, self.region, self.layout)
+
+
+class State(Op, name="tile.state"):
+    """A weight: the host writes the tiles once (padding is zero); they outlive calls."""
+
+    label: str
+    shape: tuple[int, ...]
+    dtype: DType
+    region: str
+    layout: Layout
+
+    def result_type(self) -> TiledType:
+        return TiledType(self.shape, self.dtype, self.region, self.layout)
+
+
+class Fill(Op, name="tile.fill"):
+    """Every element of every tile, padding included, is `value`."""
+
+    value: float
+    shape: tuple[int, ...]
+    dtype: DType
+    region: str
+    layout: Layout
+
+    def result_type(self) -> TiledType:
+        return TiledType(self.shape, self.dtype, self.region, self.layout)
+
+
+class Output(Op, name="tile.output", results=0):
+    """An output of the model: the host reads one replica, without the padding."""
+
+    x: Value
+    label: str
+
+    def result_type(self) -> None:
+        return None

@@ -1,0 +1,171 @@
+"""Types of values: tensors of the graph IR, and tensors spread over a region of PEs."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from waferc_ir.dtypes import DType
+
+Axis = Literal["x", "y"]
+AXES: tuple[Axis, Axis] = ("x", "y")
+ReduceFn = Literal["sum", "max", "min"]
+
+
+@dataclass(frozen=True, slots=True)
+class TensorType:
+    """A tensor of the graph IR: static shape and element type. Prints `tensor<64x128xf32>`."""
+
+    shape: tuple[int, ...]
+    dtype: DType
+
+    @property
+    def rank(self) -> int:
+        """Number of dimensions."""
+        return len(self.shape)
+
+    @property
+    def elements(self) -> int:
+        """Number of elements."""
+        return math.prod(self.shape)
+
+    def __str__(self) -> str:
+        return f"tensor<{'x'.join([*map(str, self.shape), self.dtype.label])}>"
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """One tensor dimension cut into blocks of `block` elements along a region axis.
+
+    PE number i along the axis holds elements [i * block, (i + 1) * block). What lies beyond the
+    tensor's extent is padding: present in every PE's local tile, no part of the tensor.
+    """
+
+    axis: Axis
+    block: int
+
+    def __str__(self) -> str:
+        return f"{self.axis}/{self.block}"
+
+
+@dataclass(frozen=True, slots=True)
+class Partial:
+    """The value is the reduction by `fn` of what the PEs along `axis` hold."""
+
+    axis: Axis
+    fn: ReduceFn
+
+    def __str__(self) -> str:
+        return f"{self.fn}({self.axis})"
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where the elements of a tensor are in a region.
+
+    For each dimension a `Split`, or None when every PE along both axes sees the whole dimension.
+    An axis that splits no dimension holds replicas, or partial values if listed in `partial`.
+    """
+
+    splits: tuple[Split | None, ...]
+    partial: tuple[Partial, ...] = ()
+
+    def split_of(self, axis: Axis) -> tuple[int, Split] | None:
+        """The (dimension, split) that lies along `axis`, or None."""
+        for dim, split in enumerate(self.splits):
+            if split is not None and split.axis == axis:
+                return dim, split
+        return None
+
+    def local_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Shape of the tile that each PE holds, padding included."""
+        return tuple(
+            extent if split is None else split.block
+            for extent, split in zip(shape, self.splits, strict=True)
+        )
+
+    def __str__(self) -> str:
+        dims = ", ".join("*" if split is None else str(split) for split in self.splits)
+        return " ".join([f"[{dims}]", *map(str, self.partial)])
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A rectangle of PEs that run one program. `x`, `y` is its north-west corner once placed.
+
+    Coordinates are relative to the program rectangle: x counts eastward, y southward. `colors`,
+    once routed, are the six of its collectives: `x` chain out of even PEs, out of odd PEs, `x`
+    broadcast, then the same three for `y`.
+    """
+
+    name: str
+    width: int
+    height: int
+    x: int | None = None
+    y: int | None = None
+    colors: tuple[int, ...] = ()
+
+    def extent(self, axis: Axis) -> int:
+        """Number of PEs along `axis`."""
+        return self.width if axis == "x" else self.height
+
+
+@dataclass(frozen=True, slots=True)
+class TiledType:
+    """A tensor spread over a region. Prints `tiled<64x128xf32 @r0 [*, x/16] sum(y)>`."""
+
+    shape: tuple[int, ...]
+    dtype: DType
+    region: str
+    layout: Layout
+
+    @property
+    def rank(self) -> int:
+        """Number of dimensions."""
+        return len(self.shape)
+
+    @property
+    def local_shape(self) -> tuple[int, ...]:
+        """Shape of each PE's tile, padding included."""
+        return self.layout.local_shape(self.shape)
+
+    @property
+    def local_elements(self) -> int:
+        """Elements in each PE's tile, padding included."""
+        return math.prod(self.local_shape)
+
+    def __str__(self) -> str:
+        shape = "x".join([*map(str, self.shape), self.dtype.label])
+        return f"tiled<{shape} @{self.region} {self.layout}>"
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """The route of one row of a stream: from PE to PE through `corners`, on one color.
+
+    `stream` counts the program's `stream.transfer` statements from 0, `row` the rows that send.
+    Consecutive corners share a column or a row; the first is the sender, the last the receiver.
+    """
+
+    stream: int
+    row: int
+    color: int
+    corners: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Buffer:
+    """An array in the SRAM of every PE of a region that holds some values in turn.
+
+    `values` are numbers of values, in the order of the program's results.
+    """
+
+    name: str
+    region: str
+    dtype: DType
+    elements: int
+    values: tuple[int, ...]
+
+
+Type = TensorType | TiledType
