@@ -1,0 +1,1 @@
+"""The meaning of programs in NumPy: the oracle for passes and engines."""

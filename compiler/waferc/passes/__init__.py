@@ -1,0 +1,1 @@
+"""Passes: rewrites of a unit, one file each."""
