@@ -96,7 +96,9 @@ class Region:
 
     Coordinates are relative to the program rectangle: x counts eastward, y southward. `colors`,
     once routed, are the six of its collectives: `x` chain out of even PEs, out of odd PEs, `x`
-    broadcast, then the same three for `y`.
+    broadcast, then the same three for `y`; empty if the region has no collectives. `stream_colors`
+    are the two on which it passes received streams on: eastward along x from the westernmost PE,
+    southward along y from row 0; empty if it receives none.
     """
 
     name: str
@@ -105,6 +107,7 @@ class Region:
     x: int | None = None
     y: int | None = None
     colors: tuple[int, ...] = ()
+    stream_colors: tuple[int, ...] = ()
 
     def extent(self, axis: Axis) -> int:
         """Number of PEs along `axis`."""
