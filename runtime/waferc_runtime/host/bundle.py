@@ -1,0 +1,211 @@
+"""A bundle: CSL sources, manifest and weights, read from a folder or made of parts in memory."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load as load_safetensors
+from safetensors.numpy import save as save_safetensors
+
+from waferc_ir.diagnostics import Location, collect
+from waferc_ir.dtypes import DType
+from waferc_runtime.host.json_fields import BundleError
+from waferc_runtime.host.manifest import MANIFEST, Manifest, parse_manifest, read_manifest
+
+WEIGHTS = "weights.safetensors"
+_LARGEST_SOURCE_BYTES = 64 * 2**20
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A compiled model. `sources` are keyed by path relative to the layout file's folder."""
+
+    manifest: Manifest
+    sources: Mapping[str, str]
+    weights: Mapping[str, Array]
+
+    @property
+    def layout(self) -> str:
+        """Key of the layout file in `sources`."""
+        return PurePosixPath(self.manifest.layout).name
+
+
+def make_bundle(
+    document: Mapping[str, object], sources: Mapping[str, str], weights: Mapping[str, Array]
+) -> Bundle:
+    """A bundle out of its parts, under the same checks as one that is read from a folder.
+
+    Raises:
+        BundleError: a field of the manifest is wrong, or weights are missing or of another shape.
+    """
+    manifest = read_manifest(dict(document))
+    bundle = Bundle(manifest, dict(sources), _checked_weights(manifest, weights, WEIGHTS))
+    if bundle.layout not in sources:
+        raise BundleError(f"there is no layout file {bundle.layout}", Location(MANIFEST, 1))
+    return bundle
+
+
+def read_bundle(folder: str | Path) -> Bundle:
+    """The bundle in `folder`. Nothing outside the folder is read, nothing is unpickled.
+
+    Raises:
+        BundleError: the folder is not a bundle, or a file is missing or damaged.
+    """
+    root = Path(folder)
+    if not root.is_dir():
+        raise BundleError(
+            f"{folder} is not a folder", help="give a folder that `waferc compile -o` wrote"
+        )
+    manifest = parse_manifest(_text(root, MANIFEST), str(root / MANIFEST))
+    layout = PurePosixPath(manifest.layout)
+    # the layout file first: when it is missing, that is the complaint
+    sources = {layout.name: _text(root, manifest.layout)}
+    for file in sorted(_inside(root, str(layout.parent)).rglob("*.csl")):
+        relative = file.relative_to(root)
+        key = PurePosixPath(relative.as_posix()).relative_to(layout.parent).as_posix()
+        sources[key] = _text(root, relative.as_posix())
+    weights: Mapping[str, Array] = {}
+    if manifest.state:
+        weights = _weights(root, manifest)
+    return Bundle(manifest, sources, weights)
+
+
+def write_bundle(bundle: Bundle, folder: str | Path, extra: Mapping[str, bytes]) -> None:
+    """Write the bundle to `folder`, whole or not at all; a bundle that is there is replaced.
+
+    `extra` are further files by name. Raises BundleError if the folder cannot be written or
+    holds anything but a bundle.
+    """
+    document = json.dumps(bundle.manifest.document, indent=1) + "\n"
+    files: dict[str, bytes] = {
+        MANIFEST: document.encode(),
+        WEIGHTS: save_safetensors({k: np.ascontiguousarray(v) for k, v in bundle.weights.items()}),
+        **extra,
+    }
+    parent = PurePosixPath(bundle.manifest.layout).parent
+    files |= {(parent / name).as_posix(): text.encode() for name, text in bundle.sources.items()}
+    target = Path(folder).absolute()
+    if target.exists() and not _replaceable(target):
+        raise BundleError(
+            f"{folder} exists and is not a bundle", help="give another folder, or empty it"
+        )
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as scratch:
+            made = Path(scratch) / "bundle"
+            for name, content in files.items():
+                path = made / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(content)
+            if target.exists():
+                target.replace(Path(scratch) / "previous")
+            made.replace(target)
+    except OSError as problem:
+        raise BundleError(
+            f"cannot write {folder}: {(problem.strerror or str(problem)).lower()}",
+            help="give a folder that can be written, with `-o`",
+        ) from None
+
+
+def _replaceable(folder: Path) -> bool:
+    return folder.is_dir() and ((folder / MANIFEST).is_file() or not any(folder.iterdir()))
+
+
+def _inside(root: Path, relative: str) -> Path:
+    path = (root / relative).resolve()
+    if not path.is_relative_to(root.resolve()):
+        raise BundleError(f"{relative} leads out of the bundle", Location(str(root), 1))
+    return path
+
+
+def _text(root: Path, relative: str) -> str:
+    content = _content(root, relative, _LARGEST_SOURCE_BYTES)
+    try:
+        return content.decode()
+    except UnicodeDecodeError as problem:
+        raise BundleError(
+            f"{relative} is not UTF-8 text: byte {problem.start:,}",
+            Location(str(root / relative), 1),
+        ) from None
+
+
+def _content(root: Path, relative: str, most_bytes: int) -> bytes:
+    path = _inside(root, relative)
+    shown = str(root / relative)
+    try:
+        size_bytes = path.stat().st_size
+        if size_bytes > most_bytes:
+            raise BundleError(
+                f"{relative} has {size_bytes:,} bytes; at most {most_bytes:,} are read",
+                Location(shown, 1),
+            )
+        if not path.is_file():
+            raise BundleError(f"{relative} is not a file", Location(shown, 1))
+        return path.read_bytes()
+    except OSError as problem:
+        raise BundleError(
+            f"cannot read {relative}: {(problem.strerror or str(problem)).lower()}",
+            Location(shown, 1),
+            help="a bundle is a folder that `waferc compile -o` wrote",
+        ) from None
+
+
+def _weights(root: Path, manifest: Manifest) -> Mapping[str, Array]:
+    # a whole tensor cannot be larger than what the wafer holds of it
+    most_bytes = manifest.width * manifest.height * manifest.machine.sram_bytes + 2**24
+    content = _content(root, WEIGHTS, most_bytes)
+    shown = str(root / WEIGHTS)
+    try:
+        found = load_safetensors(content)
+    except (SafetensorError, ValueError, KeyError, TypeError, MemoryError) as problem:
+        raise BundleError(
+            f"{WEIGHTS} is damaged: {str(problem).partition(chr(10))[0] or 'unreadable'}",
+            Location(shown, 1),
+            help="compile the model again",
+        ) from None
+    return _checked_weights(manifest, found, shown)
+
+
+def _checked_weights(
+    manifest: Manifest, found: Mapping[str, Array], file: str
+) -> Mapping[str, Array]:
+    problems: list[BundleError] = []
+    for placement in manifest.state:
+        array = found.get(placement.label)
+        if array is None:
+            problems.append(
+                BundleError(f"weight {placement.label!r} is missing", Location(file, 1))
+            )
+            continue
+        wanted = np.dtype(placement.dtype.numpy)
+        if array.shape != placement.shape or array.dtype != wanted:
+            problems.append(
+                BundleError(
+                    f"weight {placement.label!r} is {show(array)}, "
+                    f"and the manifest says {shape_text(placement.shape, placement.dtype)}",
+                    Location(file, 1),
+                )
+            )
+    error = collect(problems)
+    if error is not None:
+        raise error
+    return {placement.label: found[placement.label] for placement in manifest.state}
+
+
+def show(array: Array) -> str:
+    """Shape and element type of an array, such as `4x8 float32`."""
+    return f"{'x'.join(map(str, array.shape)) or 'scalar'} {array.dtype}"
+
+
+def shape_text(shape: tuple[int, ...], dtype: DType) -> str:
+    """Shape and NumPy element type, in the same words as `show`."""
+    return f"{'x'.join(map(str, shape)) or 'scalar'} {np.dtype(dtype.numpy)}"

@@ -1,0 +1,239 @@
+"""The manifest of a bundle: its fields, checked one by one against the machine's limits."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, cast
+
+from waferc_ir.diagnostics import Location, collect
+from waferc_ir.dtypes import DTYPES, DType
+from waferc_ir.machine import MACHINES, Machine
+from waferc_runtime.host.json_fields import BundleError, Field
+from waferc_runtime.host.placement import Placement, Rectangle, Split
+
+FORMAT = "waferc-bundle"
+VERSION = 1
+MANIFEST = "manifest.json"
+_LARGEST_MANIFEST_BYTES = 64 * 2**20
+_MOST_TENSORS = 100_000
+_LARGEST_EXTENT = 2**31 - 1
+_MOST_DIMENSIONS = 32
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+_LAYOUT = re.compile(r"(?:[A-Za-z0-9_][A-Za-z0-9_.-]*/)*[A-Za-z0-9_][A-Za-z0-9_.-]*\.csl\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a bundle holds and where it goes. `document` is the JSON document itself."""
+
+    name: str
+    machine: Machine
+    dtype: DType
+    layout: str
+    width: int
+    height: int
+    entry: str
+    inputs: tuple[Placement, ...]
+    state: tuple[Placement, ...]
+    outputs: tuple[Placement, ...]
+    document: Mapping[str, object]
+
+
+def parse_manifest(text: str, file: str = MANIFEST) -> Manifest:
+    """The manifest written as JSON in `text`.
+
+    Raises:
+        BundleError: it is not JSON, or a field is missing, of the wrong kind or out of range.
+    """
+    if len(text) > _LARGEST_MANIFEST_BYTES:
+        raise BundleError(
+            f"the manifest has {len(text):,} characters; "
+            f"at most {_LARGEST_MANIFEST_BYTES:,} are read",
+            Location(file, 1),
+        )
+    try:
+        document = cast("object", json.loads(text))
+    except json.JSONDecodeError as problem:
+        raise BundleError(
+            f"the manifest is not JSON: {problem.msg.lower()}",
+            Location(file, problem.lineno, problem.colno, text=_line(text, problem.lineno)),
+        ) from None
+    except (RecursionError, ValueError):
+        raise BundleError(
+            "the manifest is nested too deeply or has a number with too many digits",
+            Location(file, 1),
+        ) from None
+    return read_manifest(document, file)
+
+
+def read_manifest(document: object, file: str = MANIFEST) -> Manifest:
+    """The manifest in a JSON document. Raises BundleError as `parse_manifest`."""
+    top = Field(document, "", file)
+    required = (
+        "format", "version", "name", "target", "dtype", "layout", "width", "height", "entry",
+        "inputs", "state", "outputs", "tolerance",
+    )  # fmt: skip
+    fields = top.mapping(required, ("machine", "structure"))
+    if fields["format"].value != FORMAT:
+        raise fields["format"].error(f"is not {FORMAT!r}")
+    if fields["version"].integer(1, 10**6) != VERSION:
+        raise fields["version"].error(
+            f"is {fields['version'].value}; this waferc reads version {VERSION}",
+            help="compile the model again",
+        )
+    machine = _machine(fields["target"], fields.get("machine"))
+    width = fields["width"].integer(1, machine.program_width)
+    height = fields["height"].integer(1, machine.program_height)
+    layout = fields["layout"].text()
+    if not _LAYOUT.match(layout):
+        raise fields["layout"].error(f"is {layout!r}, not the path of a .csl file in the bundle")
+    problems: list[BundleError] = []
+    placements: dict[str, tuple[Placement, ...]] = {}
+    for group in ("inputs", "state", "outputs"):
+        found: list[Placement] = []
+        for item in fields[group].items(_MOST_TENSORS):
+            try:
+                found.append(_placement(item, width, height, machine.sram_bytes))
+            except BundleError as problem:
+                problems.append(problem)
+        placements[group] = tuple(found)
+        problems += _label_problems(fields[group], found, once=group == "outputs")
+    error = collect(problems)
+    if error is not None:
+        raise error
+    return Manifest(
+        name=fields["name"].text(),
+        machine=machine,
+        dtype=DTYPES[fields["dtype"].one_of(("f32", "f16"))],
+        layout=layout,
+        width=width,
+        height=height,
+        entry=_identifier(fields["entry"]),
+        **placements,
+        document=cast("dict[str, object]", document),
+    )
+
+
+def machine_changes(machine: Machine) -> dict[str, object]:
+    """What a manifest says of a machine that is not one of the known ones: the fields that differ.
+
+    The base is the known machine of the same name, or of the same architecture.
+    """
+    base = MACHINES.get(machine.name, MACHINES[machine.arch])
+    changes: dict[str, object] = {}
+    for field in dataclasses.fields(Machine):
+        if field.name in ("provenance", "name", "arch"):
+            continue
+        value = cast("object", getattr(machine, field.name))
+        if value != getattr(base, field.name):
+            changes[field.name] = (
+                list(cast("tuple[int, ...]", value)) if isinstance(value, tuple) else value
+            )
+    return changes
+
+
+def _machine(target: Field, changes: Field | None) -> Machine:
+    if changes is None:
+        return MACHINES[target.one_of(tuple(MACHINES))]
+    known = [f.name for f in dataclasses.fields(Machine) if f.name not in ("provenance", "name")]
+    fields = changes.mapping(("arch",), known)
+    arch = cast("Literal['wse2', 'wse3']", fields["arch"].one_of(("wse2", "wse3")))
+    name = target.text()
+    base = dataclasses.replace(MACHINES.get(name, MACHINES[arch]), name=name, arch=arch)
+    values: dict[str, object] = {}
+    for key, field in fields.items():
+        if key == "arch":
+            continue
+        match getattr(base, key):
+            case bool():
+                if not isinstance(field.value, bool):
+                    raise field.error("is not a boolean")
+                values[key] = field.value
+            case int():
+                values[key] = field.integer(0, 2**62)
+            case float():
+                if not isinstance(field.value, int | float) or not math.isfinite(field.value):
+                    raise field.error("is not a finite number")
+                values[key] = float(field.value)
+            case _:
+                values[key] = tuple(item.integer(0, 10**6) for item in field.items(64))
+    return dataclasses.replace(base, **values)  # pyright: ignore[reportArgumentType]
+
+
+def _placement(item: Field, width: int, height: int, sram_bytes: int) -> Placement:
+    fields = item.mapping(("label", "symbol", "shape", "dtype", "region", "splits"))
+    shape = tuple(
+        extent.integer(1, _LARGEST_EXTENT) for extent in fields["shape"].items(_MOST_DIMENSIONS)
+    )
+    corner = fields["region"].mapping(("x", "y", "width", "height"))
+    x = corner["x"].integer(0, width - 1)
+    y = corner["y"].integer(0, height - 1)
+    region = Rectangle(
+        x, y, corner["width"].integer(1, width - x), corner["height"].integer(1, height - y)
+    )
+    split_fields = list(fields["splits"].items(_MOST_DIMENSIONS))
+    if len(split_fields) != len(shape):
+        raise fields["splits"].error(f"has {len(split_fields)} entries for {len(shape)} dimensions")
+    splits = tuple(
+        _split(split, extent, region) for split, extent in zip(split_fields, shape, strict=True)
+    )
+    axes = [split.axis for split in splits if split is not None]
+    if len(set(axes)) < len(axes):
+        raise fields["splits"].error("splits two dimensions along one axis")
+    placement = Placement(
+        label=fields["label"].text(),
+        symbol=_identifier(fields["symbol"]),
+        shape=shape,
+        dtype=DTYPES[fields["dtype"].one_of(tuple(DTYPES))],
+        region=region,
+        splits=splits,
+    )
+    tile_bytes = placement.local_elements * placement.dtype.size_bytes
+    if tile_bytes > sram_bytes:
+        raise item.error(f"needs {tile_bytes:,} bytes on each PE, which has {sram_bytes:,}")
+    return placement
+
+
+def _label_problems(group: Field, found: list[Placement], *, once: bool) -> list[BundleError]:
+    """A label may stand twice when a tensor is in two regions, but then it is one tensor."""
+    first: dict[str, Placement] = {}
+    problems: list[BundleError] = []
+    for placement in found:
+        before = first.setdefault(placement.label, placement)
+        if before is placement:
+            continue
+        if once:
+            problems.append(group.error(f"has {placement.label!r} twice"))
+        elif (before.shape, before.dtype) != (placement.shape, placement.dtype):
+            problems.append(group.error(f"has {placement.label!r} with two shapes or types"))
+    return problems
+
+
+def _split(field: Field, extent: int, region: Rectangle) -> Split | None:
+    if field.value is None:
+        return None
+    fields = field.mapping(("axis", "block"))
+    axis = fields["axis"].one_of(("x", "y"))
+    split = Split("x" if axis == "x" else "y", fields["block"].integer(1, _LARGEST_EXTENT))
+    if split.block * region.extent(split.axis) < extent:
+        raise field.error(
+            f"covers {region.extent(split.axis)} x {split.block} of {extent} elements"
+        )
+    return split
+
+
+def _identifier(field: Field) -> str:
+    name = field.text()
+    if not _NAME.match(name):
+        raise field.error(f"is {name!r}, not a CSL name")
+    return name
+
+
+def _line(text: str, number: int) -> str:
+    lines = text.splitlines()
+    return lines[number - 1][:200] if number <= len(lines) else ""

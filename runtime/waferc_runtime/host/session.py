@@ -1,0 +1,150 @@
+"""A bundle on a virtual wafer: weights written once, then one launch per call."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from waferc_ir.diagnostics import WaferError, collect
+from waferc_ir.dtypes import DType
+from waferc_runtime.csl.elaborate import elaborate
+from waferc_runtime.host.bundle import Bundle, shape_text, show
+from waferc_runtime.host.engines import ENGINES, Engine, EngineFactory
+from waferc_runtime.host.placement import Placement
+from waferc_runtime.host.shards import gather, scatter
+from waferc_runtime.statistics import Statistics
+
+Array = NDArray[Any]
+
+
+class InputError(WaferError):
+    """The arrays given to a call are not those that the program takes."""
+
+    code = "input"
+
+
+class Session:
+    """One program on one wafer. Elaborates and writes the weights when it is made."""
+
+    def __init__(self, bundle: Bundle, engine: str | EngineFactory = "vector") -> None:
+        if isinstance(engine, str) and engine not in ENGINES:
+            raise InputError(
+                f"no engine is called {engine!r}", help=f"known engines: {', '.join(ENGINES)}"
+            )
+        factory = ENGINES[engine] if isinstance(engine, str) else engine
+        manifest = bundle.manifest
+        self.bundle = bundle
+        self.elaborated = elaborate(bundle.sources, bundle.layout, manifest.machine, {})
+        self.engine: Engine = factory(self.elaborated, manifest.machine)
+        self.wall_seconds = 0.0  # of the last call
+        for placement in manifest.state:
+            self._write(placement, bundle.weights[placement.label])
+
+    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """The outputs by label, for the inputs by label.
+
+        Raises:
+            InputError: names, shapes or element types differ from the program's.
+            WaferError: the program went wrong on the wafer.
+        """
+        manifest = self.bundle.manifest
+        arrays = check_inputs(manifest.inputs, inputs)
+        start = time.perf_counter()
+        for placement in manifest.inputs:
+            self._write(placement, arrays[placement.label])
+        self.engine.launch(manifest.entry)
+        outputs = {placement.label: self._read(placement) for placement in manifest.outputs}
+        self.wall_seconds = time.perf_counter() - start
+        return outputs
+
+    def statistics(self) -> Statistics:
+        """Counts over all calls so far."""
+        return self.engine.statistics()
+
+    def _carrier(self, placement: Placement) -> np.dtype[Any]:
+        """Element type of the tiles in memory: booleans are held as 0 and 1 of the float type."""
+        if placement.dtype is DType.BOOL:
+            return np.dtype(self.bundle.manifest.dtype.numpy)
+        return np.dtype(placement.dtype.numpy)
+
+    def _write(self, placement: Placement, array: Array) -> None:
+        tiles = scatter(array.astype(self._carrier(placement), copy=False), placement)
+        self.engine.write(placement.symbol, placement.region.x, placement.region.y, tiles)
+
+    def _read(self, placement: Placement) -> Array:
+        region = placement.region
+        tiles = self.engine.read(
+            placement.symbol,
+            region.x,
+            region.y,
+            region.width,
+            region.height,
+            placement.local_elements,
+        )
+        array = gather(tiles, placement)
+        return array.astype(np.dtype(placement.dtype.numpy), copy=False)
+
+
+def check_inputs(
+    placements: tuple[Placement, ...], inputs: Mapping[str, Array]
+) -> dict[str, Array]:
+    """The arrays in the program's element types.
+
+    Integers of any width are taken where their values fit i32; f32 is rounded where the program
+    is compiled for f16. All problems are reported together.
+
+    Raises:
+        InputError: names, shapes, element types or integer values do not fit.
+    """
+    wanted = {placement.label: placement for placement in placements}
+    problems: list[WaferError] = []
+    unknown = [label for label in inputs if label not in wanted]
+    if unknown:
+        problems.append(
+            InputError(
+                f"the program has no input {', '.join(map(repr, unknown))}",
+                help=f"it takes {', '.join(map(str, wanted.values()))}",
+            )
+        )
+    arrays: dict[str, Array] = {}
+    for label, placement in wanted.items():
+        try:
+            arrays[label] = _fitting(placement, inputs)
+        except InputError as problem:
+            problems.append(problem)
+    error = collect(problems)
+    if error is not None:
+        raise error
+    return arrays
+
+
+def _fitting(placement: Placement, inputs: Mapping[str, Array]) -> Array:
+    if placement.label not in inputs:
+        raise InputError(f"input {placement.label!r} is missing", help=f"it is {placement}")
+    array = np.asarray(inputs[placement.label])
+    expected = shape_text(placement.shape, placement.dtype)
+    wrong = InputError(
+        f"input {placement.label!r} is {show(array)}; the program takes {expected}",
+        help="compile again for other shapes, or convert the array",
+    )
+    if array.shape != placement.shape:
+        raise wrong
+    wanted = np.dtype(placement.dtype.numpy)
+    if array.dtype == wanted:
+        return array
+    if placement.dtype is DType.F16 and array.dtype == np.float32:
+        with np.errstate(over="ignore"):
+            return array.astype(np.float16)
+    if wanted.kind == "i" and array.dtype.kind in "iu":
+        limits = np.iinfo(wanted)
+        if array.size and not (limits.min <= array.min() and array.max() <= limits.max):
+            raise InputError(
+                f"input {placement.label!r} has values from {array.min():,} to {array.max():,}; "
+                f"{placement.dtype} holds {limits.min:,} to {limits.max:,}"
+            )
+        return array.astype(wanted)
+    raise wrong
