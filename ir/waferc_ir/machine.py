@@ -89,7 +89,9 @@ class Machine:
         if not (0 < width <= self.program_width and 0 < height <= self.program_height):
             raise MachineError(
                 f"a grid of {width} x {height} PEs does not fit {self.name}",
-                notes=[f"its program rectangle has {self.program_width} x {self.program_height} PEs"],
+                notes=[
+                    f"its program rectangle has {self.program_width} x {self.program_height} PEs"
+                ],
                 help="give a smaller region",
             )
         return replace(self, program_width=width, program_height=height)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
-from waferc_ir.diagnostics import Location
+from waferc_ir.diagnostics import Location, WaferError
 from waferc_ir.types import Buffer, Path, Region, Type
 
 if TYPE_CHECKING:
@@ -73,13 +73,29 @@ class Builder:
         self.at: Location | None = None
 
     def add(self, op: Op, at: Location | None = None) -> Value:
-        """Append an operation that has a result, and return the result."""
-        result_type = op.result_type()
+        """Append an operation that has a result, and return the result.
+
+        Raises:
+            VerifyError: a rule of the operation is broken, at its place.
+        """
+        result_type = self._checked(op, at)
         assert result_type is not None, f"{op.name} has no result"
         value = Value(result_type)
         self.statements.append(Statement(op, value, at if at is not None else self.at))
         return value
 
     def effect(self, op: Op, at: Location | None = None) -> None:
-        """Append an operation without a result (an output)."""
+        """Append an operation without a result (an output).
+
+        Raises:
+            VerifyError: a rule of the operation is broken, at its place.
+        """
+        self._checked(op, at)
         self.statements.append(Statement(op, None, at if at is not None else self.at))
+
+    def _checked(self, op: Op, at: Location | None) -> Type | None:
+        try:
+            return op.result_type()
+        except WaferError as error:
+            error.at = error.at or at or self.at
+            raise

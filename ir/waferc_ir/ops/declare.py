@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
-from typing import Any, ClassVar, dataclass_transform, get_type_hints
+from typing import Any, ClassVar, NoReturn, dataclass_transform, get_type_hints
 
 from waferc_ir.diagnostics import WaferError
 from waferc_ir.program import Value
@@ -33,7 +33,8 @@ class Op:
 
     def __init_subclass__(cls, name: str, results: int = 1) -> None:
         if name in _OPS:
-            raise TypeError(f"op {name} is declared in {_OPS[name].__module__} and {cls.__module__}")
+            first = _OPS[name].__module__
+            raise TypeError(f"op {name} is declared in {first} and {cls.__module__}")
         cls.name = name
         cls.results = results
         dataclasses.dataclass(frozen=True, eq=False)(cls)
@@ -78,13 +79,26 @@ class Op:
     def require(self, condition: bool, message: str) -> None:
         """Raise `VerifyError` with this operation's name unless `condition` holds."""
         if not condition:
-            raise VerifyError(f"{self.name}: {message}")
+            self.refuse(message)
+
+    def refuse(self, message: str) -> NoReturn:
+        """Raise `VerifyError` with this operation's name."""
+        raise VerifyError(f"{self.name}: {message}")
 
     def verify(self) -> None:
-        """Check operands and attributes; raise `VerifyError` through `require`."""
+        """Check operands and attributes.
+
+        Raises:
+            VerifyError: a rule of the operation is broken.
+        """
+        self.result_type()
 
     def result_type(self) -> Type | None:
-        """Type of the result; None for operations without one."""
+        """Type of the result; None for operations without one.
+
+        Computing the type and checking what it rests on are one: the rules of an operation stand
+        here, and are raised as in `verify`.
+        """
         raise NotImplementedError(type(self).__name__)
 
 

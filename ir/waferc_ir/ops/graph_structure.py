@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from waferc_ir.dtypes import DType
 from waferc_ir.ops.declare import Op
+from waferc_ir.ops.functions import representable
+from waferc_ir.ops.shapes import declared_label, declared_shape, tensor
 from waferc_ir.program import Value
 from waferc_ir.types import TensorType
 
@@ -16,7 +18,8 @@ class Input(Op, name="graph.input"):
     dtype: DType
 
     def result_type(self) -> TensorType:
-        return TensorType(self.shape, self.dtype)
+        declared_label(self, self.label)
+        return TensorType(declared_shape(self, self.shape), self.dtype)
 
 
 class Parameter(Op, name="graph.parameter"):
@@ -27,7 +30,8 @@ class Parameter(Op, name="graph.parameter"):
     dtype: DType
 
     def result_type(self) -> TensorType:
-        return TensorType(self.shape, self.dtype)
+        declared_label(self, self.label)
+        return TensorType(declared_shape(self, self.shape), self.dtype)
 
 
 class Fill(Op, name="graph.fill"):
@@ -38,7 +42,8 @@ class Fill(Op, name="graph.fill"):
     dtype: DType
 
     def result_type(self) -> TensorType:
-        return TensorType(self.shape, self.dtype)
+        representable(self, self.value, self.dtype)
+        return TensorType(declared_shape(self, self.shape), self.dtype)
 
 
 class Output(Op, name="graph.output", results=0):
@@ -48,4 +53,5 @@ class Output(Op, name="graph.output", results=0):
     label: str
 
     def result_type(self) -> None:
-        return None
+        declared_label(self, self.label)
+        tensor(self, self.x, "x")

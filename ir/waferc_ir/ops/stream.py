@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from waferc_ir.ops.declare import Op
+from waferc_ir.ops.layouts import tiled
 from waferc_ir.program import Value
 from waferc_ir.types import TiledType
 
@@ -20,6 +21,8 @@ class Transfer(Op, name="stream.transfer"):
     region: str
 
     def result_type(self) -> TiledType:
-        source = self.x.type
-        assert isinstance(source, TiledType)
-        return TiledType(source.shape, source.dtype, self.region, source.layout)
+        x = tiled(self, self.x, "x")
+        self.require(x.region != self.region, f"x is in region @{self.region} already")
+        along_x = x.layout.split_of("x")
+        self.require(along_x is None, f"layout {x.layout} splits a dimension along x")
+        return TiledType(x.shape, x.dtype, self.region, x.layout)

@@ -3,19 +3,44 @@
 from __future__ import annotations
 
 from waferc_ir.ops.declare import Op
+from waferc_ir.ops.functions import representable
+from waferc_ir.ops.layouts import reshape_layout, result, same_region, tiled, whole
+from waferc_ir.ops.shapes import (
+    concatenated,
+    dimension,
+    expanded,
+    extents,
+    padded,
+    permuted,
+    reshaped,
+    same_dtype,
+    sliced,
+)
 from waferc_ir.program import Value
-from waferc_ir.types import Axis
+from waferc_ir.types import Axis, Layout, Split, TiledType
 
 
 class Reshape(Op, name="tile.reshape"):
     """The same elements in another shape, where that moves nothing between PEs.
 
     Both shapes factor into the same groups of dimensions; in a group only the first dimension
-    of extent other than 1 may be split, in blocks that are multiples of what stands behind it.
+    of extent other than 1 may be split, in blocks that are multiples of what stands behind it
+    (`layouts.reshape_layout`).
     """
 
     x: Value
     shape: tuple[int, ...]
+
+    def result_type(self) -> TiledType:
+        x = tiled(self, self.x, "x")
+        shape = reshaped(self, x.shape, self.shape)
+        layout = reshape_layout(x.shape, shape, x.layout)
+        if layout is None:
+            self.refuse(
+                f"from {extents(x.shape)} to {extents(shape)}, layout {x.layout}"
+                " would move elements between PEs"
+            )
+        return result(self, shape, x, layout)
 
 
 class Permute(Op, name="tile.permute"):
@@ -23,6 +48,11 @@ class Permute(Op, name="tile.permute"):
 
     x: Value
     dims: tuple[int, ...]
+
+    def result_type(self) -> TiledType:
+        x = tiled(self, self.x, "x")
+        shape = permuted(self, x.shape, self.dims)
+        return result(self, shape, x, Layout(tuple(x.layout.splits[dim] for dim in self.dims)))
 
 
 class Slice(Op, name="tile.slice"):
@@ -34,6 +64,12 @@ class Slice(Op, name="tile.slice"):
     stop: int
     step: int = 1
 
+    def result_type(self) -> TiledType:
+        x = tiled(self, self.x, "x")
+        shape = sliced(self, x.shape, self.dim, self.start, self.stop, self.step)
+        whole(self, x, self.dim, "x")
+        return result(self, shape, x, x.layout)
+
 
 class Concat(Op, name="tile.concat"):
     """Operands one after the other along `dim`, which is whole; all split alike otherwise."""
@@ -41,12 +77,35 @@ class Concat(Op, name="tile.concat"):
     parts: tuple[Value, ...]
     dim: int
 
+    def result_type(self) -> TiledType:
+        parts = [(f"part {i}", tiled(self, part, f"part {i}")) for i, part in enumerate(self.parts)]
+        shape = concatenated(self, [part.shape for _, part in parts], self.dim)
+        first = parts[0][1]
+        same_region(self, parts)
+        for role, part in parts:
+            same_dtype(self, ("part 0", first.dtype), (role, part.dtype))
+            whole(self, part, self.dim, role)
+            self.require(
+                part.layout == first.layout,
+                f"{role} has layout {part.layout} and part 0 has {first.layout}",
+            )
+        return result(self, shape, first, first.layout)
+
 
 class Expand(Op, name="tile.expand"):
     """NumPy `broadcast_to(x, shape)`; dimensions that grow are whole in the result."""
 
     x: Value
     shape: tuple[int, ...]
+
+    def result_type(self) -> TiledType:
+        x = tiled(self, self.x, "x")
+        shape = expanded(self, x.shape, self.shape)
+        front = len(shape) - x.rank
+        for dim, extent in enumerate(x.shape):
+            if extent != shape[front + dim]:
+                whole(self, x, dim, "x")
+        return result(self, shape, x, Layout((None,) * front + x.layout.splits))
 
 
 class Pad(Op, name="tile.pad"):
@@ -56,6 +115,15 @@ class Pad(Op, name="tile.pad"):
     before: tuple[int, ...]
     after: tuple[int, ...]
     value: float = 0.0
+
+    def result_type(self) -> TiledType:
+        x = tiled(self, self.x, "x")
+        representable(self, self.value, x.dtype)
+        shape = padded(self, x.shape, self.before, self.after)
+        for dim, (extent, old) in enumerate(zip(shape, x.shape, strict=True)):
+            if extent != old:
+                whole(self, x, dim, "x")
+        return result(self, shape, x, x.layout)
 
 
 class Shard(Op, name="tile.shard"):
@@ -68,3 +136,11 @@ class Shard(Op, name="tile.shard"):
     dim: int
     axis: Axis
     block: int
+
+    def result_type(self) -> TiledType:
+        x = tiled(self, self.x, "x")
+        dimension(self, self.dim, x.shape)
+        whole(self, x, self.dim, "x")
+        splits = list(x.layout.splits)
+        splits[self.dim] = Split(self.axis, self.block)
+        return result(self, x.shape, x, Layout(tuple(splits)))

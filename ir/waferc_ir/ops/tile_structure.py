@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from waferc_ir.dtypes import DType
 from waferc_ir.ops.declare import Op
+from waferc_ir.ops.functions import representable
+from waferc_ir.ops.layouts import declared_layout, tiled
+from waferc_ir.ops.shapes import declared_label, declared_shape
 from waferc_ir.program import Value
 from waferc_ir.types import Layout, TiledType
 
@@ -18,7 +21,9 @@ class Input(Op, name="tile.input"):
     layout: Layout
 
     def result_type(self) -> TiledType:
-        return TiledType(self.shape, self.dtype, self.region, self.layout)
+        declared_label(self, self.label)
+        shape = declared_shape(self, self.shape)
+        return TiledType(shape, self.dtype, self.region, declared_layout(self, shape, self.layout))
 
 
 class State(Op, name="tile.state"):
@@ -31,7 +36,9 @@ class State(Op, name="tile.state"):
     layout: Layout
 
     def result_type(self) -> TiledType:
-        return TiledType(self.shape, self.dtype, self.region, self.layout)
+        declared_label(self, self.label)
+        shape = declared_shape(self, self.shape)
+        return TiledType(shape, self.dtype, self.region, declared_layout(self, shape, self.layout))
 
 
 class Fill(Op, name="tile.fill"):
@@ -44,7 +51,9 @@ class Fill(Op, name="tile.fill"):
     layout: Layout
 
     def result_type(self) -> TiledType:
-        return TiledType(self.shape, self.dtype, self.region, self.layout)
+        representable(self, self.value, self.dtype)
+        shape = declared_shape(self, self.shape)
+        return TiledType(shape, self.dtype, self.region, declared_layout(self, shape, self.layout))
 
 
 class Output(Op, name="tile.output", results=0):
@@ -54,4 +63,5 @@ class Output(Op, name="tile.output", results=0):
     label: str
 
     def result_type(self) -> None:
-        return None
+        declared_label(self, self.label)
+        tiled(self, self.x, "x")
