@@ -1,0 +1,215 @@
+"""A PyTorch model and example inputs become a captured graph, by torch.export.
+
+torch is imported when a model is captured, not before: compiled models run without it.
+"""
+
+from __future__ import annotations
+
+import logging
+import sysconfig
+import traceback
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import waferc.frontend
+from waferc.frontend.archive import read_archive
+from waferc.frontend.captured import Captured, CaptureError
+from waferc.frontend.exported import read_exported
+from waferc_ir.diagnostics import Location
+
+if TYPE_CHECKING:
+    import torch
+
+# What decomposes worse than it lowers; all else becomes core ATen.
+KEPT = (
+    "scaled_dot_product_attention.default", "linear.default", "layer_norm.default",
+    "rms_norm.default", "group_norm.default", "silu.default", "softplus.default",
+    "hardswish.default", "hardsigmoid.default", "mish.default", "roll.default",
+    "index_copy.default", "max_pool2d.default", "max_pool1d.default", "glu.default",
+    "logsumexp.default", "masked_fill.Scalar",
+)  # fmt: skip
+
+_DATA_DEPENDENT = ("GuardOnDataDependentSymNode", "DataDependentOutputException")
+
+
+def capture(
+    model: object,
+    args: object = (),
+    kwargs: Mapping[str, object] | None = None,
+    name: str | None = None,
+) -> Captured:
+    """Capture a model for the shapes and dtypes of its example inputs.
+
+    Args:
+        model: an `nn.Module` (also a `torch.fx.GraphModule`), an `ExportedProgram`, or the path
+            of a file that `torch.export.save` wrote.
+        args: example inputs: a tuple or list of the positional arguments, or one tensor. NumPy
+            arrays are taken as tensors. An exported program or file needs none.
+        kwargs: example inputs by keyword.
+        name: the program's name; by default that of the module's class, or of the file.
+
+    Raises:
+        CaptureError: torch cannot trace the model, an input is no tensor, shapes are dynamic, the
+            model writes to its buffers or inputs, or the file is damaged or unsafe to load.
+    """
+    try:
+        import torch
+    except ImportError:
+        raise CaptureError(
+            "capturing a model needs torch, which is not installed",
+            help="pip install 'waferc[torch]'; compiled models run without it",
+        ) from None
+    if isinstance(model, (str, Path)):
+        program, given = _load(Path(model)), Path(model).stem
+    elif isinstance(model, torch.export.ExportedProgram):
+        program, given = model, "model"
+    elif isinstance(model, torch.nn.Module):
+        program = _export(model, *_example_inputs(args, kwargs))
+        given = type(model).__name__
+    else:
+        raise CaptureError(
+            f"a model is an nn.Module, an ExportedProgram or a .pt2 path, not {_kind(model)}"
+        )
+    with _quiet(), _explained("decompose"):
+        decomposed = program.run_decompositions(_decompositions())
+    return read_exported(decomposed, name or given, is_library_file)
+
+
+def is_library_file(file: str) -> bool:
+    """Whether a file is part of torch, waferc or Python itself, and so not the user's."""
+    import torch
+
+    if file.startswith("<"):
+        return True
+    own = [Path(path) for path in waferc.frontend.__path__]
+    packages = [Path(torch.__file__).parent, *(path.parent for path in own)]
+    path = Path(file)
+    if any(path.is_relative_to(package) for package in packages):
+        return True
+    standard = path.is_relative_to(sysconfig.get_path("stdlib"))
+    return standard and "site-packages" not in path.parts
+
+
+def _example_inputs(
+    args: object, kwargs: Mapping[str, object] | None
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    sequence: Sequence[Any] = args if isinstance(args, (tuple, list)) else (args,)  # pyright: ignore
+    positional = tuple(_example(item, f"[{n}]") for n, item in enumerate(sequence))
+    return positional, {key: _example(v, f"[{key!r}]") for key, v in (kwargs or {}).items()}
+
+
+def _example(item: Any, path: str) -> Any:
+    """An example input for torch: arrays become tensors, containers are walked."""
+    import torch
+
+    match item:
+        case torch.Tensor():
+            return item.detach()
+        case np.ndarray() | np.generic():
+            try:
+                return torch.from_numpy(np.array(item))
+            except TypeError as problem:
+                raise CaptureError(f"example input {path}: {problem}") from None
+        case bool() | int() | float() | str() | None:
+            return item
+        case list() | tuple():
+            entries = [_example(entry, f"{path}[{n}]") for n, entry in enumerate(item)]  # pyright: ignore
+            if type(item) in (list, tuple):  # pyright: ignore
+                return type(item)(entries)  # pyright: ignore
+        case dict():
+            return {key: _example(entry, f"{path}[{key!r}]") for key, entry in item.items()}  # pyright: ignore
+        case _:
+            pass
+    raise CaptureError(
+        f"example input {path} is of type {_kind(item)}",
+        help="give tensors, numbers, and lists, tuples or dicts of them",
+    )
+
+
+def _export(
+    module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> torch.export.ExportedProgram:
+    import torch
+
+    with _quiet(), _explained("trace"), torch.no_grad():
+        return torch.export.export(module, args, kwargs, strict=False)
+
+
+def _load(path: Path) -> torch.export.ExportedProgram:
+    import torch
+
+    content = read_archive(path)
+    try:
+        with _quiet():
+            return torch.export.load(content)
+    except Exception as problem:  # torch raises whatever a damaged file leads it to
+        raise CaptureError(
+            f"{path} is damaged: {_first_line(problem)}", help="write it with torch.export.save"
+        ) from None
+
+
+def _decompositions() -> dict[Any, Callable[..., Any]]:
+    import torch
+
+    table = torch.export.default_decompositions()
+    kept = set(KEPT)
+    for operator in [o for o in table if str(o).removeprefix("aten.") in kept]:
+        table.pop(operator)
+    return table
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence torch, which warns about itself and logs partial graphs."""
+    previous = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(previous)
+
+
+@contextmanager
+def _explained(doing: str) -> Iterator[None]:
+    """Turns what torch or the user's forward raises into an error with the user's line."""
+    try:
+        yield
+    except CaptureError:
+        raise
+    except Exception as problem:  # the user's own code runs in here
+        at = _user_line(problem)
+        if {kind.__name__ for kind in type(problem).__mro__} & set(_DATA_DEPENDENT):
+            raise CaptureError(
+                "control flow or a shape depends on the data in a tensor",
+                at,
+                help="select with torch.where, or decide outside of forward",
+            ) from None
+        raise CaptureError(
+            f"torch cannot {doing} the model: {type(problem).__name__}: {_first_line(problem)}", at
+        ) from None
+
+
+def _user_line(problem: BaseException) -> Location | None:
+    """The innermost line of the user's code that led to an exception."""
+    place = None
+    for frame in traceback.extract_tb(problem.__traceback__):
+        if not is_library_file(frame.filename) and frame.lineno is not None:
+            text = (frame.line or "").strip()
+            place = Location(frame.filename, frame.lineno, 1, max(1, len(text)), text or None)
+    return place
+
+
+def _first_line(problem: BaseException) -> str:
+    lines = [line.strip() for line in str(problem).splitlines() if line.strip()]
+    return lines[0] if lines else "no message"
+
+
+def _kind(item: object) -> str:
+    return type(item).__name__

@@ -1,0 +1,79 @@
+"""The model itself, run by PyTorch: the reference that compiled models are compared with.
+
+torch is looked up among the loaded modules: where nobody imported it there are no tensors.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from waferc.frontend.captured import CaptureError
+
+Array = NDArray[Any]
+Reference = Callable[[tuple[Any, ...], Mapping[str, Any]], Any]
+
+
+def is_tensor(value: object) -> bool:
+    """Whether `value` is a torch tensor."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(value, torch.Tensor)
+
+
+def as_array(value: Any) -> Array:
+    """A tensor, array or number as an array; tensors on other devices are copied.
+
+    Raises:
+        CaptureError: the values are of no type that NumPy has (bf16, quantised, sparse).
+    """
+    if not is_tensor(value):
+        return np.asarray(value)
+    try:
+        return value.detach().cpu().numpy()
+    except (TypeError, RuntimeError) as problem:
+        raise CaptureError(f"a tensor of {value.dtype} has no array: {problem}") from None
+
+
+def as_tensor(array: Array) -> Any:
+    """An array as a torch tensor with memory of its own."""
+    return sys.modules["torch"].from_numpy(np.array(array))
+
+
+def eager(model: Any) -> Reference | None:
+    """A function that calls the model without gradients; None for what cannot be called.
+
+    Called with positional arguments and keyword arguments, arrays or tensors inside.
+    """
+    import torch
+
+    if isinstance(model, torch.export.ExportedProgram):
+        module: Any = model.module()
+    elif isinstance(model, torch.nn.Module):
+        module = model
+    else:
+        return None
+
+    def call(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        with torch.no_grad():
+            return module(*_tensors(args), **_tensors(dict(kwargs)))
+
+    return call
+
+
+def _tensors(value: Any) -> Any:
+    """The same nested values with tensors for arrays."""
+    match value:
+        case np.ndarray() | np.generic():
+            return as_tensor(np.asarray(value))
+        case tuple():
+            return tuple(map(_tensors, value))  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+        case list():
+            return list(map(_tensors, value))  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+        case dict():
+            return {key: _tensors(item) for key, item in value.items()}  # pyright: ignore[reportUnknownVariableType]
+        case _:
+            return value
