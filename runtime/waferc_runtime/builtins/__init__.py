@@ -1,0 +1,1 @@
+"""Arithmetic and costs of CSL, written once and used by every engine."""

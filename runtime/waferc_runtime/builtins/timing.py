@@ -1,0 +1,119 @@
+"""What the core language costs in cycles, from the constants of a machine.
+
+Costs are of a node alone; those of its operands come on top. Of `and`, `or` and `if` as values
+only the evaluated operands cost. Constants, locals, descriptors at rest and address arithmetic
+are free.
+"""
+
+from __future__ import annotations
+
+from waferc_ir.machine import Machine
+from waferc_runtime.builtins.dsd import DsdOp
+from waferc_runtime.builtins.math import MATH_FUNCTIONS
+from waferc_runtime.csl.core import (
+    AddressOf,
+    BinaryExpr,
+    Call,
+    CompareExpr,
+    Const,
+    Convert,
+    Expr,
+    LibraryCall,
+    Load,
+    LogicExpr,
+    MakeFabDsd,
+    MakeMemDsd,
+    PointerAdd,
+    PointerCast,
+    SelectExpr,
+    Stmt,
+    Store,
+    TaskControl,
+    UnaryExpr,
+    UpdateDsd,
+)
+
+
+def expression_cycles(node: Expr, machine: Machine) -> int:
+    """Cycles of one expression node without its operands; of a call without the body."""
+    match node:
+        case Load() | UnaryExpr() | CompareExpr() | LogicExpr() | SelectExpr() | Convert():
+            return machine.scalar_cycles
+        case BinaryExpr():
+            is_divide = node.op in ("/", "%") and node.type.is_float
+            return machine.divide_cycles if is_divide else machine.scalar_cycles
+        case UpdateDsd():
+            return machine.dsd_update_cycles
+        case MakeMemDsd() | MakeFabDsd():
+            return 0 if is_constant(node) else machine.dsd_update_cycles
+        case Call():
+            return machine.call_cycles
+        case LibraryCall():
+            return library_cycles(node.name, machine)
+        case _:
+            return 0
+
+
+def statement_cycles(node: Stmt, machine: Machine) -> int:
+    """Cycles of one statement without its expressions, its body and what a DSD operation does.
+
+    Loops cost `loop_cycles` per iteration, see `Machine`; an assertion and its condition are free.
+    """
+    match node:
+        case Store() | TaskControl():
+            return machine.scalar_cycles
+        case _:
+            return 0
+
+
+def library_cycles(name: str, machine: Machine) -> int:
+    """Cycles of a call of a library function."""
+    function = MATH_FUNCTIONS.get(name)
+    if function is not None:
+        return function.cycles(machine)
+    return machine.call_cycles
+
+
+def memory_operation_cycles(op: DsdOp, elements: int, machine: Machine) -> int:
+    """Cycles of a DSD operation whose operands are all in memory."""
+    return machine.dsd_setup_cycles - (-elements // op.elements_per_cycle(machine))
+
+
+def flight_cycles(hops: int, machine: Machine) -> int:
+    """Cycles from processing a word at its sender until it can be processed `hops` away."""
+    return 1 + 2 * machine.ramp_cycles + hops * machine.hop_cycles
+
+
+def path_capacity_wavelets(
+    output_queue: int | None, input_queue: int | None, hops: int, machine: Machine
+) -> int:
+    """Unconsumed words that a sender may have on the way to one receiver.
+
+    Its output queue, the buffers of all routers on the path (both ends included) and the
+    receiver's input queue. Word j is sent no earlier than one cycle after word
+    `j - capacity` was processed by every receiver. An unknown queue counts as the deepest.
+    """
+    outs, ins = machine.output_queue_depths, machine.input_queue_depths
+    out_depth = max(outs) if output_queue is None else outs[output_queue]
+    in_depth = max(ins) if input_queue is None else ins[input_queue]
+    return out_depth + in_depth + machine.router_buffer_wavelets * (hops + 1)
+
+
+def is_constant(node: Expr) -> bool:
+    """Whether the node is known at compile time (it may differ between PEs)."""
+    match node:
+        case Const():
+            return True
+        case AddressOf():
+            return is_constant(node.index)
+        case PointerAdd():
+            return is_constant(node.pointer) and is_constant(node.index)
+        case PointerCast():
+            return is_constant(node.pointer)
+        case MakeMemDsd():
+            return all(map(is_constant, (node.base, *node.strides, *node.extents)))
+        case MakeFabDsd():
+            parts = (node.queue, node.color, node.extent)
+            return all(is_constant(part) for part in parts if part is not None)
+        case _:
+            return False
