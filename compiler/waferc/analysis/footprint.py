@@ -1,0 +1,137 @@
+"""Bytes of SRAM in the PEs of each region: weights, activations, code and stack."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from waferc.analysis.liveness import Storage, storages
+from waferc_ir.machine import Machine
+from waferc_ir.ops import collective, stream, tile_compute, tile_move, tile_structure
+from waferc_ir.ops.declare import Op
+from waferc_ir.program import Program
+from waferc_ir.types import TiledType
+
+# Estimated bytes of code and descriptors per operation: an instruction takes 4 to 8 bytes, a DSD
+# operation 4 to 6 of them with its setup; loops, role tests and queues add theirs. These are
+# assumptions (confidence A): no published CSL listing gives sizes.
+_VECTOR_BYTES = 48
+_LOOP_BYTES = 144
+_COLLECTIVE_BYTES = 224
+_BASE_BYTES = 1_024  # entry point, command stream, initialisation of queues
+STACK_BYTES = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """An array of a region: its storages, none of them needed at the same time as another."""
+
+    elements: int
+    storages: tuple[Storage, ...]
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes in a PE's SRAM."""
+        return max(storage.size_bytes for storage in self.storages)
+
+
+@dataclass(frozen=True, slots=True)
+class Footprint:
+    """The SRAM of one PE of a region, in bytes."""
+
+    region: str
+    state_bytes: int
+    activation_bytes: int
+    code_bytes: int
+    limit_bytes: int
+    reserved_bytes: int
+
+    @property
+    def overhead_bytes(self) -> int:
+        """Code and stack; at least what the machine reserves for them."""
+        return max(self.reserved_bytes, self.code_bytes + STACK_BYTES)
+
+    @property
+    def total_bytes(self) -> int:
+        """Everything."""
+        return self.state_bytes + self.activation_bytes + self.overhead_bytes
+
+    @property
+    def over_bytes(self) -> int:
+        """What does not fit; negative where room is left."""
+        return self.total_bytes - self.limit_bytes
+
+
+def arrays(found: Sequence[Storage]) -> list[Placed]:
+    """Storages packed into arrays of one region and element type each.
+
+    Weights have arrays of their own. The others are taken from the largest down; each goes into
+    the smallest array that is free while it lives.
+    """
+    packed: list[list[Storage]] = []
+    order = sorted(range(len(found)), key=lambda n: (-found[n].elements, found[n].first, n))
+    for number in order:
+        storage = found[number]
+        home: list[Storage] | None = None
+        if not storage.is_state:
+            for candidate in packed:
+                head = candidate[0]
+                same = (head.region, head.dtype) == (storage.region, storage.dtype)
+                if same and not head.is_state and not any(map(storage.meets, candidate)):
+                    home = candidate  # they come in falling sizes: the last is the tightest
+        if home is None:
+            packed.append([storage])
+        else:
+            home.append(storage)
+    return [Placed(content[0].elements, tuple(content)) for content in packed]
+
+
+def footprints(program: Program, machine: Machine) -> list[Footprint]:
+    """The SRAM of each region of a tiled program, in the order of the regions."""
+    packed = arrays(storages(program))
+    result: list[Footprint] = []
+    for region in program.regions:
+        mine = [a for a in packed if a.storages[0].region == region.name]
+        states = sum(a.size_bytes for a in mine if a.storages[0].is_state)
+        code = sum(code_bytes(s.op) for s in program.statements if region.name in _regions(s.op))
+        result.append(
+            Footprint(
+                region.name,
+                states,
+                sum(a.size_bytes for a in mine) - states,
+                code + _BASE_BYTES,
+                machine.sram_bytes,
+                machine.reserved_bytes,
+            )
+        )
+    return result
+
+
+def code_bytes(op: Op) -> int:
+    """Estimated bytes of code of an operation."""
+    match op:
+        case tile_structure.Input() | tile_structure.State() | tile_structure.Output():
+            return 0
+        case tile_move.Reshape():
+            return 0
+        case collective.AllReduce() | collective.AllGather() | stream.Transfer():
+            return _COLLECTIVE_BYTES
+        case (
+            tile_compute.Contract()
+            | tile_compute.Conv2d()
+            | tile_compute.Pool2d()
+            | tile_compute.Reduce()
+            | tile_compute.GatherRows()
+        ):
+            return _LOOP_BYTES
+        case _:
+            return _VECTOR_BYTES
+
+
+def _regions(op: Op) -> set[str]:
+    """Regions whose PEs take part in an operation."""
+    types = [operand.type for operand in op.operands()]
+    result = op.result_type()
+    if result is not None:
+        types.append(result)
+    return {given.region for given in types if isinstance(given, TiledType)}

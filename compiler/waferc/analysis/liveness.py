@@ -1,0 +1,154 @@
+"""How long values live, and which of them can lie in one place of a PE's memory."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from waferc_ir.dtypes import DType
+from waferc_ir.ops import collective, tile_compute, tile_move, tile_structure
+from waferc_ir.ops.declare import Op
+from waferc_ir.program import Program, Value
+from waferc_ir.types import TiledType
+
+_IN_PLACE = (
+    tile_compute.Unary,
+    tile_compute.Binary,
+    tile_compute.BinaryScalar,
+    tile_compute.Select,
+    tile_compute.CausalMask,
+    tile_compute.MaskPadding,
+    collective.AllReduce,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """Values that share one array in every PE of a region, one after the other or as views.
+
+    `first` and `last` number the statements between which it is needed, both included; -1 stands
+    for "before the call", the number of statements for "after it".
+    """
+
+    region: str
+    dtype: DType
+    elements: int
+    first: int
+    last: int
+    values: tuple[Value, ...]
+    is_state: bool
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes in a PE's SRAM, rounded up to whole 32-bit words."""
+        return -(-self.elements * self.dtype.size_bytes // 4) * 4
+
+    def meets(self, other: Storage) -> bool:
+        """Whether both are needed at the same time."""
+        return self.first <= other.last and other.first <= self.last
+
+
+@dataclass
+class _Class:
+    """A storage while it grows."""
+
+    first: int
+    last: int
+    values: list[Value]
+    is_state: bool
+
+
+def float_type(program: Program) -> DType:
+    """The floating-point type that a tiled program computes in: f32 if it occurs, else f16.
+
+    Tiles of bool values hold 0 and 1 in it.
+    """
+    dtypes = {s.result.type.dtype for s in program.statements if s.result is not None}
+    return DType.F16 if DType.F16 in dtypes and DType.F32 not in dtypes else DType.F32
+
+
+def storage_dtype(given: TiledType, float_dtype: DType) -> DType:
+    """Element type of the array that holds tiles of a value."""
+    return float_dtype if given.dtype is DType.BOOL else given.dtype
+
+
+def last_uses(program: Program) -> dict[Value, int]:
+    """Number of the last statement that reads each value; that of its own if none does.
+
+    The value of an output is read after the last statement.
+    """
+    last: dict[Value, int] = {}
+    for number, statement in enumerate(program.statements):
+        if statement.result is not None:
+            last[statement.result] = number
+        for operand in statement.op.operands():
+            last[operand] = number
+    for statement in program.statements:
+        if isinstance(statement.op, tile_structure.Output):
+            last[statement.op.x] = len(program.statements)
+    return last
+
+
+def storages(program: Program) -> list[Storage]:
+    """The storages of a tiled program, in the order of their first values.
+
+    A reshape is a view of its operand. Elementwise operations, masks and all_reduces write over an
+    operand of the result's size that nobody reads afterwards, unless it is a weight.
+    """
+    last = last_uses(program)
+    float_dtype = float_type(program)
+    classes: list[_Class] = []
+    of: dict[Value, _Class] = {}
+    for number, statement in enumerate(program.statements):
+        op, result = statement.op, statement.result
+        if result is None:
+            continue
+        home = _shared(op, result, number, of, float_dtype)
+        if home is None:
+            outside = isinstance(op, tile_structure.Input | tile_structure.State)
+            is_state = isinstance(op, tile_structure.State)
+            end = len(program.statements) if is_state else last[result]
+            home = _Class(-1 if outside else number, end, [], is_state)
+            classes.append(home)
+        home.values.append(result)
+        home.last = max(home.last, last[result])
+        of[result] = home
+    return [_storage(found, float_dtype) for found in classes]
+
+
+def _shared(
+    op: Op, result: Value, number: int, of: Mapping[Value, _Class], float_dtype: DType
+) -> _Class | None:
+    """The storage of an operand that the result can have, if there is one."""
+    if isinstance(op, tile_move.Reshape):
+        return of[op.x]
+    if not isinstance(op, _IN_PLACE):
+        return None
+    wanted = _tiled(result)
+    for operand in op.operands():
+        home, given = of[operand], _tiled(operand)
+        same = given.local_elements == wanted.local_elements and storage_dtype(
+            given, float_dtype
+        ) is storage_dtype(wanted, float_dtype)
+        if same and home.last == number and not home.is_state:
+            return home
+    return None
+
+
+def _storage(found: _Class, float_dtype: DType) -> Storage:
+    given = _tiled(found.values[0])
+    return Storage(
+        given.region,
+        storage_dtype(given, float_dtype),
+        math.prod(given.local_shape),
+        found.first,
+        found.last,
+        tuple(found.values),
+        found.is_state,
+    )
+
+
+def _tiled(value: Value) -> TiledType:
+    assert isinstance(value.type, TiledType)
+    return value.type

@@ -1,0 +1,1 @@
+"""Layout propagation: what layouts operations accept, what they cost, and the search over them."""

@@ -1,0 +1,145 @@
+"""Strategies of operations that multiply and add: a letter for each axis, or none.
+
+Dimensions are named by letters, alike in all operands and in the result. An axis that gets a
+kept letter splits the result; one that gets a summed letter makes it partial, and an all_reduce
+follows; operands without the letter are replicated along the axis.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+
+from waferc.layouts.strategy import AnyFamily, Family, Space, Strategy, result_of, tensor
+from waferc_ir.ops import graph_compute as graph
+from waferc_ir.ops import tile_compute as tile
+from waferc_ir.ops.declare import Op
+from waferc_ir.program import Value
+from waferc_ir.types import Layout, Split
+
+
+def _named(letters: str, splits: Mapping[str, Split]) -> Layout:
+    """Layout of dimensions called `letters`; a dot names a dimension that stays whole."""
+    return Layout(tuple(splits.get(letter) for letter in letters))
+
+
+def _contract(op: graph.Contract, space: Space) -> Iterator[Strategy]:
+    lhs, rhs = tensor(op.lhs), tensor(op.rhs)
+    extents = dict(zip(op.lhs_dims + op.rhs_dims, lhs.shape + rhs.shape, strict=True))
+    for splits in space.grid.assignments(extents):
+        local = {
+            letter: splits[letter].block if letter in splits else extent
+            for letter, extent in extents.items()
+        }
+        # the emitted loop nest has its vector along a dimension of one operand alone
+        free = [local[c] for c in op.out_dims if (c in op.lhs_dims) != (c in op.rhs_dims)]
+        vector = max(free, default=1)
+        elements = math.prod(local[letter] for letter in op.out_dims)
+        axes = [split.axis for letter, split in splits.items() if letter not in op.out_dims]
+        yield Strategy(
+            (_named(op.lhs_dims, splits), _named(op.rhs_dims, splits)),
+            _named(op.out_dims, splits),
+            space.cost.vector(elements, lhs.dtype)
+            + space.cost.multiply_add(math.prod(local.values()), vector, lhs.dtype)
+            + space.reduced(axes, elements),
+        )
+
+
+def _lower_contract(op: graph.Contract, operands: tuple[Value, ...]) -> Op:
+    return tile.Contract(operands[0], operands[1], op.lhs_dims, op.rhs_dims, op.out_dims)
+
+
+def _embedding(op: graph.Embedding, space: Space) -> Iterator[Strategy]:
+    table, ids = tensor(op.table), tensor(op.ids)
+    letters = "".join(chr(ord("a") + dim) for dim in range(ids.rank))
+    extents = dict(zip("VD" + letters, table.shape + ids.shape, strict=True))
+    for splits in space.grid.assignments(extents):
+        result = _named(letters + "D", splits)
+        *rows, columns = result.local_shape((*ids.shape, table.shape[1]))
+        axes = [split.axis for letter, split in splits.items() if letter == "V"]
+        yield Strategy(
+            (_named("VD", splits), _named(letters, splits)),
+            result,
+            space.cost.rows(math.prod(rows), columns, table.dtype)
+            + space.reduced(axes, math.prod(rows) * columns),
+        )
+
+
+def _lower_embedding(op: graph.Embedding, operands: tuple[Value, ...]) -> Op:
+    return tile.GatherRows(operands[0], operands[1])
+
+
+def _conv2d(op: graph.Conv2d, space: Space) -> Iterator[Strategy]:
+    x, weight, result = tensor(op.x), tensor(op.weight), result_of(op)
+    extents = {"n": x.shape[0]}
+    if op.groups == 1:
+        extents |= {"o": weight.shape[0], "i": x.shape[1]}
+    for splits in space.grid.assignments(extents):
+        layout = _named("no..", splits)
+        batch, channels, rows, columns = layout.local_shape(result.shape)
+        taps = math.prod(_named("oi..", splits).local_shape(weight.shape)[1:])
+        elements = batch * channels * rows * columns
+        axes = [split.axis for letter, split in splits.items() if letter == "i"]
+        yield Strategy(
+            (_named("ni..", splits), _named("oi..", splits)),
+            layout,
+            space.cost.vector(elements, x.dtype)
+            + space.cost.multiply_add(elements * taps, rows * columns, x.dtype)
+            + space.reduced(axes, elements),
+        )
+
+
+def _lower_conv2d(op: graph.Conv2d, operands: tuple[Value, ...]) -> Op:
+    return tile.Conv2d(operands[0], operands[1], op.stride, op.padding, op.dilation, op.groups)
+
+
+def _pool2d(op: graph.Pool2d, space: Space) -> Iterator[Strategy]:
+    x, result = tensor(op.x), result_of(op)
+    for splits in space.grid.assignments({"n": x.shape[0], "c": x.shape[1]}):
+        layout = _named("nc..", splits)
+        batch, channels, rows, columns = layout.local_shape(result.shape)
+        elements = batch * channels * rows * columns
+        yield Strategy(
+            (layout,),
+            layout,
+            space.cost.multiply_add(elements * math.prod(op.kernel), rows * columns, x.dtype),
+        )
+
+
+def _lower_pool2d(op: graph.Pool2d, operands: tuple[Value, ...]) -> Op:
+    return tile.Pool2d(operands[0], op.fn, op.kernel, op.stride, op.padding, op.count_padding)
+
+
+def _reduce(op: graph.Reduce, space: Space) -> Iterator[Strategy]:
+    x = tensor(op.x)
+    for layout in space.grid.layouts(x.shape):
+        local = layout.local_shape(x.shape)
+        kept = [dim for dim in range(x.rank) if dim not in op.dims]
+        elements = math.prod(local[dim] for dim in kept)
+        axes = [
+            split.axis
+            for dim, split in enumerate(layout.splits)
+            if split is not None and dim in op.dims
+        ]
+        if op.keepdim:
+            splits = tuple(s if dim in kept else None for dim, s in enumerate(layout.splits))
+        else:
+            splits = tuple(layout.splits[dim] for dim in kept)
+        yield Strategy(
+            (layout,),
+            Layout(splits),
+            space.cost.reduce(math.prod(local), elements, x.dtype) + space.reduced(axes, elements),
+        )
+
+
+def _lower_reduce(op: graph.Reduce, operands: tuple[Value, ...]) -> Op:
+    return tile.Reduce(operands[0], op.fn, op.dims)
+
+
+CONTRACTION: tuple[AnyFamily, ...] = (
+    Family(graph.Contract, _contract, _lower_contract),
+    Family(graph.Embedding, _embedding, _lower_embedding),
+    Family(graph.Conv2d, _conv2d, _lower_conv2d),
+    Family(graph.Pool2d, _pool2d, _lower_pool2d),
+    Family(graph.Reduce, _reduce, _lower_reduce),
+)

@@ -1,0 +1,150 @@
+"""The cost model of the layout search: cycles of local work and of collectives.
+
+All formulas follow the cycle model of docs/architecture.md and take their constants from the
+`Machine`. Let `n` be elements of the tile, `P` PEs along the axis, `S` = `dsd_setup_cycles`, `w`
+the elements per cycle of the type, and `step` = `2 * ramp_cycles + hop_cycles + 1` the time that a
+word needs from a PE to its neighbour, from processing to processing.
+
+| work | cycles |
+|---|---|
+| DSD operation in memory | `S + ceil(n / w)` |
+| `@map` with a function of `f` cycles | `S + n * (f + loop)` |
+| contraction of `m` multiply-adds in vectors of `v` | `m / v * (S + scalar + loop + update) + m / w` |
+| all_reduce | `2 * n + P * (step + hop) + 4 * S`: chain up, broadcast down, each pipelined |
+| all_gather | `2 * P * n + P * (step + hop) + 4 * S`: the last PE receives all, then broadcasts it |
+| shard | as a DSD operation on the block |
+| transfer | `2 * n + W * hop + step + 3 * S`: over the path, then eastward through the region |
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from waferc_ir.dtypes import DType
+from waferc_ir.machine import Machine
+from waferc_ir.types import Axis
+
+_DSD_FUNCTIONS = frozenset({"neg", "abs", "relu", "add", "sub", "mul", "max", "min"})
+_DIVISIONS = frozenset({"div", "reciprocal"})
+_ONE_MATH = frozenset({"exp", "log", "sqrt", "rsqrt", "tanh", "sin", "cos"})
+# written with an exponential (or two logarithmic steps) and a division or a polynomial
+_TWO_MATH = frozenset({"sigmoid", "silu", "gelu", "gelu_tanh", "erf", "pow", "softplus"})
+
+
+@dataclass(frozen=True)
+class CostModel:
+    """Cycles on a region of `width` x `height` PEs of `machine`."""
+
+    machine: Machine
+    width: int
+    height: int
+
+    def pes(self, axis: Axis) -> int:
+        """PEs along an axis."""
+        return self.width if axis == "x" else self.height
+
+    def per_cycle(self, dtype: DType) -> int:
+        """Elements of a type that a DSD operation in memory works on in one cycle."""
+        match dtype:
+            case DType.F16:
+                return self.machine.f16_elements_per_cycle
+            case DType.I16:
+                return self.machine.i16_elements_per_cycle
+            case DType.I32:
+                return self.machine.i32_elements_per_cycle
+            case DType.F32 | DType.BOOL:
+                return self.machine.f32_elements_per_cycle
+
+    def vector(self, elements: int, dtype: DType) -> int:
+        """A function call with one DSD operation over `elements` in memory."""
+        machine = self.machine
+        return (
+            machine.call_cycles + machine.dsd_setup_cycles + _ceil(elements, self.per_cycle(dtype))
+        )
+
+    def mapped(self, elements: int, cycles: int) -> int:
+        """A function call with an `@map` whose function takes `cycles`."""
+        machine = self.machine
+        return (
+            machine.call_cycles
+            + machine.dsd_setup_cycles
+            + elements * (cycles + machine.loop_cycles)
+        )
+
+    def elementwise(self, fn: str, elements: int, dtype: DType) -> int:
+        """`fn` over a tile: one DSD operation if there is one, else an `@map`."""
+        machine = self.machine
+        if fn in _DSD_FUNCTIONS:
+            return self.vector(elements, dtype)
+        if fn in _DIVISIONS:
+            return self.mapped(elements, machine.divide_cycles)
+        if fn in _ONE_MATH:
+            return self.mapped(elements, machine.math_cycles)
+        if fn in _TWO_MATH:
+            return self.mapped(elements, machine.math_cycles + machine.divide_cycles)
+        return self.mapped(elements, 4 * machine.scalar_cycles)
+
+    def multiply_add(self, multiplications: int, vector: int, dtype: DType) -> int:
+        """A loop nest of `multiplications` multiply-adds, in DSD operations of length `vector`."""
+        machine = self.machine
+        issue = (
+            machine.dsd_setup_cycles
+            + machine.scalar_cycles
+            + machine.loop_cycles
+            + machine.dsd_update_cycles
+        )
+        operations = _ceil(multiplications, max(1, vector))
+        width = self.per_cycle(dtype)
+        return machine.call_cycles + operations * (issue + _ceil(vector, width))
+
+    def reduce(self, elements: int, results: int, dtype: DType) -> int:
+        """A reduction of a tile to `results` elements, by the cheaper of two loop orders."""
+        rows = _ceil(elements, max(1, results))
+        return min(
+            self.multiply_add(elements, results, dtype), self.multiply_add(elements, rows, dtype)
+        )
+
+    def rows(self, rows: int, elements: int, dtype: DType) -> int:
+        """A loop over `rows` run-time indices, each moving `elements`."""
+        machine = self.machine
+        return rows * (
+            8 * machine.scalar_cycles + machine.loop_cycles + self.vector(elements, dtype)
+        )
+
+    def all_reduce(self, elements: int, axis: Axis) -> int:
+        """The reduction of a tile over a line, known to all of the line."""
+        return 2 * elements + self._line(axis)
+
+    def all_gather(self, elements: int, axis: Axis) -> int:
+        """The tiles of a line, `elements` each, brought to all of the line."""
+        return 2 * elements * self.pes(axis) + self._line(axis)
+
+    def shard(self, elements: int, dtype: DType) -> int:
+        """The copy of a block of `elements` out of a whole dimension."""
+        return self.vector(elements, dtype)
+
+    def transfer(self, elements: int, down: bool) -> int:
+        """A stream of `elements` in each row; `down` if row 0 alone receives."""
+        machine = self.machine
+        passing = 2 if down else 1
+        return (
+            (1 + passing) * elements
+            + machine.hop_cycles * (self.width + (self.height if down else 0))
+            + (1 + passing) * (self._step() + machine.dsd_setup_cycles)
+            + machine.call_cycles
+        )
+
+    def _step(self) -> int:
+        return 2 * self.machine.ramp_cycles + self.machine.hop_cycles + 1
+
+    def _line(self, axis: Axis) -> int:
+        machine = self.machine
+        return (
+            machine.call_cycles
+            + 4 * machine.dsd_setup_cycles
+            + self.pes(axis) * (self._step() + machine.hop_cycles)
+        )
+
+
+def _ceil(numerator: int, denominator: int) -> int:
+    return -(-numerator // denominator)

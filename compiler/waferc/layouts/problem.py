@@ -1,0 +1,180 @@
+"""The layout search as arrays: steps with strategies, values with layouts and relayout prices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from waferc.layouts.families import FAMILIES
+from waferc.layouts.relayout import Relayouts
+from waferc.layouts.strategy import Space, Strategy, local_elements, tensor
+from waferc_ir.diagnostics import WaferError, collect
+from waferc_ir.ops import graph_structure
+from waferc_ir.program import Statement, Value
+from waferc_ir.types import Layout
+
+NEVER = 1 << 40  # more than any program costs
+
+
+class TileError(WaferError):
+    """A graph cannot be spread over a region."""
+
+    code = "tile"
+
+
+@dataclass(frozen=True)
+class Step:
+    """A choice: how to do one statement, or where a value that comes from outside lies."""
+
+    operands: tuple[Value, ...]
+    result: Value
+    strategies: tuple[Strategy, ...]
+    statement: Statement | None
+
+
+@dataclass(frozen=True)
+class Terms:
+    """A value's layouts, and what it costs to have it in another one.
+
+    `free` values (weights, fills) are put in place by the host or made there, in any number of
+    layouts: `prices[to]` is the price of one more, and there is no way from one to another.
+    """
+
+    layouts: tuple[Layout, ...]
+    index: Mapping[Layout, int]
+    free: bool
+    prices: NDArray[np.int64]  # [layout]: of a tile, in cycles for its bytes
+    between: NDArray[np.int64]  # [from, to]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Steps in program order, and terms for each value that they read or make.
+
+    All prices are cycles, bytes converted at the rate that the problem was made with.
+    """
+
+    steps: tuple[Step, ...]
+    terms: Mapping[Value, Terms]
+    costs: tuple[NDArray[np.int64], ...]  # of each step [strategy]
+    requests: tuple[tuple[tuple[Value, NDArray[np.intp]], ...], ...]  # of each step, by operand
+    homes: tuple[NDArray[np.intp], ...]  # of each step [strategy]: layout of the result
+
+
+def steps_of(
+    statements: Sequence[Statement], arriving: Mapping[Value, Mapping[Layout, int]], space: Space
+) -> list[Step]:
+    """The steps of the statements of one region.
+
+    Args:
+        statements: inputs, weights, fills and operations; outputs are left out.
+        arriving: values that other regions make, with the layouts in which they may come and the
+            cycles of bringing them.
+        space: the region.
+
+    Raises:
+        TileError: operations that have no strategies; all of them.
+    """
+    problems: list[WaferError] = []
+    steps = [Step((), value, _sources(options), None) for value, options in arriving.items()]
+    for statement in statements:
+        op, result = statement.op, statement.result
+        if result is None or isinstance(op, graph_structure.Parameter | graph_structure.Fill):
+            continue
+        if isinstance(op, graph_structure.Input):
+            options = dict.fromkeys(space.grid.layouts(op.shape), 0)
+            steps.append(Step((), result, _sources(options), statement))
+            continue
+        family = FAMILIES.get(type(op))
+        if family is None:
+            problems.append(
+                TileError(
+                    f"{op.name} has no layout strategies",
+                    statement.at,
+                    help="run the decompose pass before tile",
+                )
+            )
+            continue
+        steps.append(Step(op.operands(), result, tuple(family.strategies(op, space)), statement))
+    error = collect(problems)
+    if error is not None:
+        raise error
+    return steps
+
+
+def _sources(options: Mapping[Layout, int]) -> tuple[Strategy, ...]:
+    return tuple(Strategy((), layout, cycles) for layout, cycles in options.items())
+
+
+def problem_of(steps: Sequence[Step], relayouts: Relayouts, cycles_per_byte: float) -> Problem:
+    """Number layouts and price them; `cycles_per_byte` is what a byte of SRAM is worth."""
+    terms = _all_terms(steps, relayouts, cycles_per_byte)
+    costs: list[NDArray[np.int64]] = []
+    requests: list[tuple[tuple[Value, NDArray[np.intp]], ...]] = []
+    homes: list[NDArray[np.intp]] = []
+    for step in steps:
+        here = terms[step.result]
+        home = np.array([here.index[s.result] for s in step.strategies], np.intp)
+        cycles = np.array([s.cycles for s in step.strategies], np.int64)
+        costs.append(cycles + here.prices[home])
+        homes.append(home)
+        asked: dict[tuple[Value, tuple[int, ...]], None] = {}
+        for position, operand in enumerate(step.operands):
+            index = terms[operand].index
+            asked[operand, tuple(index[s.operands[position]] for s in step.strategies)] = None
+        requests.append(tuple((value, np.array(wanted, np.intp)) for value, wanted in asked))
+    return Problem(tuple(steps), terms, tuple(costs), tuple(requests), tuple(homes))
+
+
+def _all_terms(
+    steps: Sequence[Step], relayouts: Relayouts, cycles_per_byte: float
+) -> dict[Value, Terms]:
+    layouts: dict[Value, dict[Layout, None]] = {}
+    made: set[Value] = set()
+    for step in steps:
+        made.add(step.result)
+        layouts.setdefault(step.result, {}).update(
+            dict.fromkeys(strategy.result for strategy in step.strategies)
+        )
+        for position, operand in enumerate(step.operands):
+            layouts.setdefault(operand, {}).update(
+                dict.fromkeys(strategy.operands[position] for strategy in step.strategies)
+            )
+    shared: dict[tuple[object, ...], Terms] = {}
+    terms: dict[Value, Terms] = {}
+    for value, found in layouts.items():
+        key = (value.type, tuple(found), value in made)
+        if key not in shared:
+            shared[key] = _terms(value, found, value not in made, relayouts, cycles_per_byte)
+        terms[value] = shared[key]
+    return terms
+
+
+def _terms(
+    value: Value,
+    found: Iterable[Layout],
+    free: bool,
+    relayouts: Relayouts,
+    cycles_per_byte: float,
+) -> Terms:
+    given = tensor(value)
+    layouts = tuple(found)
+    tile_bytes = [local_elements(given.shape, t) * given.dtype.size_bytes for t in layouts]
+    prices = np.array([round(size * cycles_per_byte) for size in tile_bytes], np.int64)
+    if free:
+        between = np.full((len(layouts), len(layouts)), NEVER, np.int64)
+    else:
+        between = np.array(
+            [
+                [relayouts.find(given.shape, given.dtype, a, b).cycles for b in layouts]
+                for a in layouts
+            ],
+            np.int64,
+        ).reshape(len(layouts), len(layouts))
+        between = between + prices[None, :]
+    np.fill_diagonal(between, 0)
+    index = {layout: number for number, layout in enumerate(layouts)}
+    return Terms(layouts, index, free, prices, between)

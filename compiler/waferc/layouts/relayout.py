@@ -1,0 +1,93 @@
+"""How a tensor comes from one layout to another inside a region, and what that costs."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from waferc.layouts.cost import CostModel
+from waferc_ir.dtypes import DType
+from waferc_ir.types import AXES, Axis, Layout, Split
+
+Shape = tuple[int, ...]
+Splits = tuple[Split | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Gather:
+    """An all-gather of what is split along `axis`."""
+
+    axis: Axis
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A `tile.shard` of dimension `dim`, which is whole."""
+
+    dim: int
+    split: Split
+
+
+@dataclass(frozen=True, slots=True)
+class Relayout:
+    """Steps from one layout to another, and their cycles."""
+
+    steps: tuple[Gather | Cut, ...]
+    cycles: int
+
+
+class Relayouts:
+    """The cheapest orders of all-gathers and shards between layouts that are not partial.
+
+    An axis whose split differs is gathered, then cut anew. Cuts come as early as they can, so
+    that later gathers move small tiles.
+    """
+
+    def __init__(self, cost: CostModel) -> None:
+        self.cost = cost
+        self._known: dict[tuple[Shape, DType, Splits, Splits], Relayout] = {}
+
+    def find(self, shape: Shape, dtype: DType, source: Layout, target: Layout) -> Relayout:
+        """The steps from `source` to `target` for a tensor of `shape`."""
+        return self._find(shape, dtype, source.splits, target.splits)
+
+    def _find(self, shape: Shape, dtype: DType, splits: Splits, target: Splits) -> Relayout:
+        key = (shape, dtype, splits, target)
+        if key not in self._known:
+            self._known[key] = self._search(shape, dtype, splits, target)
+        return self._known[key]
+
+    def _search(self, shape: Shape, dtype: DType, splits: Splits, target: Splits) -> Relayout:
+        if splits == target:
+            return Relayout((), 0)
+        for dim, wanted in enumerate(target):
+            if wanted is None or splits[dim] is not None:
+                continue
+            if _dim_of(splits, wanted.axis) is None:
+                after = (*splits[:dim], wanted, *splits[dim + 1 :])
+                cycles = self.cost.shard(_local_elements(shape, after), dtype)
+                return _then(Cut(dim, wanted), cycles, self._find(shape, dtype, after, target))
+        options: list[Relayout] = []
+        for axis in AXES:
+            dim = _dim_of(splits, axis)
+            if dim is not None and splits[dim] != target[dim]:
+                after = (*splits[:dim], None, *splits[dim + 1 :])
+                cycles = self.cost.all_gather(_local_elements(shape, splits), axis)
+                rest = self._find(shape, dtype, after, target)
+                options.append(_then(Gather(axis), cycles, rest))
+        return min(options, key=lambda option: option.cycles)
+
+
+def _then(step: Gather | Cut, cycles: int, rest: Relayout) -> Relayout:
+    return Relayout((step, *rest.steps), cycles + rest.cycles)
+
+
+def _dim_of(splits: Splits, axis: Axis) -> int | None:
+    for dim, split in enumerate(splits):
+        if split is not None and split.axis == axis:
+            return dim
+    return None
+
+
+def _local_elements(shape: Shape, splits: Splits) -> int:
+    return math.prod(Layout(splits).local_shape(shape))

@@ -1,0 +1,132 @@
+"""Cutting a graph into consecutive stages of balanced work, where few values cross."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from waferc.layouts.problem import TileError
+from waferc.layouts.strategy import result_of, tensor
+from waferc_ir.ops import graph_compute, graph_move, graph_structure
+from waferc_ir.ops.declare import Op
+from waferc_ir.program import Program, Statement, Value
+
+_IMPOSSIBLE = (math.inf, math.inf)
+_CROSSING_WEIGHT = 4.0  # an element that crosses costs as much work as so many multiply-adds
+
+
+def cut(program: Program, stages: int) -> list[list[Statement]]:
+    """The program's operations in `stages` consecutive parts.
+
+    Weights, fills and inputs stand in every part that uses them, outputs in the part that makes
+    their value. Minimises the work of the slowest part, then what crosses the cuts.
+
+    Raises:
+        TileError: there are fewer operations than stages, or no stage is wanted.
+    """
+    work = [s for s in program.statements if _is_work(s)]
+    if not 1 <= stages <= max(1, len(work)):
+        raise TileError(
+            f"{len(work)} operations do not make {stages} stages",
+            help=f"ask for 1 to {max(1, len(work))} stages",
+        )
+    cuts = _best_cuts([work_of(s.op) for s in work], _crossing(program, work), stages)
+    sources = {s.result: s for s in program.statements if s.result is not None and not _is_work(s)}
+    stage_of: dict[Value, int] = {}
+    parts: list[list[Statement]] = []
+    for stage in range(stages):
+        part: list[Statement] = []
+        here: set[Value] = set()
+        for statement in work[cuts[stage] : cuts[stage + 1]]:
+            for operand in statement.op.operands():
+                if operand in sources and operand not in here:
+                    part.append(sources[operand])
+                    here.add(operand)
+            part.append(statement)
+            if statement.result is not None:
+                stage_of[statement.result] = stage
+        parts.append(part)
+    used = {operand for s in program.statements for operand in s.op.operands()}
+    for statement in program.statements:
+        if isinstance(statement.op, graph_structure.Input) and statement.result not in used:
+            parts[0].insert(0, statement)  # the caller gives it all the same
+        if isinstance(statement.op, graph_structure.Output):
+            x = statement.op.x
+            part = parts[stage_of.get(x, 0)]
+            if x in sources and sources[x] not in part:
+                part.insert(0, sources[x])
+            part.append(statement)
+    return parts
+
+
+def _is_work(statement: Statement) -> bool:
+    return not isinstance(
+        statement.op,
+        graph_structure.Input
+        | graph_structure.Parameter
+        | graph_structure.Fill
+        | graph_structure.Output,
+    )
+
+
+def work_of(op: Op) -> float:
+    """Scalar operations of a graph operation, roughly."""
+    result = result_of(op)
+    match op:
+        case graph_compute.Contract():
+            extents = dict(zip(op.lhs_dims, tensor(op.lhs).shape, strict=True))
+            extents |= dict(zip(op.rhs_dims, tensor(op.rhs).shape, strict=True))
+            return float(math.prod(extents.values()))
+        case graph_compute.Conv2d():
+            return float(result.elements * math.prod(tensor(op.weight).shape[1:]))
+        case graph_compute.Pool2d():
+            return float(result.elements * math.prod(op.kernel))
+        case graph_compute.Reduce():
+            return float(tensor(op.x).elements)
+        case graph_move.Reshape():
+            return 0.0
+        case _:
+            return float(result.elements)
+
+
+def _crossing(program: Program, work: Sequence[Statement]) -> list[float]:
+    """For each cut before work item n, the elements made before it and used from there on."""
+    position = {s.result: n for n, s in enumerate(work) if s.result is not None}
+    last: dict[Value, int] = {}
+    for n, statement in enumerate(work):
+        for operand in statement.op.operands():
+            last[operand] = n
+    crossing = [0.0] * (len(work) + 1)
+    for value, made in position.items():
+        for n in range(made + 1, last.get(value, made) + 1):
+            crossing[n] += tensor(value).elements
+    return crossing
+
+
+def _best_cuts(work: Sequence[float], crossing: Sequence[float], stages: int) -> list[int]:
+    """Starts of the stages and the end: dynamic programming over the cut before each item."""
+    count = len(work)
+    before = [0.0]
+    for item in work:
+        before.append(before[-1] + item)
+    entry = [_CROSSING_WEIGHT * words for words in crossing]
+    # best[n]: for the first n items in the stages so far (slowest part, sum of crossings)
+    best: list[tuple[float, float]] = [(before[n], 0.0) for n in range(count + 1)]
+    best[0] = _IMPOSSIBLE
+    origins: list[list[int]] = []
+    for _ in range(1, stages):
+        following = [_IMPOSSIBLE]
+        origin = [0]
+        for n in range(1, count + 1):
+            slowest, crossed, m = min(
+                (max(best[m][0], before[n] - before[m] + entry[m]), best[m][1] + entry[m], m)
+                for m in range(n)
+            )
+            following.append((slowest, crossed))
+            origin.append(m)
+        best = following
+        origins.append(origin)
+    cuts = [count]
+    for origin in reversed(origins):
+        cuts.append(origin[cuts[-1]])
+    return [0, *reversed(cuts)]

@@ -1,0 +1,145 @@
+"""Writing a tiled program: operations in the chosen layouts, relayouts and masks where needed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from waferc.analysis.padding import Padding, tiled
+from waferc.layouts.families import FAMILIES
+from waferc.layouts.relayout import Cut, Relayouts
+from waferc.layouts.strategy import Strategy, tensor
+from waferc_ir.diagnostics import Location
+from waferc_ir.ops import (
+    collective,
+    graph_structure,
+    stream,
+    tile_compute,
+    tile_move,
+    tile_structure,
+)
+from waferc_ir.ops.declare import Op
+from waferc_ir.program import Statement, Value
+from waferc_ir.types import Layout, TensorType
+
+
+@dataclass
+class TiledWriter:
+    """The statements of a tiled program that is being written, with their padding.
+
+    Equal operations on equal values are written once: a relayout that two readers need is shared.
+    """
+
+    padding: Padding
+    statements: list[Statement] = field(default_factory=lambda: [])
+    masked: dict[tuple[Value, float], Value] = field(default_factory=lambda: {})
+
+    def add(self, op: Op, at: Location | None) -> Value:
+        """Append an operation, after masks for what its operands' padding must hold."""
+        for value, wanted in self.padding.needs(op).items():
+            key = (value, wanted)
+            if key not in self.masked:
+                self.masked[key] = self._append(tile_compute.MaskPadding(value, wanted), at)
+            op = op.with_operands({value: self.masked[key]})
+        return self._append(op, at)
+
+    def effect(self, op: Op, at: Location | None) -> None:
+        """Append an operation without a result."""
+        self.statements.append(Statement(op, None, at))
+
+    def _append(self, op: Op, at: Location | None) -> Value:
+        result = op.result_type()
+        assert result is not None, op.name
+        value = Value(result)
+        self.padding.add(op, value)
+        self.statements.append(Statement(op, value, at))
+        return value
+
+
+class RegionWriter:
+    """Writes the operations of one region; knows in which layouts graph values are at hand."""
+
+    def __init__(self, region: str, writer: TiledWriter, relayouts: Relayouts) -> None:
+        self.region = region
+        self.writer = writer
+        self.relayouts = relayouts
+        self.free: dict[Value, Statement] = {}
+        self.versions: dict[Value, dict[Layout, Value]] = {}
+
+    def declare(self, statement: Statement) -> None:
+        """Make a weight or a fill known: it appears in the layouts that are asked for."""
+        assert statement.result is not None
+        self.free[statement.result] = statement
+        self.versions[statement.result] = {}
+
+    def input(self, statement: Statement, layout: Layout) -> None:
+        """Write an input, in its layout."""
+        op, result = statement.op, statement.result
+        assert isinstance(op, graph_structure.Input)
+        assert result is not None
+        tile_op = tile_structure.Input(op.label, op.shape, op.dtype, self.region, layout)
+        self.versions[result] = {layout: self.writer.add(tile_op, statement.at)}
+
+    def compute(self, statement: Statement, strategy: Strategy) -> None:
+        """Write an operation: its operands' relayouts, itself, and the end of partial results."""
+        op, result, at = statement.op, statement.result, statement.at
+        assert result is not None
+        operands = tuple(
+            self.value(operand, layout, at)
+            for operand, layout in zip(op.operands(), strategy.operands, strict=True)
+        )
+        value = self.writer.add(FAMILIES[type(op)].lower(op, operands), at)
+        for partial in tiled(value).layout.partial:
+            value = self.writer.add(collective.AllReduce(value, partial.axis), at)
+        shape = tensor(result).shape
+        if tiled(value).shape != shape:
+            value = self.writer.add(tile_move.Reshape(value, shape), at)
+        assert tiled(value).layout == strategy.result, op.name
+        self.versions[result] = {strategy.result: value}
+
+    def receive(self, value: Value, source: RegionWriter, layout: Layout) -> None:
+        """Write the stream that brings a value here from another region."""
+        there = source.value(value, layout, None)
+        self.versions[value] = {layout: self.writer.add(stream.Transfer(there, self.region), None)}
+
+    def output(self, statement: Statement) -> None:
+        """Write an output, in the layout in which its value is at hand."""
+        op = statement.op
+        assert isinstance(op, graph_structure.Output)
+        versions = self.versions[op.x]
+        layout = next(iter(versions), Layout((None,) * tensor(op.x).rank))
+        x = self.value(op.x, layout, statement.at)
+        self.writer.effect(tile_structure.Output(x, op.label), statement.at)
+
+    def value(self, value: Value, layout: Layout, at: Location | None) -> Value:
+        """A graph value in a layout: at hand, put in place by the host, or relaid."""
+        versions = self.versions[value]
+        if layout not in versions and value in self.free:
+            source = self.free[value]
+            versions[layout] = self.writer.add(self._free(source.op, layout), source.at)
+        if layout not in versions:
+            self._relay(value, versions, layout, at)
+        return versions[layout]
+
+    def _free(self, op: Op, layout: Layout) -> Op:
+        if isinstance(op, graph_structure.Fill):
+            return tile_structure.Fill(op.value, op.shape, op.dtype, self.region, layout)
+        assert isinstance(op, graph_structure.Parameter)
+        return tile_structure.State(op.label, op.shape, op.dtype, self.region, layout)
+
+    def _relay(
+        self, value: Value, versions: dict[Layout, Value], layout: Layout, at: Location | None
+    ) -> None:
+        given: TensorType = tensor(value)
+        plans = [
+            (self.relayouts.find(given.shape, given.dtype, have, layout), have) for have in versions
+        ]
+        plan, start = min(plans, key=lambda entry: entry[0].cycles)
+        current = versions[start]
+        for step in plan.steps:
+            if isinstance(step, Cut):
+                op: Op = tile_move.Shard(current, step.dim, step.split.axis, step.split.block)
+            else:
+                op = collective.AllGather(current, step.axis)
+            current = self.writer.add(op, at)
+            # a stop on the way serves later readers too, but not instead of a better home
+            versions.setdefault(tiled(current).layout, current)
