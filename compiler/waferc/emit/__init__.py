@@ -1,0 +1,1 @@
+"""Emission: a placed, routed and allocated program becomes CSL, manifest and host script."""

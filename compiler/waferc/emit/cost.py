@@ -1,0 +1,131 @@
+"""Cycles and code size that a PE's statements are reckoned to take.
+
+The estimate follows the cycle model of `docs/architecture.md` on one PE; waiting for the fabric
+is not in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import assert_never
+
+from waferc.emit.pe_program import (
+    BITS,
+    DsdOperation,
+    Fabric,
+    For,
+    If,
+    LetDsd,
+    LetScalar,
+    Loaded,
+    MapOperation,
+    Memory,
+    Moved,
+    Named,
+    Operand,
+    PeProgram,
+    Pointer,
+    SetLength,
+    Statement,
+)
+from waferc_ir.machine import Machine
+
+# Bytes of instructions per statement: a DSD operation loads up to three descriptors of 8 to 16
+# bytes; no vendor figure is published, so these are upper guesses.
+_DSD_BYTES = 40
+_MAP_BYTES = 56
+_SCALAR_BYTES = 12
+_CONTROL_BYTES = 16
+_FUNCTION_BYTES = 24
+_RUNTIME_BYTES = 2_048  # host command loop of <memcpy/memcpy>
+
+
+def cycles(statements: Iterable[Statement], machine: Machine) -> int:
+    """Cycles of a statement list run once on one PE."""
+    return sum(_statement(statement, machine) for statement in statements)
+
+
+def _statement(statement: Statement, machine: Machine) -> int:
+    match statement:
+        case DsdOperation(name=name, dest=dest, sources=sources):
+            elements = _elements([*sources, dest])
+            operands = sum(_operand(operand, machine) for operand in (dest, *sources))
+            width = 1 if _is_fabric([*sources, dest]) else _width(name, machine)
+            return machine.dsd_setup_cycles + -(-elements // width) + operands
+        case MapOperation(inputs=inputs, output=output, cycles=each):
+            elements = _elements([*inputs, output])
+            operands = sum(_operand(operand, machine) for operand in (*inputs, output))
+            return operands + elements * (each + machine.loop_cycles)
+        case LetDsd(value=value):
+            return _operand(value, machine)
+        case SetLength():
+            return machine.dsd_update_cycles
+        case LetScalar(operations=operations):
+            return operations * machine.scalar_cycles
+        case For(body=body):
+            return statement.trips * (machine.loop_cycles + cycles(body, machine))
+        case If(branches=branches, otherwise=otherwise):
+            bodies = [cycles(body, machine) for _, body in branches]
+            return machine.scalar_cycles + max([*bodies, cycles(otherwise, machine)])
+        case _:
+            assert_never(statement)
+
+
+def _width(name: str, machine: Machine) -> int:
+    if name.endswith("h") or name == "mov16":
+        return machine.f16_elements_per_cycle
+    return machine.i32_elements_per_cycle if name == "mov32" else machine.f32_elements_per_cycle
+
+
+def _operand(operand: Operand, machine: Machine) -> int:
+    match operand:
+        case Moved(by=by):
+            return machine.dsd_update_cycles + by.operations() * machine.scalar_cycles
+        case Loaded(index=index):
+            return (1 + index.operations()) * machine.scalar_cycles
+        case Pointer(index=index):
+            return index.operations() * machine.scalar_cycles
+        case _:
+            return 0
+
+
+def _elements(operands: Sequence[Operand]) -> int:
+    sizes = [o.elements for o in operands if isinstance(o, Memory | Moved | Named | Fabric)]
+    return max(sizes, default=1)
+
+
+def _is_fabric(operands: Sequence[Operand]) -> bool:
+    return any(isinstance(operand, Fabric) for operand in operands)
+
+
+def code_bytes(program: PeProgram) -> int:
+    """Bytes of code that a region's PE file is reckoned to need, host command loop included."""
+    functions = sum(_FUNCTION_BYTES + _code(function.body) for function in program.functions)
+    scalars = sum(
+        _FUNCTION_BYTES + _SCALAR_BYTES * function.text.count(";")
+        for function in program.scalar_functions
+    )
+    return _RUNTIME_BYTES + functions + scalars
+
+
+def _code(statements: Iterable[Statement]) -> int:
+    total = 0
+    for statement in statements:
+        match statement:
+            case DsdOperation():
+                total += _DSD_BYTES
+            case MapOperation():
+                total += _MAP_BYTES
+            case LetDsd() | SetLength() | LetScalar():
+                total += _SCALAR_BYTES
+            case For(body=body):
+                total += _CONTROL_BYTES + _code(body)
+            case If(branches=branches, otherwise=otherwise):
+                bodies = [_code(body) for _, body in branches]
+                total += _CONTROL_BYTES * len(bodies) + sum(bodies) + _code(otherwise)
+    return total
+
+
+def array_bytes(program: PeProgram) -> int:
+    """Bytes of all arrays of a region's PE."""
+    return sum(array.count * BITS[array.element] // 8 for array in program.arrays)

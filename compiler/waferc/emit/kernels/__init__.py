@@ -1,0 +1,1 @@
+"""How a PE does each operation: one file per family, functions from operation to statements."""

@@ -1,0 +1,211 @@
+"""From a tiled program to one PE program per region: arrays, links, functions, exports."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import PurePath
+
+from waferc.emit.diagnostics import EmitError
+from waferc.emit.kernels import stream as stream_kernels
+from waferc.emit.kernels.context import Arrivals, KernelContext, Tile
+from waferc.emit.kernels.table import statements as kernel_statements
+from waferc.emit.links import color_params, region_links, used_ports
+from waferc.emit.names import Names
+from waferc.emit.pe_program import Array, Export, PeFunction, PeProgram, element_of
+from waferc.emit.scalar_functions import ScalarFunctions
+from waferc_ir.diagnostics import collect
+from waferc_ir.dtypes import DType
+from waferc_ir.machine import Machine
+from waferc_ir.ops import stream, tile_structure
+from waferc_ir.program import Program, Statement, Value
+from waferc_ir.types import Region, TiledType
+
+
+@dataclass(frozen=True)
+class HostTensor:
+    """An input, a weight or an output as the host sees it in one region."""
+
+    label: str
+    symbol: str
+    region: str
+    type: TiledType
+
+
+@dataclass
+class EmittedRegions:
+    """PE programs by region, and the host's tensors in program order."""
+
+    programs: list[PeProgram] = field(default_factory=lambda: [])
+    inputs: list[HostTensor] = field(default_factory=lambda: [])
+    state: list[HostTensor] = field(default_factory=lambda: [])
+    outputs: list[HostTensor] = field(default_factory=lambda: [])
+
+
+def float_type(program: Program) -> DType:
+    """The element type in which the program computes, and holds booleans."""
+    for statement in program.statements:
+        result = statement.result
+        if result is not None and result.type.dtype.is_float:
+            return result.type.dtype
+    return DType.F32
+
+
+def emit_regions(program: Program, machine: Machine) -> EmittedRegions:
+    """The PE programs of all regions.
+
+    Raises:
+        EmitError: all operations without kernel and all missing buffers, together.
+    """
+    dtype = float_type(program)
+    numbers = _numbers(program)
+    arrays = _arrays(program, dtype)
+    symbols = Names("output")
+    emitted = EmittedRegions()
+    problems: list[EmitError] = []
+    for region in program.regions:
+        tiles: dict[Value, Tile] = {}
+        for statement in program.statements:
+            value = statement.result
+            if value is None or not isinstance(value.type, TiledType):
+                continue
+            if value.type.region != region.name:
+                continue
+            number = numbers[value]
+            if number not in arrays:
+                problems.append(EmitError(f"value %{number} has no buffer", statement.at))
+                continue
+            tiles[value] = Tile(arrays[number], value.type.local_shape, value.type)
+        functions = ScalarFunctions(machine)
+        context = KernelContext(
+            region, machine, dtype, tiles, functions, _arrivals(program, region)
+        )
+        pe_functions: list[PeFunction] = []
+        for statement in program.statements:
+            try:
+                pe_functions += _functions(statement, numbers, context)
+            except EmitError as problem:
+                problems.append(_placed(problem, statement))
+        exports = _exports(program, region, tiles, symbols, emitted)
+        used = used_ports(pe_functions)
+        own_arrays = {tile.array.name: tile.array for tile in tiles.values()}
+        emitted.programs.append(
+            PeProgram(
+                region=region.name,
+                width=region.width,
+                height=region.height,
+                color_params=color_params(region, used, context.arrivals),
+                arrays=tuple(own_arrays.values()),
+                links=region_links(region, used, context.arrivals),
+                exports=tuple(exports),
+                scalar_functions=functions.all(),
+                functions=tuple(pe_functions),
+            )
+        )
+    error = collect(problems)
+    if error is not None:
+        raise error
+    return emitted
+
+
+def _numbers(program: Program) -> dict[Value, int]:
+    results = [s.result for s in program.statements if s.result is not None]
+    return {value: number for number, value in enumerate(results)}
+
+
+def _arrays(program: Program, dtype: DType) -> dict[int, Array]:
+    """The array of every value, by the value's number; names are unique in a region."""
+    arrays: dict[int, Array] = {}
+    names: dict[str, Names] = {}
+    for buffer in program.buffers:
+        name = names.setdefault(buffer.region, Names("buffer")).take(buffer.name)
+        array = Array(name, element_of(buffer.dtype, dtype), max(1, buffer.elements))
+        arrays.update(dict.fromkeys(buffer.values, array))
+    return arrays
+
+
+def _arrivals(program: Program, region: Region) -> Arrivals:
+    sources: list[str] = []
+    kinds: set[bool] = set()
+    for source, statement in transfers_into(program, region):
+        if source not in sources:
+            sources.append(source)
+        assert isinstance(statement.op, stream.Transfer)
+        given = statement.op.x.type
+        assert isinstance(given, TiledType)
+        kinds.add(given.layout.split_of("y") is not None)
+    return Arrivals(sources[0] if sources else None, shares_pass_y=True not in kinds)
+
+
+def transfers_into(program: Program, region: Region) -> Iterator[tuple[str, Statement]]:
+    """The source region and the statement of every stream that a region receives."""
+    for statement in program.statements:
+        if isinstance(statement.op, stream.Transfer) and statement.op.region == region.name:
+            given = statement.op.x.type
+            assert isinstance(given, TiledType)
+            yield given.region, statement
+
+
+def _functions(
+    statement: Statement, numbers: Mapping[Value, int], context: KernelContext
+) -> Iterator[PeFunction]:
+    """The functions of one statement in the context's region: one, or none."""
+    op, value = statement.op, statement.result
+    if value is None or isinstance(op, tile_structure.Input | tile_structure.State):
+        return
+    number = numbers[value]
+    comment = f"%{number} {op.name}{_place(statement)}"
+    if isinstance(op, stream.Transfer):
+        if op.x in context.tiles:
+            body = stream_kernels.send(op, context.tile(op.x), context)
+            yield PeFunction(f"op{number}_send", f"{comment}: send", body)
+        elif value in context.tiles:
+            given = op.x.type
+            assert isinstance(given, TiledType)
+            body = stream_kernels.receive(context.tile(value), given.region, context)
+            yield PeFunction(f"op{number}_receive", f"{comment}: receive", body)
+        return
+    if value not in context.tiles:
+        return
+    body = kernel_statements(op, context.tile(value), context)
+    if body:
+        yield PeFunction(f"op{number}_{op.name.partition('.')[2]}", comment, body)
+
+
+def _place(statement: Statement) -> str:
+    if statement.at is None:
+        return ""
+    return f" {PurePath(statement.at.file).name}:{statement.at.line}"
+
+
+def _placed(problem: EmitError, statement: Statement) -> EmitError:
+    if problem.at is not None:
+        return problem
+    return EmitError(problem.message, statement.at, notes=problem.notes, help=problem.help)
+
+
+def _exports(
+    program: Program,
+    region: Region,
+    tiles: Mapping[Value, Tile],
+    symbols: Names,
+    emitted: EmittedRegions,
+) -> list[Export]:
+    exports: list[Export] = []
+    for statement in program.statements:
+        match statement.op:
+            case tile_structure.Input(label=label):
+                value, group, mutable = statement.result, emitted.inputs, True
+            case tile_structure.State(label=label):
+                value, group, mutable = statement.result, emitted.state, True
+            case tile_structure.Output(label=label, x=value):
+                group, mutable = emitted.outputs, False
+            case _:
+                continue
+        if value is None or value not in tiles:
+            continue
+        tile = tiles[value]
+        symbol = symbols.take(label, is_global=False)
+        group.append(HostTensor(label, symbol, region.name, tile.type))
+        exports.append(Export(symbol, tile.array, mutable))
+    return exports
