@@ -66,11 +66,25 @@ class WaferError(Exception):
         return "\n\n".join(blocks)
 
 
+_EXCERPT_CHARACTERS = 160
+
+
 def _excerpt(at: Location, text: str) -> list[str]:
     margin = " " * len(str(at.line))
     line = text.rstrip("\n").replace("\t", " ")
-    carets = " " * (at.column - 1) + "^" * max(1, min(at.width, len(line) - at.column + 1))
-    return [f"{margin} |", f"{at.line} | {line}", f"{margin} | {carets}"]
+    before = at.column - 1
+    # a long line is shown around the place, so that the carets stay in sight
+    start = 0 if len(line) <= _EXCERPT_CHARACTERS else max(0, before - _EXCERPT_CHARACTERS // 2)
+    shown = line[start : start + _EXCERPT_CHARACTERS]
+    lead = "..." if start else ""
+    trail = "..." if start + _EXCERPT_CHARACTERS < len(line) else ""
+    offset = before - start
+    carets = "^" * max(1, min(at.width, len(shown) - offset))
+    return [
+        f"{margin} |",
+        f"{at.line} | {lead}{shown}{trail}".rstrip(),
+        f"{margin} | {' ' * (len(lead) + offset)}{carets}",
+    ]
 
 
 def collect(problems: Sequence[WaferError]) -> WaferError | None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 from waferc_ir.dtypes import DType
 
 Axis = Literal["x", "y"]
 AXES: tuple[Axis, Axis] = ("x", "y")
 ReduceFn = Literal["sum", "max", "min"]
+RegionName = Annotated[str, "prints as a symbol: @r0"]
 
 
 @dataclass(frozen=True, slots=True)

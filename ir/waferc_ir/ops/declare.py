@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping
+from functools import cache
 from types import MappingProxyType
 from typing import Any, ClassVar, NoReturn, dataclass_transform, get_type_hints
 
@@ -102,6 +103,7 @@ class Op:
         raise NotImplementedError(type(self).__name__)
 
 
+@cache
 def is_operand_field(op: type[Op], field: str) -> bool:
     """Whether a field of an operation class is annotated to hold values."""
     return "Value" in str(get_type_hints(op)[field])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from waferc_ir.ops.declare import Op
 from waferc_ir.ops.layouts import tiled
 from waferc_ir.program import Value
-from waferc_ir.types import TiledType
+from waferc_ir.types import RegionName, TiledType
 
 
 class Transfer(Op, name="stream.transfer"):
@@ -18,7 +18,7 @@ class Transfer(Op, name="stream.transfer"):
     """
 
     x: Value
-    region: str
+    region: RegionName
 
     def result_type(self) -> TiledType:
         x = tiled(self, self.x, "x")

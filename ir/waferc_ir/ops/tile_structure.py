@@ -8,7 +8,7 @@ from waferc_ir.ops.functions import representable
 from waferc_ir.ops.layouts import declared_layout, tiled
 from waferc_ir.ops.shapes import declared_label, declared_shape
 from waferc_ir.program import Value
-from waferc_ir.types import Layout, TiledType
+from waferc_ir.types import Layout, RegionName, TiledType
 
 
 class Input(Op, name="tile.input"):
@@ -17,7 +17,7 @@ class Input(Op, name="tile.input"):
     label: str
     shape: tuple[int, ...]
     dtype: DType
-    region: str
+    region: RegionName
     layout: Layout
 
     def result_type(self) -> TiledType:
@@ -32,7 +32,7 @@ class State(Op, name="tile.state"):
     label: str
     shape: tuple[int, ...]
     dtype: DType
-    region: str
+    region: RegionName
     layout: Layout
 
     def result_type(self) -> TiledType:
@@ -47,7 +47,7 @@ class Fill(Op, name="tile.fill"):
     value: float
     shape: tuple[int, ...]
     dtype: DType
-    region: str
+    region: RegionName
     layout: Layout
 
     def result_type(self) -> TiledType:
