@@ -29,6 +29,7 @@ _REGION = (
     OpField("x", FieldKind.INT, required=False),
     OpField("y", FieldKind.INT, required=False),
     OpField("colors", FieldKind.INTS, required=False, default=()),
+    OpField("stream_colors", FieldKind.INTS, required=False, default=()),
 )
 _PATH = (
     OpField("stream", FieldKind.INT, required=True),

@@ -147,6 +147,10 @@ def _region(region: Region) -> str:
         attributes["y"] = str(region.y)
     if region.colors:
         attributes["colors"] = _ints(region.colors)
+    if region.stream_colors:
+        attributes["stream_colors"] = _ints(region.stream_colors)
+    if region.stream_colors:
+        attributes["stream_colors"] = _ints(region.stream_colors)
     return f"region {symbol(region.name)} {_braces(attributes)}"
 
 

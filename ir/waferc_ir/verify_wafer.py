@@ -14,6 +14,8 @@ from waferc_ir.types import Buffer, Path, Region, TiledType
 
 COLORS = max(machine.colors for machine in MACHINES.values())
 COLLECTIVE_COLORS = 6
+STREAM_COLORS = 2
+STREAM_COLORS = 2
 
 
 def wafer_problems(program: Program, numbers: Mapping[Value, int]) -> Iterator[VerifyError]:
@@ -48,12 +50,16 @@ def _region(region: Region) -> Iterator[VerifyError]:
         yield VerifyError(f"{name} is placed in one direction only")
     if min(region.x or 0, region.y or 0) < 0:
         yield VerifyError(f"{name} has its corner at ({region.x}, {region.y}), off the wafer")
-    if len(region.colors) not in (0, COLLECTIVE_COLORS):
-        yield VerifyError(f"{name} has {len(region.colors)} colors, not {COLLECTIVE_COLORS}")
-    if len(set(region.colors)) < len(region.colors):
-        yield VerifyError(f"{name} has one color twice: {list(region.colors)}")
-    for color in region.colors:
-        yield from _color(name, color)
+    for what, colors, count in (
+        ("colors", region.colors, COLLECTIVE_COLORS),
+        ("stream colors", region.stream_colors, STREAM_COLORS),
+    ):
+        if len(colors) not in (0, count):
+            yield VerifyError(f"{name} has {len(colors)} {what}, not {count}")
+        if len(set(colors)) < len(colors):
+            yield VerifyError(f"{name} has one of its {what} twice: {list(colors)}")
+        for color in colors:
+            yield from _color(name, color)
 
 
 def _color(name: str, color: int) -> Iterator[VerifyError]:
