@@ -5,12 +5,13 @@ torch is imported when a model is captured, not before: compiled models run with
 
 from __future__ import annotations
 
+import io
 import logging
 import sysconfig
 import traceback
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ import waferc.frontend
 from waferc.frontend.archive import read_archive
 from waferc.frontend.captured import Captured, CaptureError
 from waferc.frontend.exported import read_exported
+from waferc.frontend.locations import place
 from waferc_ir.diagnostics import Location
 
 if TYPE_CHECKING:
@@ -65,7 +67,7 @@ def capture(
             help="pip install 'waferc[torch]'; compiled models run without it",
         ) from None
     if isinstance(model, (str, Path)):
-        program, given = _load(Path(model)), Path(model).stem
+        program, given = load_exported(Path(model)), Path(model).stem
     elif isinstance(model, torch.export.ExportedProgram):
         program, given = model, "model"
     elif isinstance(model, torch.nn.Module):
@@ -140,7 +142,8 @@ def _export(
         return torch.export.export(module, args, kwargs, strict=False)
 
 
-def _load(path: Path) -> torch.export.ExportedProgram:
+def load_exported(path: Path) -> torch.export.ExportedProgram:
+    """The exported program in a `.pt2` file; nothing is unpickled. Raises CaptureError."""
     import torch
 
     content = read_archive(path)
@@ -164,12 +167,12 @@ def _decompositions() -> dict[Any, Callable[..., Any]]:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence torch, which warns about itself and logs partial graphs."""
+def _quiet() -> Generator[None]:
+    """Silence torch, which warns about itself and prints partial graphs."""
     previous = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), redirect_stderr(io.StringIO()):
             warnings.simplefilter("ignore")
             yield
     finally:
@@ -177,7 +180,7 @@ def _quiet() -> Iterator[None]:
 
 
 @contextmanager
-def _explained(doing: str) -> Iterator[None]:
+def _explained(doing: str) -> Generator[None]:
     """Turns what torch or the user's forward raises into an error with the user's line."""
     try:
         yield
@@ -198,12 +201,11 @@ def _explained(doing: str) -> Iterator[None]:
 
 def _user_line(problem: BaseException) -> Location | None:
     """The innermost line of the user's code that led to an exception."""
-    place = None
+    found = None
     for frame in traceback.extract_tb(problem.__traceback__):
         if not is_library_file(frame.filename) and frame.lineno is not None:
-            text = (frame.line or "").strip()
-            place = Location(frame.filename, frame.lineno, 1, max(1, len(text)), text or None)
-    return place
+            found = place(frame.filename, frame.lineno, (frame.line or "").strip())
+    return found
 
 
 def _first_line(problem: BaseException) -> str:

@@ -73,12 +73,18 @@ class CapturedInput:
 
 @dataclass(frozen=True, slots=True)
 class CapturedConstant:
-    """A parameter, buffer or constant. Nodes that share memory share `label` and `data`."""
+    """A parameter, buffer or constant. Nodes that share memory share `label` and `data`.
+
+    `torch_dtype` is torch's element type: bfloat16 data are kept as float32. `is_parameter` says
+    whether it is a trained weight.
+    """
 
     node: str
     label: str
     data: NDArray[Any]
-    at: Location | None
+    torch_dtype: str
+    is_parameter: bool
+    at: Location | None = None
 
 
 @dataclass(frozen=True, slots=True)

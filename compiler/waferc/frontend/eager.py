@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from waferc.frontend.capture import load_exported
 from waferc.frontend.captured import CaptureError
 
 Array = NDArray[Any]
@@ -47,9 +49,14 @@ def eager(model: Any) -> Reference | None:
     """A function that calls the model without gradients; None for what cannot be called.
 
     Called with positional arguments and keyword arguments, arrays or tensors inside.
+
+    Raises:
+        CaptureError: the model is the path of an exported program that cannot be read.
     """
     import torch
 
+    if isinstance(model, str | Path):
+        model = load_exported(Path(model))
     if isinstance(model, torch.export.ExportedProgram):
         module: Any = model.module()
     elif isinstance(model, torch.nn.Module):
@@ -66,14 +73,11 @@ def eager(model: Any) -> Reference | None:
 
 def _tensors(value: Any) -> Any:
     """The same nested values with tensors for arrays."""
-    match value:
-        case np.ndarray() | np.generic():
-            return as_tensor(np.asarray(value))
-        case tuple():
-            return tuple(map(_tensors, value))  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
-        case list():
-            return list(map(_tensors, value))  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
-        case dict():
-            return {key: _tensors(item) for key, item in value.items()}  # pyright: ignore[reportUnknownVariableType]
-        case _:
-            return value
+    if isinstance(value, np.ndarray | np.generic):
+        return as_tensor(np.asarray(value))  # pyright: ignore[reportUnknownArgumentType]
+    if isinstance(value, tuple | list):
+        items = [_tensors(item) for item in cast("list[Any] | tuple[Any, ...]", value)]
+        return tuple(items) if isinstance(value, tuple) else items
+    if isinstance(value, dict):
+        return {key: _tensors(item) for key, item in cast("dict[Any, Any]", value).items()}
+    return value

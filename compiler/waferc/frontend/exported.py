@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,6 +26,12 @@ from waferc_ir.diagnostics import Location, WaferError, collect
 
 if TYPE_CHECKING:
     import torch
+
+# Random only where an argument asks for it: their lowerings look at it.
+_DROPPING = (
+    "aten.scaled_dot_product_attention.default", "aten.dropout.default",
+    "aten.native_dropout.default",
+)  # fmt: skip
 
 IsLibrary = Callable[[str], bool]
 
@@ -64,7 +71,7 @@ class _Reader:
         constants = [
             *self._constants(tensors, folded.needed),
             *(
-                CapturedConstant(name, self._label(name), _array(tensor), self._place(name))
+                self._constant(name, name, tensor, is_parameter=False)
                 for name, tensor in folded.results.items()
             ),
         ]
@@ -140,11 +147,9 @@ class _Reader:
         return [name for name in self.nodes if name in live]
 
     def _refuse_unreadable(self, nodes: list[torch.fx.Node]) -> None:
-        import torch
-
         problems: list[WaferError] = []
         for node in nodes:
-            if torch.Tag.nondeterministic_seeded in _tags(node.target):
+            if _draws_random_numbers(node.target):
                 problems.append(
                     CaptureError(
                         f"the model draws random numbers ({node.target})",
@@ -184,7 +189,7 @@ class _Reader:
     ) -> Iterator[CapturedConstant]:
         """Parameters and buffers; one tensor under two names has one label and data."""
         shared: dict[tuple[Any, ...], CapturedConstant] = {}
-        for name, (_, target, tensor) in tensors.items():
+        for name, (kind, target, tensor) in tensors.items():
             if name not in needed:
                 continue
             key = (
@@ -193,9 +198,16 @@ class _Reader:
             )  # fmt: skip
             first = shared.get(key) if tensor.numel() else None
             if first is None:
-                first = CapturedConstant(name, self._label(target), _array(tensor), None)
+                first = self._constant(name, target, tensor, is_parameter=kind == "PARAMETER")
                 shared[key] = first
-            yield CapturedConstant(name, first.label, first.data, None)
+            yield replace(first, node=name)
+
+    def _constant(
+        self, node: str, label: str, tensor: torch.Tensor, is_parameter: bool
+    ) -> CapturedConstant:
+        dtype = _dtype_name(tensor.dtype)
+        data, at = _array(tensor), self._place(node)
+        return CapturedConstant(node, self._label(label), data, dtype, is_parameter, at)
 
     def _node(self, node: torch.fx.Node) -> Node:
         values = _values(node)
@@ -220,7 +232,7 @@ class _Reader:
                 self._place(node.name),
                 help="export with static shapes, one program per shape",
             )
-        return TensorMeta(tuple(map(int, value.shape)), str(value.dtype).removeprefix("torch."))
+        return TensorMeta(tuple(map(int, value.shape)), _dtype_name(value.dtype))
 
     def _place(self, name: str) -> Location | None:
         trace = self.nodes[name].meta.get("stack_trace")
@@ -293,10 +305,12 @@ def _is_symbolic(value: Any) -> bool:
     return isinstance(value, (torch.SymInt, torch.SymFloat, torch.SymBool))
 
 
-def _tags(target: Any) -> tuple[Any, ...]:
+def _draws_random_numbers(target: Any) -> bool:
     import torch
 
-    return tuple(target.tags) if isinstance(target, torch._ops.OpOverload) else ()  # pyright: ignore
+    if not isinstance(target, torch._ops.OpOverload):  # pyright: ignore[reportPrivateUsage]
+        return False
+    return torch.Tag.nondeterministic_seeded in target.tags and str(target) not in _DROPPING
 
 
 def _target_name(target: Any) -> str:
@@ -335,9 +349,13 @@ def _argument(given: Any) -> Argument:
         case list() | tuple():
             return tuple(_argument(item) for item in given)  # pyright: ignore
         case torch.dtype():
-            return str(given).removeprefix("torch.")
+            return _dtype_name(given)
         case _:
             return str(given)  # layouts, devices, memory formats: no lowering reads them
+
+
+def _dtype_name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
 
 
 def _module_path(node: torch.fx.Node) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import linecache
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 from waferc_ir.diagnostics import Location
 
@@ -15,7 +17,7 @@ def find_location(stack_trace: str, is_library: Callable[[str], bool]) -> Locati
 
     Args:
         stack_trace: text as `traceback` writes it, outermost frame first.
-        is_library: whether a file belongs to torch or to waferc.
+        is_library: whether a file belongs to torch, Python or waferc.
 
     Falls back to the innermost frame of all where everything is library code.
     """
@@ -27,14 +29,22 @@ def find_location(stack_trace: str, is_library: Callable[[str], bool]) -> Locati
         if frame is None:
             continue
         source = lines[number + 1] if number + 1 < len(lines) else ""
-        if _FRAME.match(source):
-            source = ""
-        location = _place(frame["file"], int(frame["line"]), source.strip())
+        location = place(frame["file"], int(frame["line"]), source.strip())
         fallback = location
         if not is_library(frame["file"]):
             found = location
     return found if found is not None else fallback
 
 
-def _place(file: str, line: int, source: str) -> Location:
-    return Location(file, line, 1, max(1, len(source)), source or None)
+def place(file: str, line: int, source: str) -> Location:
+    """A line of a file; `source` is its text without indentation, as tracebacks show it.
+
+    The path is relative where the file is below the working directory. Indentation, and with it
+    the column, comes from the file itself if it still holds that text.
+    """
+    path = Path(file)
+    shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+    full = linecache.getline(file, line).rstrip().expandtabs()
+    text = full if source and full.strip().startswith(source) else source
+    column = len(text) - len(text.lstrip()) + 1
+    return Location(str(shown), line, column, max(1, len(text.strip())), text or None)

@@ -1,0 +1,109 @@
+"""Matrix products, and attention."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from waferc.frontend.lowerings.declare import Call, Results, lowers, shape_of
+from waferc.frontend.lowerings.elementwise import arithmetic
+from waferc_ir.ops.graph_compute import Attention, Linear, MatMul
+from waferc_ir.ops.graph_move import Expand, Reshape
+from waferc_ir.program import Value
+
+
+@lowers("aten.linear.default")
+def _linear(call: Call) -> Results:
+    x, weight = call.tensor("input"), call.tensor("weight")
+    return call.add(Linear(x, weight, call.optional_tensor("bias")))
+
+
+@lowers("aten.mm.default")
+def _mm(call: Call) -> Results:
+    return call.add(MatMul(call.tensor("self"), call.tensor("mat2")))
+
+
+@lowers("aten.bmm.default")
+def _bmm(call: Call) -> Results:
+    return call.add(MatMul(call.tensor("self"), call.tensor("mat2")))
+
+
+@lowers("aten.matmul.default")
+def _matmul(call: Call) -> Results:
+    lhs, rhs = call.tensor("self"), call.tensor("other")
+    if len(shape_of(lhs)) == 1:
+        lhs = call.add(Reshape(lhs, (1, *shape_of(lhs))))
+    if len(shape_of(rhs)) == 1:
+        rhs = call.add(Reshape(rhs, (*shape_of(rhs), 1)))
+    return call.add(Reshape(call.add(MatMul(lhs, rhs)), call.result.shape))
+
+
+@lowers("aten.mv.default", "aten.dot.default", "aten.vdot.default")
+def _vector_product(call: Call) -> Results:
+    names = ("self", "vec") if ".mv." in call.node.target else ("self", "tensor")
+    if "other" in call.node.arguments:
+        names = ("self", "other")
+    lhs, rhs = (call.tensor(name) for name in names)
+    if len(shape_of(lhs)) == 1:
+        lhs = call.add(Reshape(lhs, (1, *shape_of(lhs))))
+    column = call.add(Reshape(rhs, (*shape_of(rhs), 1)))
+    return call.add(Reshape(call.add(MatMul(lhs, column)), call.result.shape))
+
+
+@lowers("aten.addmm.default", "aten.baddbmm.default", "aten.addmv.default")
+def _addmm(call: Call) -> Results:
+    names = {"addmm": ("mat1", "mat2"), "baddbmm": ("batch1", "batch2"), "addmv": ("mat", "vec")}
+    first, second = names[call.node.target.split(".")[1]]
+    rhs = call.tensor(second)
+    if len(shape_of(rhs)) == 1:
+        rhs = call.add(Reshape(rhs, (*shape_of(rhs), 1)))
+    product = call.add(MatMul(call.tensor(first), rhs))
+    if shape_of(product) != call.result.shape:
+        product = call.add(Reshape(product, call.result.shape))
+    alpha, beta = call.number("alpha"), call.number("beta")
+    if alpha != 1:
+        product = arithmetic(call, "mul", product, alpha)
+    if beta == 0:
+        return product
+    bias = call.tensor("self")
+    if beta != 1:
+        bias = arithmetic(call, "mul", bias, beta)
+    return arithmetic(call, "add", product, bias)
+
+
+@lowers("aten.scaled_dot_product_attention.default")
+def _attention(call: Call) -> Results:
+    if call.number("dropout_p") != 0:
+        raise call.refuse("drops attention at random", help="call model.eval() first")
+    query, key, value = (call.tensor(name) for name in ("query", "key", "value"))
+    if call.flag("enable_gqa"):
+        heads = shape_of(query)[-3]
+        key, value = _repeat_heads(call, key, heads), _repeat_heads(call, value, heads)
+    mask, causal = call.optional_tensor("attn_mask"), call.flag("is_causal")
+    scale = call.optional_number("scale")
+    if scale is None:
+        scale = 1 / math.sqrt(shape_of(query)[-1])
+    if mask is not None and _is_causal(call.constant_data(mask)):
+        mask, causal = None, True
+    return call.add(Attention(query, key, value, mask, causal, float(scale)))
+
+
+def _is_causal(data: np.ndarray[tuple[int, ...], np.dtype[np.generic]] | None) -> bool:
+    """Whether a constant mask hides exactly the keys after the query."""
+    if data is None or data.ndim < 2:
+        return False
+    lower = np.tril(np.ones(data.shape[-2:], np.bool_))
+    if data.dtype == np.bool_:
+        return bool(np.all(data == lower))
+    return bool(np.all(np.where(lower, data == 0, np.isneginf(data))))
+
+
+def _repeat_heads(call: Call, x: Value, heads: int) -> Value:
+    """Each head of `[..., h, t, d]` repeated, so that there are `heads`."""
+    *leading, own, tokens, width = shape_of(x)
+    if own == heads:
+        return x
+    grouped = call.add(Reshape(x, (*leading, own, 1, tokens, width)))
+    grown = call.add(Expand(grouped, (*leading, own, heads // own, tokens, width)))
+    return call.add(Reshape(grown, (*leading, heads, tokens, width)))
