@@ -79,6 +79,11 @@ def read_bundle(folder: str | Path) -> Bundle:
     return Bundle(manifest, sources, weights)
 
 
+def read_file(folder: str | Path, name: str) -> str:
+    """The text of a further file of the bundle in `folder`. Raises BundleError."""
+    return _text(Path(folder), name)
+
+
 def write_bundle(bundle: Bundle, folder: str | Path, extra: Mapping[str, bytes]) -> None:
     """Write the bundle to `folder`, whole or not at all; a bundle that is there is replaced.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -27,8 +28,19 @@ class InputError(WaferError):
     code = "input"
 
 
+@dataclass(frozen=True, slots=True)
+class CallMeasures:
+    """What one call took: counts on the wafer, and seconds of simulation on this computer."""
+
+    statistics: Statistics
+    wall_seconds: float
+
+
 class Session:
-    """One program on one wafer. Elaborates and writes the weights when it is made."""
+    """One program on one wafer. Elaborates and writes the weights when it is made.
+
+    `last_call` are the measures of the last call of `run`; None before the first.
+    """
 
     def __init__(self, bundle: Bundle, engine: str | EngineFactory = "vector") -> None:
         if isinstance(engine, str) and engine not in ENGINES:
@@ -40,9 +52,9 @@ class Session:
         self.bundle = bundle
         self.elaborated = elaborate(bundle.sources, bundle.layout, manifest.machine, {})
         self.engine: Engine = factory(self.elaborated, manifest.machine)
-        self.wall_seconds = 0.0  # of the last call
         for placement in manifest.state:
             self._write(placement, bundle.weights[placement.label])
+        self.last_call: CallMeasures | None = None
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """The outputs by label, for the inputs by label.
@@ -53,17 +65,15 @@ class Session:
         """
         manifest = self.bundle.manifest
         arrays = check_inputs(manifest.inputs, inputs)
+        before = self.engine.statistics()
         start = time.perf_counter()
         for placement in manifest.inputs:
             self._write(placement, arrays[placement.label])
         self.engine.launch(manifest.entry)
         outputs = {placement.label: self._read(placement) for placement in manifest.outputs}
-        self.wall_seconds = time.perf_counter() - start
+        seconds = time.perf_counter() - start
+        self.last_call = CallMeasures(_difference(self.engine.statistics(), before), seconds)
         return outputs
-
-    def statistics(self) -> Statistics:
-        """Counts over all calls so far."""
-        return self.engine.statistics()
 
     def _carrier(self, placement: Placement) -> np.dtype[Any]:
         """Element type of the tiles in memory: booleans are held as 0 and 1 of the float type."""
@@ -148,3 +158,18 @@ def _fitting(placement: Placement, inputs: Mapping[str, Array]) -> Array:
             )
         return array.astype(wanted)
     raise wrong
+
+
+def _difference(after: Statistics, before: Statistics) -> Statistics:
+    """The counts of what happened between two readings; memory as it is after."""
+    return Statistics(
+        cycles=after.cycles - before.cycles,
+        busy_cycles=after.busy_cycles - before.busy_cycles,
+        wait_cycles=after.wait_cycles - before.wait_cycles,
+        macs=after.macs - before.macs,
+        flops=after.flops - before.flops,
+        wavelets_sent=after.wavelets_sent - before.wavelets_sent,
+        wavelet_hops=after.wavelet_hops - before.wavelet_hops,
+        link_load=after.link_load - before.link_load,
+        sram_bytes=after.sram_bytes,
+    )

@@ -1,0 +1,173 @@
+"""A compiled model: call it, verify it, look at its costs, save it, load it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from waferc.frontend.eager import Reference, as_array, as_tensor, is_tensor
+from waferc.report import Report, report
+from waferc.signature import Signature, read_signature
+from waferc.tolerance import Accumulation, Tolerance, Verification, compare, derive
+from waferc_ir.diagnostics import WaferError
+from waferc_runtime.host.bundle import Bundle, read_bundle, read_file, write_bundle
+from waferc_runtime.host.json_fields import Field
+from waferc_runtime.host.manifest import MANIFEST
+from waferc_runtime.host.session import Session
+
+Array = NDArray[Any]
+HOST_SCRIPT = "run.py"
+
+
+class VerificationError(WaferError):
+    """A model cannot be verified: there is nothing to compare it with."""
+
+    code = "verify"
+
+
+@dataclass
+class Compiled:
+    """A model in CSL, with its weights, on a virtual wafer that is made at the first call.
+
+    `example` are the arguments that the model was compiled with and `reference` is the PyTorch
+    model; both are None for a model that was loaded from a bundle.
+    """
+
+    bundle: Bundle
+    signature: Signature
+    host_script: str
+    reference: Reference | None = None
+    example: tuple[tuple[Any, ...], Mapping[str, Any]] | None = None
+    engine: str = field(default="vector", kw_only=True)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """What the model returns for these arguments, nested as the model nests it.
+
+        Tensors come back where tensors were given, NumPy arrays otherwise, in the dtypes of the
+        model. Raises StructureError or InputError if the arguments are not those of the model.
+        """
+        given = self.signature.arguments.flatten((args, kwargs), "arguments")
+        results: dict[str, Any] = self.run({k: as_array(v) for k, v in given.items()})
+        if any(is_tensor(value) for value in given.values()):
+            results = {label: as_tensor(array) for label, array in results.items()}
+        return self.signature.returns.build(results)
+
+    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """Outputs by label for inputs by label, in the dtypes of the model.
+
+        Inputs that no output depends on may be given or left out.
+        """
+        known = set(self.signature.arguments.labels())
+        used = {placement.label for placement in self.bundle.manifest.inputs}
+        outputs = self.session.run(
+            {label: array for label, array in inputs.items() if label in used or label not in known}
+        )
+        dtypes = self.signature.dtypes
+        return {
+            label: array.astype(dtypes[label], copy=False) if label in dtypes else array
+            for label, array in outputs.items()
+        }
+
+    @cached_property
+    def session(self) -> Session:
+        """The virtual wafer with the program and its weights on it."""
+        return Session(self.bundle, self.engine)
+
+    @property
+    def tolerance(self) -> Tolerance:
+        """How far outputs may be from the reference, by element type and accumulation."""
+        document = Field(self.bundle.manifest.document["tolerance"], "tolerance", MANIFEST)
+        fields = document.mapping(("weight", "longest_sum", "depth"))
+        found = Accumulation(
+            fields["weight"].integer(0, 2**53),
+            fields["longest_sum"].integer(0, 2**53),
+            fields["depth"].integer(0, 2**53),
+        )
+        return derive(found, self.bundle.manifest.dtype)
+
+    def verify(
+        self,
+        inputs: object = None,
+        kwargs: Mapping[str, Any] | None = None,
+        *,
+        tolerance: float | None = None,
+    ) -> Verification:
+        """Compare with eager PyTorch on these inputs, or on those it was compiled with.
+
+        Args:
+            inputs: positional arguments: a tuple or list, or one tensor or array.
+            kwargs: arguments by keyword.
+            tolerance: largest relative L2 error to pass, instead of the derived one.
+
+        Raises:
+            VerificationError: the PyTorch model is not at hand, or inputs are needed.
+        """
+        if self.reference is None:
+            raise VerificationError(
+                "there is no PyTorch model to compare with: this one was loaded from a bundle",
+                help="use verify_outputs() with expected outputs, or `waferc verify --model`",
+            )
+        if inputs is None and kwargs is None:
+            if self.example is None:
+                raise VerificationError("an exported program brings no inputs: give some")
+            args, named = self.example
+        else:
+            args, named = positional(inputs), dict(kwargs or {})
+        wanted = self.signature.returns.flatten(self.reference(args, named), "outputs")
+        given = self.signature.arguments.flatten((args, dict(named)), "arguments")
+        return self.verify_outputs(
+            {label: as_array(value) for label, value in given.items()},
+            {label: as_array(value) for label, value in wanted.items()},
+            tolerance=tolerance,
+        )
+
+    def verify_outputs(
+        self,
+        inputs: Mapping[str, Array],
+        expected: Mapping[str, Array],
+        *,
+        tolerance: float | None = None,
+    ) -> Verification:
+        """Compare outputs for `inputs` with `expected` ones, all by label."""
+        limit = self.tolerance if tolerance is None else Tolerance(tolerance, "the caller")
+        return compare(self.run(inputs), expected, limit, self.bundle.manifest.dtype)
+
+    def report(self) -> Report:
+        """Costs of the last call; where there was none, of a call on zeros."""
+        if self.session.last_call is None:
+            self.session.run(
+                {p.label: np.zeros(p.shape, p.dtype.numpy) for p in self.bundle.manifest.inputs}
+            )
+        return report(self.session)
+
+    def save(self, folder: str | Path) -> None:
+        """Write CSL, manifest, weights and host script to `folder`, whole or not at all.
+
+        Raises:
+            BundleError: the folder cannot be written, or holds something else than a bundle.
+        """
+        write_bundle(self.bundle, folder, {HOST_SCRIPT: self.host_script.encode()})
+
+
+def load(folder: str | Path, *, engine: str = "vector") -> Compiled:
+    """The compiled model in a folder that `save` wrote. torch is not needed.
+
+    Raises:
+        BundleError: the folder is not a bundle, or is damaged.
+    """
+    bundle = read_bundle(folder)
+    script = read_file(folder, HOST_SCRIPT)
+    return Compiled(bundle, read_signature(bundle.manifest), script, engine=engine)
+
+
+def positional(inputs: object) -> tuple[Any, ...]:
+    """Inputs as positional arguments: one tensor or array stands for itself."""
+    if isinstance(inputs, tuple | list):
+        return tuple(inputs)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+    return () if inputs is None else (inputs,)

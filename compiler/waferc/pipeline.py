@@ -1,0 +1,66 @@
+"""The passes in their order, each with its reason, and the runner that checks between them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+
+from waferc.options import CompileOptions
+from waferc.passes.allocate import Allocate
+from waferc.passes.base import Pass
+from waferc.passes.convert_floats import ConvertFloats
+from waferc.passes.decompose import Decompose
+from waferc.passes.eliminate_dead import EliminateDead
+from waferc.passes.fold_constants import FoldConstants
+from waferc.passes.place import Place
+from waferc.passes.route import Route
+from waferc.passes.share_common import ShareCommon
+from waferc.passes.simplify_graph import SimplifyGraph
+from waferc.passes.tile import Tile
+from waferc.unit import Unit
+from waferc_ir.verify import verify
+
+PIPELINE: tuple[type[Pass], ...] = (
+    FoldConstants,  # in the model's own element type, and before others spend work on constants
+    ConvertFloats,  # before Decompose, whose constants are those of the element type
+    Decompose,  # from here on the primitives only
+    SimplifyGraph,  # Decompose leaves moves and identities that cancel
+    EliminateDead,  # nothing dead is worth a layout
+    Tile,  # from here on layouts, regions and streams
+    ShareCommon,  # Tile gathers or masks a value once for each use
+    Place,  # needs the final regions
+    Route,  # needs places
+    Allocate,  # last: it counts what all others left
+)
+PASSES: Mapping[str, type[Pass]] = MappingProxyType({cls.name: cls for cls in PIPELINE})
+
+Observe = Callable[[Pass, Unit, float], None]  # the pass, what it made, its seconds
+
+
+def passes_for(options: CompileOptions) -> tuple[Pass, ...]:
+    """The pipeline with the options of a compilation."""
+    width, height = options.region or (None, None)
+    chosen: dict[type[Pass], Pass] = {
+        ConvertFloats: ConvertFloats(dtype=options.dtype),
+        Tile: Tile(width=width, height=height, stages=options.stages),
+    }
+    return tuple(chosen.get(cls) or cls() for cls in PIPELINE)
+
+
+def run_passes(
+    unit: Unit, passes: Sequence[Pass], observe: Observe = lambda one, unit, seconds: None
+) -> Unit:
+    """Run passes in order. The program is verified before the first and after each.
+
+    Raises:
+        WaferError: a pass refuses the program.
+        VerifyError: the program given breaks a rule of the IR.
+    """
+    verify(unit.program)
+    for one in passes:
+        start = time.perf_counter()
+        unit = one.run(unit)
+        verify(unit.program)
+        observe(one, unit, time.perf_counter() - start)
+    return unit

@@ -1,0 +1,166 @@
+"""What a call costs on the wafer: cycles, time, utilisation, memory, traffic, energy.
+
+Energy is a model with constants of low confidence (`waferc machines` lists their sources), so it
+is given as a band from half to twice the sum of: static energy of every PE and cycle; issue energy
+of busy cycles; arithmetic; wavelet hops; SRAM traffic of two elements per flop, as a
+multiply-accumulate (two flops) reads three operands and writes one. Published ratios use the power
+of the whole system times the time, which stands beside it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from waferc_ir.dtypes import DType
+from waferc_ir.machine import Machine
+from waferc_runtime.host.session import Session
+
+BAND = (0.5, 2.0)
+
+
+@dataclass(frozen=True, slots=True)
+class RegionMemory:
+    """SRAM that each PE of a region needs."""
+
+    region: str
+    pes: int
+    used_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Costs of one call. `busy` is the share of PE cycles that compute or move data.
+
+    `mac_rate` is multiply-accumulates per PE and cycle. `energy_joules` is the band (low, high),
+    `system_joules` the power of the whole system times the time. `wall_seconds` is what the
+    simulation took.
+    """
+
+    name: str
+    machine: Machine
+    dtype: DType
+    width: int
+    height: int
+    memory: tuple[RegionMemory, ...]
+    cycles: int
+    busy: float
+    macs: int
+    flops: int
+    wavelets_sent: int
+    wavelet_hops: int
+    busiest_link_wavelets: int
+    energy_joules: tuple[float, float]
+    system_joules: float
+    wall_seconds: float
+
+    @property
+    def pes(self) -> int:
+        """PEs that run a program of the model."""
+        return sum(region.pes for region in self.memory)
+
+    @property
+    def seconds(self) -> float:
+        """Time of a call on the machine."""
+        return self.cycles / self.machine.clock_hz
+
+    @property
+    def mac_rate(self) -> float:
+        """Multiply-accumulates per PE and cycle."""
+        return self.macs / max(1, self.cycles * self.pes)
+
+    @property
+    def largest_sram_bytes(self) -> int:
+        """SRAM of the PE that needs most."""
+        return max((region.used_bytes for region in self.memory), default=0)
+
+    @property
+    def simulated_macs_per_second(self) -> float:
+        """Multiply-accumulates of the wafer per second of simulation."""
+        return self.macs / self.wall_seconds if self.wall_seconds else 0.0
+
+    def __str__(self) -> str:
+        low, high = self.energy_joules
+        megahertz = self.machine.clock_hz / 1e6
+        lines = [
+            f"{self.name} on {self.machine.name}, {self.dtype}",
+            f"  PEs          {self.pes:,} in {len(self.memory)} "
+            f"{'region' if len(self.memory) == 1 else 'regions'}, "
+            f"program rectangle {self.width} x {self.height}",
+            f"  cycles       {self.cycles:,} = {_time(self.seconds)} at {megahertz:,.0f} MHz",
+            f"  busy         {self.busy:.1%} of all PE cycles; "
+            f"{self.mac_rate:.3f} multiply-accumulates per PE and cycle",
+            f"  work         {self.macs:,} multiply-accumulates, {self.flops:,} flops",
+            f"  traffic      {self.wavelets_sent:,} wavelets, {self.wavelet_hops:,} hops; "
+            f"busiest link {self.busiest_link_wavelets:,}",
+            f"  energy       {_energy(low)} to {_energy(high)} (model); "
+            f"{_energy(self.system_joules)} as system power x time",
+            *(
+                f"  SRAM         {region.region}: {region.used_bytes:,} of "
+                f"{self.machine.sram_bytes:,} bytes on each of {region.pes:,} PEs"
+                for region in self.memory
+            ),
+            f"  simulation   {self.wall_seconds:.3f} s, "
+            f"{self.simulated_macs_per_second / 1e6:,.1f} million multiply-accumulates per second",
+        ]
+        return "\n".join(lines)
+
+
+def report(session: Session) -> Report:
+    """The costs of the session's last call, which there must be."""
+    assert session.last_call is not None, "no call to report on"
+    manifest = session.bundle.manifest
+    machine = manifest.machine
+    statistics = session.last_call.statistics
+    classes = session.elaborated.classes
+    memory = tuple(
+        RegionMemory(pe_class.file.removesuffix(".csl"), len(pe_class.x), used)
+        for pe_class, used in zip(classes, statistics.sram_bytes, strict=True)
+    )
+    pes = sum(region.pes for region in memory)
+    busy = int(statistics.busy_cycles.sum())
+    joules = 1e-12 * (
+        pes * statistics.cycles * machine.static_pj_per_cycle
+        + busy * machine.issue_pj_per_busy_cycle
+        + statistics.flops * _flop_picojoules(machine, manifest.dtype)
+        + statistics.wavelet_hops * machine.hop_pj_per_wavelet
+    )
+    return Report(
+        name=manifest.name,
+        machine=machine,
+        dtype=manifest.dtype,
+        width=manifest.width,
+        height=manifest.height,
+        memory=memory,
+        cycles=statistics.cycles,
+        busy=busy / max(1, statistics.cycles * pes),
+        macs=statistics.macs,
+        flops=statistics.flops,
+        wavelets_sent=statistics.wavelets_sent,
+        wavelet_hops=statistics.wavelet_hops,
+        busiest_link_wavelets=int(statistics.link_load.max(initial=0)),
+        energy_joules=(BAND[0] * joules, BAND[1] * joules),
+        system_joules=machine.active_watts * statistics.cycles / machine.clock_hz,
+        wall_seconds=session.last_call.wall_seconds,
+    )
+
+
+def _flop_picojoules(machine: Machine, dtype: DType) -> float:
+    """Arithmetic and memory traffic of a flop."""
+    unit = machine.f16_pj_per_flop if dtype is DType.F16 else machine.f32_pj_per_flop
+    return unit + 2 * dtype.size_bytes * machine.sram_pj_per_byte
+
+
+def _time(seconds: float) -> str:
+    return _scaled(seconds, "s")
+
+
+def _energy(joules: float) -> str:
+    return _scaled(joules, "J")
+
+
+def _scaled(value: float, unit: str) -> str:
+    """A number with the prefix that leaves one to three digits before the point."""
+    for prefix, factor in (("", 1.0), ("m", 1e-3), ("µ", 1e-6)):
+        if value >= factor:
+            return f"{value / factor:.3g} {prefix}{unit}"
+    return f"{value * 1e9:.3g} n{unit}"

@@ -1,0 +1,117 @@
+"""How a compiled model is called and what it returns, in a form that a bundle can hold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+
+from waferc.structure import Kind, Structure
+from waferc_runtime.host.json_fields import Field
+from waferc_runtime.host.manifest import MANIFEST, Manifest
+
+_DEEPEST = 64
+_MOST_ENTRIES = 100_000
+_DTYPES = (
+    "float16", "float32", "float64", "int8", "uint8", "int16", "int32", "int64", "bool",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """Nesting of arguments (a tuple and a dict) and of results; NumPy dtypes of the results.
+
+    The dtypes are those of the PyTorch model: a program in f16 whose model returns f32 gives f32.
+    """
+
+    arguments: Structure
+    returns: Structure
+    dtypes: Mapping[str, str]
+
+    def document(self) -> dict[str, object]:
+        """The signature as JSON."""
+        return {
+            "arguments": _document(self.arguments),
+            "returns": _document(self.returns),
+            "dtypes": dict(self.dtypes),
+        }
+
+
+def read_signature(manifest: Manifest) -> Signature:
+    """The signature that stands in a manifest, or one that follows from its inputs and outputs.
+
+    Raises:
+        BundleError: the manifest's structure is damaged.
+    """
+    if "structure" not in manifest.document:
+        return plain_signature(manifest)
+    top = Field(manifest.document["structure"], "structure", MANIFEST)
+    fields = top.mapping(("arguments", "returns", "dtypes"))
+    outputs = tuple(placement.label for placement in manifest.outputs)
+    returns = _structure(fields["returns"], _DEEPEST)
+    unknown = [label for label in returns.labels() if label not in outputs]
+    if unknown:
+        raise fields["returns"].error(f"names outputs that are not there: {', '.join(unknown)}")
+    dtypes = fields["dtypes"].mapping(tuple(returns.labels()))
+    arguments = _structure(fields["arguments"], _DEEPEST)
+    given = set(arguments.labels())
+    missing = [placement.label for placement in manifest.inputs if placement.label not in given]
+    if missing:
+        raise fields["arguments"].error(f"lacks inputs {', '.join(missing)}")
+    return Signature(
+        arguments, returns, {label: field.one_of(_DTYPES) for label, field in dtypes.items()}
+    )
+
+
+def plain_signature(manifest: Manifest) -> Signature:
+    """Inputs as positional arguments in order; a tuple of the outputs, or the only one."""
+    labels = dict.fromkeys(placement.label for placement in manifest.inputs)
+    inputs = tuple(Structure("tensor", label) for label in labels)
+    outputs = tuple(Structure("tensor", placement.label) for placement in manifest.outputs)
+    return Signature(
+        Structure("tuple", entries=(Structure("tuple", entries=inputs), Structure("dict"))),
+        outputs[0] if len(outputs) == 1 else Structure("tuple", entries=outputs),
+        {p.label: str(np.dtype(p.dtype.numpy)) for p in manifest.outputs},
+    )
+
+
+def _document(structure: Structure) -> dict[str, object]:
+    match structure.kind:
+        case "tensor":
+            return {"kind": "tensor", "label": structure.label}
+        case "constant":
+            return {"kind": "constant", "value": structure.value}
+        case "dict":
+            entries = [_document(entry) for entry in structure.entries]
+            return {"kind": "dict", "keys": list(structure.keys), "entries": entries}
+        case "list" | "tuple":
+            return {"kind": structure.kind, "entries": [_document(e) for e in structure.entries]}
+
+
+def _structure(field: Field, depth: int) -> Structure:
+    if depth == 0:
+        raise field.error(f"is nested more than {_DEEPEST} levels deep")
+    fields = field.mapping(("kind",), ("label", "value", "keys", "entries"))
+    kind = cast("Kind", fields["kind"].one_of(("tensor", "constant", "list", "tuple", "dict")))
+    match kind:
+        case "tensor":
+            return Structure("tensor", field.mapping(("kind", "label"))["label"].text())
+        case "constant":
+            value = field.mapping(("kind", "value"))["value"]
+            if not isinstance(value.value, bool | int | float | str | None):
+                raise value.error("is not a plain value")
+            return Structure("constant", value=value.value)
+        case "dict" | "list" | "tuple":
+            own = ("kind", "keys", "entries") if kind == "dict" else ("kind", "entries")
+            parts = field.mapping(own)
+            entries = tuple(
+                _structure(entry, depth - 1) for entry in parts["entries"].items(_MOST_ENTRIES)
+            )
+            if kind != "dict":
+                return Structure(kind, entries=entries)
+            keys = tuple(key.text() for key in parts["keys"].items(_MOST_ENTRIES))
+            if len(keys) != len(entries):
+                raise parts["keys"].error(f"has {len(keys)} names for {len(entries)} entries")
+            return Structure("dict", entries=entries, keys=keys)
