@@ -1,0 +1,185 @@
+"""Values of single expression nodes from the values of their operands; no time, no control flow."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from waferc_ir.diagnostics import Location
+from waferc_runtime.builtins import scalar
+from waferc_runtime.builtins.math import MATH_FUNCTIONS
+from waferc_runtime.builtins.scalar import Uniform
+from waferc_runtime.csl import core
+from waferc_runtime.reference.memory import Address, FabricDsd, MemoryDsd, OutsideObjectError, Value
+from waferc_runtime.reference.state import State
+from waferc_runtime.reference.thread import Thread
+
+
+def number(value: Value) -> Uniform:
+    """A value that the front end has typed as a scalar or a handle."""
+    assert isinstance(value, bool | int | float | np.floating), value
+    return value
+
+
+def address(value: Value) -> Address:
+    """A value that the front end has typed as a pointer."""
+    assert isinstance(value, Address), value
+    return value
+
+
+def integers(values: Sequence[Value]) -> tuple[int, ...]:
+    """Values that the front end has typed as integers."""
+    return tuple(int(number(value)) for value in values)
+
+
+def scalar_type(kind: core.CoreType) -> core.Scalar:
+    """A type that the front end has found to be a scalar's."""
+    assert isinstance(kind, core.Scalar), kind
+    return kind
+
+
+def _single(value: scalar.Value) -> Uniform:
+    return value.item() if isinstance(value, np.ndarray) else value
+
+
+@contextmanager
+def memory_faults(state: State, thread: Thread, at: Location | None) -> Generator[None, Any, None]:
+    """Turn an access outside an object into an error with PE and place."""
+    try:
+        yield
+    except OutsideObjectError as fault:
+        raise state.error(str(fault), thread, at) from fault
+
+
+def constant(state: State, node: core.Const) -> Uniform:
+    """The value of a constant on this PE."""
+    value = node.value
+    single = scalar.from_item(value[state.lane]) if isinstance(value, np.ndarray) else value
+    return scalar.uniform(single, node.type) if isinstance(node.type, core.Scalar) else single
+
+
+def operands_of(node: core.Expr) -> tuple[core.Expr, ...]:
+    """The operands of the nodes that `computed` computes."""
+    match node:
+        case core.AddressOf(_, _, index):
+            return (index,)
+        case core.PointerAdd(_, pointer, index):
+            return (pointer, index)
+        case core.PointerCast(_, x) | core.Load(_, x) | core.Convert(_, x) | core.Bitcast(_, x):
+            return (x,)
+        case core.UnaryExpr(_, _, x):
+            return (x,)
+        case core.BinaryExpr(_, _, lhs, rhs) | core.CompareExpr(_, lhs, rhs):
+            return (lhs, rhs)
+        case _:
+            return ()
+
+
+def computed(state: State, thread: Thread, node: core.Expr, operands: Sequence[Value]) -> Value:
+    """Arithmetic and addresses: the value of a node from the values of its operands."""
+    match node:
+        case core.AddressOf(_, target):
+            origin = Address(state.blocks[target], 0)
+            return origin.moved(int(number(operands[0])), target.element)
+        case core.PointerAdd(kind):
+            return address(operands[0]).moved(int(number(operands[1])), kind.target)
+        case core.PointerCast():
+            return operands[0]
+        case core.Load(kind, _, at):
+            with memory_faults(state, thread, at):
+                return address(operands[0]).load(kind)
+        case core.UnaryExpr(kind, op):
+            return _single(scalar.unary(op, kind)(number(operands[0])))
+        case core.BinaryExpr(kind, op):
+            lhs, rhs = operands
+            try:
+                with np.errstate(all="ignore"):
+                    return _single(scalar.binary(op, kind)(number(lhs), number(rhs)))
+            except scalar.ZeroDivisorError as fault:
+                raise state.error("an integer is divided by zero", thread) from fault
+        case core.CompareExpr(op):
+            lhs, rhs = operands
+            return _single(scalar.compare(op)(number(lhs), number(rhs)))
+        case core.Convert(kind, x):
+            return _single(scalar.convert(number(operands[0]), scalar_type(x.type), kind))
+        case core.Bitcast(kind, x):
+            return _single(scalar.bitcast(number(operands[0]), scalar_type(x.type), kind))
+        case _:
+            raise state.error(f"{type(node).__name__} is not supported", thread)
+
+
+def fabric_dsd(state: State, thread: Thread, node: core.MakeFabDsd, length: int) -> FabricDsd:
+    """A fabin or fabout; a color that is not named is that of the queue."""
+    queue = int(constant(state, node.queue)) if isinstance(node.queue, core.Const) else None
+    color = int(constant(state, node.color)) if isinstance(node.color, core.Const) else None
+    if color is None and queue is not None:
+        if node.type.kind == "fabin":
+            color = next((c for c, q in state.input_queues.items() if q == queue), None)
+        else:
+            color = state.output_colors.get(queue)
+    if color is None:
+        raise state.error("a fabric DSD has no color", thread)
+    if node.control or node.advance_switch:
+        raise state.error("control wavelets are not supported, but sent", thread)
+    return FabricDsd(node.type, color, queue, length, node.simd != "off")
+
+
+def updated(
+    state: State, thread: Thread, node: core.UpdateDsd, dsd: Value, value: Value
+) -> MemoryDsd | FabricDsd:
+    """A DSD with one property changed."""
+    if isinstance(dsd, FabricDsd) and node.property == "length":
+        return FabricDsd(dsd.kind, dsd.color, dsd.queue, int(number(value)), dsd.packed)
+    if not isinstance(dsd, MemoryDsd):
+        raise state.error(f"the {node.property} of a DSD that has none is set", thread)
+    match node.property:
+        case "base":
+            return MemoryDsd(dsd.kind, address(value), dsd.strides, dsd.extents)
+        case "offset":
+            element = node.element or core.Scalar.U16
+            moved = dsd.base.moved(int(number(value)), element)
+            return MemoryDsd(dsd.kind, moved, dsd.strides, dsd.extents)
+        case "length":
+            return MemoryDsd(dsd.kind, dsd.base, dsd.strides, (int(number(value)),))
+        case "stride":
+            return MemoryDsd(dsd.kind, dsd.base, (int(number(value)),), dsd.extents)
+
+
+def library(
+    state: State,
+    thread: Thread,
+    name: str,
+    arguments: Sequence[Value],
+    types: Sequence[core.CoreType],
+    at: Location | None,
+) -> Value:
+    """A call of a library function."""
+    function = MATH_FUNCTIONS.get(name)
+    if function is not None:
+        arrays = [
+            np.asarray([number(argument)], scalar_type(kind).numpy)
+            for argument, kind in zip(arguments, types, strict=True)
+        ]
+        return scalar.from_item(function.compute(*arrays)[0])
+    match name:
+        case "memcpy.unblock_cmd_stream":
+            state.has_unblocked_commands = True
+            return None
+        case "layout.get_x_coord":
+            return state.x
+        case "layout.get_y_coord":
+            return state.y
+        case "time.enable_tsc" | "time.disable_tsc":
+            return None
+        case "time.get_timestamp":
+            with memory_faults(state, thread, at):
+                for place in range(3):
+                    part = (thread.clock >> (16 * place)) & 0xFFFF
+                    target = address(arguments[0]).moved(place, core.Scalar.U16)
+                    target.store(part, core.Scalar.U16)
+            return None
+        case _:
+            raise state.error(f"{name} is called, which is not supported,", thread, at)

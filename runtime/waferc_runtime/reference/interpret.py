@@ -1,0 +1,304 @@
+"""Core CSL, statement by statement, on one PE.
+
+Everything is a generator that yields where time has to pass: before statements whose effects
+another thread of the PE could see, and inside fabric operations. Costs are those of
+`waferc_runtime.builtins.timing`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from enum import Enum, auto
+
+from waferc_runtime.builtins.dsd import DSD_OPS
+from waferc_runtime.builtins.scalar import wrap
+from waferc_runtime.builtins.timing import expression_cycles, statement_cycles
+from waferc_runtime.csl import core
+from waferc_runtime.reference.evaluate import (
+    address,
+    computed,
+    constant,
+    fabric_dsd,
+    integers,
+    library,
+    memory_faults,
+    number,
+    operands_of,
+    scalar_type,
+    updated,
+)
+from waferc_runtime.reference.map import run_map
+from waferc_runtime.reference.memory import MemoryDsd, Value
+from waferc_runtime.reference.operate import Operation, operate
+from waferc_runtime.reference.state import State
+from waferc_runtime.reference.thread import Steps, Thread, Wait
+
+MAX_CALL_DEPTH = 32
+
+
+class Flow(Enum):
+    """How a statement ends."""
+
+    NEXT = auto()
+    BREAK = auto()
+    CONTINUE = auto()
+    RETURN = auto()
+
+
+@dataclass(eq=False, slots=True)
+class Frame:
+    """A function that runs: its locals and, in the end, its result."""
+
+    function: core.Function
+    depth: int
+    locals: dict[core.Local, Value] = field(default_factory=lambda: {})
+    result: Value = None
+
+
+Spawn = Callable[[Operation, core.DsdConfig, Thread], None]
+
+
+class Interpreter:
+    """Runs functions of a PE's program on one thread. `spawn` starts an asynchronous operation."""
+
+    def __init__(self, state: State, thread: Thread, spawn: Spawn) -> None:
+        self.state = state
+        self.thread = thread
+        self._spawn = spawn
+
+    def call(
+        self, function: core.Function, arguments: Sequence[Value], depth: int = 0
+    ) -> Steps[Value]:
+        """Run `function`; its result is the generator's value."""
+        if depth > MAX_CALL_DEPTH:
+            raise self.state.error(
+                f"calls are nested more than {MAX_CALL_DEPTH} deep", self.thread, function.at
+            )
+        frame = Frame(function, depth, dict(zip(function.parameters, arguments, strict=True)))
+        outer, self.thread.function = self.thread.function, function.name
+        yield from self._body(function.body, frame)
+        self.thread.function = outer
+        return frame.result
+
+    def constant_value(self, node: core.Expr) -> Steps[Value]:
+        """The value of an expression outside of any function."""
+        return self._value(node, Frame(core.Function("initial values"), 0))
+
+    # ---- statements ------------------------------------------------------------------------------
+
+    def _body(self, body: Sequence[core.Stmt], frame: Frame) -> Steps[Flow]:
+        for statement in body:
+            self.thread.place = statement.at or self.thread.place
+            if self.state.microthreads and self.thread.clock > self.state.wafer.now:
+                yield Wait(self.thread.clock)  # others may write what this statement reads
+            flow = yield from self._statement(statement, frame)
+            if flow is not Flow.NEXT:
+                return flow
+        return Flow.NEXT
+
+    def _statement(self, statement: core.Stmt, frame: Frame) -> Steps[Flow]:
+        match statement:
+            case core.SetLocal(local, expression):
+                frame.locals[local] = yield from self._evaluate(expression, frame)
+            case core.SetSlot(slot, expression):
+                self.state.slots[slot] = yield from self._evaluate(expression, frame)
+            case core.Store(pointer, expression, at):
+                target = yield from self._evaluate(pointer, frame)
+                value = yield from self._evaluate(expression, frame)
+                with memory_faults(self.state, self.thread, at):
+                    address(target).store(number(value), scalar_type(expression.type))
+            case core.Evaluate(expression):
+                yield from self._evaluate(expression, frame)
+            case core.If(condition, then, otherwise):
+                chosen = yield from self._evaluate(condition, frame)
+                return (yield from self._body(then if chosen else otherwise, frame))
+            case core.While() | core.For():
+                return (yield from self._loop(statement, frame))
+            case core.Return(expression):
+                if expression is not None:
+                    frame.result = yield from self._evaluate(expression, frame)
+                return Flow.RETURN
+            case core.Break():
+                return Flow.BREAK
+            case core.Continue():
+                return Flow.CONTINUE
+            case core.DsdOperation():
+                yield from self._operation(statement, frame)
+            case core.MapOperation():
+                yield from self._map(statement, frame)
+            case core.TaskControl(action, expression):
+                yield from self._task_control(action, expression, frame)
+            case core.Assert(condition, at):
+                before = self.thread.clock
+                holds = yield from self._evaluate(condition, frame)
+                self.thread.clock = before
+                if not holds:
+                    raise self.state.error("an assertion does not hold", self.thread, at)
+        self.thread.clock += statement_cycles(statement, self.state.machine)
+        return Flow.NEXT
+
+    def _loop(self, loop: core.While | core.For, frame: Frame) -> Steps[Flow]:
+        values: range | None = None
+        if isinstance(loop, core.For):
+            bounds: list[int] = []
+            for expression in (loop.start, loop.stop, loop.step):
+                bounds.append(int(number((yield from self._evaluate(expression, frame)))))
+            if bounds[2] == 0:
+                raise self.state.error("a loop has step 0", self.thread, loop.at)
+            values = range(*bounds)
+        count = 0
+        while True:
+            if isinstance(loop, core.For):
+                if values is None or count >= len(values):
+                    return Flow.NEXT
+                frame.locals[loop.variable] = values[count]
+                if loop.index is not None:
+                    frame.locals[loop.index] = wrap(count, scalar_type(loop.index.type))
+            else:
+                holds = yield from self._evaluate(loop.condition, frame)
+                if not holds:
+                    return Flow.NEXT
+            count += 1
+            self.thread.clock += self.state.machine.loop_cycles
+            flow = yield from self._body(loop.body, frame)
+            if flow is Flow.BREAK:
+                return Flow.NEXT
+            if flow is Flow.RETURN:
+                return flow
+            if isinstance(loop, core.While):
+                yield from self._body(loop.step, frame)
+
+    def _operation(self, statement: core.DsdOperation, frame: Frame) -> Steps[None]:
+        op = DSD_OPS.get(statement.op)
+        if op is None:
+            raise self.state.error(f"{statement.op} is not supported", self.thread, statement.at)
+        dest = yield from self._evaluate(statement.dest, frame)
+        sources: list[Value] = []
+        for source in statement.sources:
+            sources.append((yield from self._evaluate(source, frame)))
+        operation = Operation(op, dest, tuple(sources), statement.at)
+        if statement.config.is_async:
+            if not operation.fabric:
+                raise self.state.error(
+                    f"{op.name} is asynchronous without a fabric operand",
+                    self.thread,
+                    statement.at,
+                )
+            yield Wait(self.thread.clock)
+            self._spawn(operation, statement.config, self.thread)
+        else:
+            yield from operate(self.state, self.thread, operation)
+            finish(self.state, statement.config, self.thread.clock)
+
+    def _map(self, statement: core.MapOperation, frame: Frame) -> Steps[None]:
+        operands: list[Value] = []
+        for expression in statement.inputs:
+            operands.append((yield from self._evaluate(expression, frame)))
+        output: Value = None
+        if statement.output is not None:
+            output = yield from self._evaluate(statement.output, frame)
+        function = statement.function
+
+        def apply(arguments: Sequence[Value]) -> Steps[Value]:
+            if isinstance(function, core.Function):
+                return (yield from self.call(function, arguments, frame.depth + 1))
+            types = [statement.element] * len(arguments)
+            return library(self.state, self.thread, function, arguments, types, statement.at)
+
+        yield from run_map(self.state, self.thread, statement, operands, output, apply)
+
+    def _task_control(self, action: str, expression: core.Expr, frame: Frame) -> Steps[None]:
+        task = int(number((yield from self._evaluate(expression, frame))))
+        yield Wait(self.thread.clock)
+        match action:
+            case "activate":
+                self.state.activate(task, self.thread.clock)
+            case "block":
+                self.state.blocked.add(task)
+            case _:
+                self.state.blocked.discard(task)
+
+    # ---- expressions -----------------------------------------------------------------------------
+
+    def _evaluate(self, node: core.Expr, frame: Frame) -> Steps[Value]:
+        value = yield from self._value(node, frame)
+        self.thread.clock += expression_cycles(node, self.state.machine)
+        return value
+
+    def _value(self, node: core.Expr, frame: Frame) -> Steps[Value]:
+        match node:
+            case core.Const():
+                return constant(self.state, node)
+            case core.GetLocal(local):
+                return frame.locals.get(local)
+            case core.GetSlot(slot):
+                if slot not in self.state.slots and slot.initial is not None:
+                    self.state.slots[slot] = yield from self._value(slot.initial, frame)
+                return self.state.slots.get(slot)
+            case core.LogicExpr(op, lhs, rhs):
+                left = yield from self._evaluate(lhs, frame)
+                if bool(left) == (op == "or"):
+                    return left
+                return (yield from self._evaluate(rhs, frame))
+            case core.SelectExpr(_, condition, lhs, rhs):
+                chosen = yield from self._evaluate(condition, frame)
+                return (yield from self._evaluate(lhs if chosen else rhs, frame))
+            case core.Call(function, arguments):
+                values = yield from self._all(arguments, frame)
+                return (yield from self.call(function, values, frame.depth + 1))
+            case core.LibraryCall(_, name, arguments, at):
+                values = yield from self._all(arguments, frame)
+                types = [argument.type for argument in arguments]
+                return library(self.state, self.thread, name, values, types, at)
+            case core.MakeMemDsd(kind, base, strides, extents):
+                start = yield from self._evaluate(base, frame)
+                steps = yield from self._all(strides, frame)
+                counts = yield from self._all(extents, frame)
+                return MemoryDsd(kind, address(start), integers(steps), integers(counts))
+            case core.MakeFabDsd(_, _, _, extent):
+                length = yield from self._evaluate(extent, frame)
+                return fabric_dsd(self.state, self.thread, node, int(number(length)))
+            case core.UpdateDsd(_, inner, _, expression):
+                dsd = yield from self._evaluate(inner, frame)
+                value = yield from self._evaluate(expression, frame)
+                return updated(self.state, self.thread, node, dsd, value)
+            case _:
+                operands = yield from self._all(operands_of(node), frame)
+                return computed(self.state, self.thread, node, operands)
+
+    def _all(self, nodes: Sequence[core.Expr], frame: Frame) -> Steps[list[Value]]:
+        values: list[Value] = []
+        for node in nodes:
+            values.append((yield from self._evaluate(node, frame)))
+        return values
+
+
+def finish(state: State, config: core.DsdConfig, cycle: int) -> None:
+    """What a DSD operation does with tasks when it ends."""
+    if config.activate is not None:
+        state.activate(config.activate, cycle)
+    if config.unblock is not None:
+        state.blocked.discard(config.unblock)
+
+
+def initial_slots(state: State) -> None:
+    """Give the slots of a PE their initial values, which are constant expressions."""
+    thread = Thread("initial values", 0)
+
+    def refuse(operation: Operation, config: core.DsdConfig, issuer: Thread) -> None:
+        raise state.error("an initial value starts an operation", issuer, operation.at)
+
+    interpreter = Interpreter(state, thread, refuse)
+    for slot in state.program.slots:
+        if slot.initial is not None and slot not in state.slots:
+            state.slots[slot] = run_now(interpreter.constant_value(slot.initial))
+
+
+def run_now(steps: Steps[Value]) -> Value:
+    """The value of steps that need no time."""
+    try:
+        next(steps)
+    except StopIteration as end:
+        return end.value
+    raise AssertionError("a constant expression waits")

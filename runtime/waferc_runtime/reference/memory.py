@@ -1,0 +1,142 @@
+"""The SRAM of one PE, and the values that point into it.
+
+Memory is what the hardware has: 16-bit words, one array of them per object. An element of type T
+takes `T.words` of them, little end first, so that `@ptrcast` between types needs no rule.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from waferc_runtime.builtins.scalar import Uniform, from_item
+from waferc_runtime.csl.core import Dsd, MemoryObject, Scalar
+
+Words = NDArray[np.uint16]
+
+_SAME_WIDTH = {"int8": "int16", "uint8": "uint16", "bool": "uint16"}
+
+
+class OutsideObjectError(Exception):
+    """An access outside an object; the processor knows the PE and the place."""
+
+
+def encode(values: NDArray[np.generic], scalar: Scalar) -> Words:
+    """The words [len(values) * scalar.words] that hold `values` [n] as elements of `scalar`."""
+    typed = values.astype(scalar.numpy)
+    wide = _SAME_WIDTH.get(scalar.numpy)
+    return np.ascontiguousarray(typed.astype(wide) if wide else typed).view(np.uint16)
+
+
+def decode(words: Words, scalar: Scalar) -> NDArray[np.generic]:
+    """The elements [n] of type `scalar` that `words` [n * scalar.words] hold."""
+    if scalar is Scalar.BOOL:
+        return words != 0
+    wide = _SAME_WIDTH.get(scalar.numpy, scalar.numpy)
+    return np.ascontiguousarray(words).view(wide).astype(scalar.numpy)
+
+
+@dataclass(eq=False, slots=True)
+class Block:
+    """The words of one memory object."""
+
+    object: MemoryObject
+    words: Words
+
+    @classmethod
+    def of(cls, declared: MemoryObject, lane: int) -> Block:
+        """The block of `declared` on the PE at `lane` of its class, with its initial values."""
+        initial = declared.initial
+        if isinstance(initial, np.ndarray) and initial.ndim == 2:
+            initial = initial[:, lane]
+        values = np.zeros(declared.count, declared.element.numpy)
+        if initial is not None:
+            values[:] = initial
+        return cls(declared, encode(values, declared.element))
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A pointer: a word within a block. It may point outside; only an access may not."""
+
+    block: Block
+    word: int
+
+    def moved(self, elements: int, scalar: Scalar) -> Address:
+        """The address `elements` elements of `scalar` further on."""
+        return replace(self, word=self.word + elements * scalar.words)
+
+    def load(self, scalar: Scalar) -> Uniform:
+        """The element of type `scalar` here.
+
+        Raises:
+            OutsideObjectError: part of the element lies outside the object.
+        """
+        self._check(scalar)
+        words = self.block.words[self.word : self.word + scalar.words]
+        return from_item(decode(words, scalar)[0])
+
+    def store(self, value: Uniform, scalar: Scalar) -> None:
+        """Write `value` as an element of type `scalar`.
+
+        Raises:
+            OutsideObjectError: part of the element lies outside the object.
+        """
+        self._check(scalar)
+        words = encode(np.asarray([value], scalar.numpy), scalar)
+        self.block.words[self.word : self.word + scalar.words] = words
+
+    def _check(self, scalar: Scalar) -> None:
+        if not 0 <= self.word <= len(self.block.words) - scalar.words:
+            declared = self.block.object
+            index = self.word // declared.element.words
+            raise OutsideObjectError(
+                f"element {index} of {declared.name} is accessed, which has {declared.count}"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryDsd:
+    """A memory DSD as a value: strides count elements of the operation that uses it."""
+
+    kind: Dsd
+    base: Address
+    strides: tuple[int, ...]
+    extents: tuple[int, ...]
+
+    @property
+    def length(self) -> int:
+        """Number of elements."""
+        return int(np.prod(self.extents, dtype=np.int64))
+
+    def address(self, index: int, scalar: Scalar) -> Address:
+        """The address of element `index`, the last dimension running fastest.
+
+        Beyond the last element the outermost dimension goes on.
+        """
+        offset = 0
+        for stride, extent in zip(self.strides[:0:-1], self.extents[:0:-1], strict=True):
+            index, position = divmod(index, extent)
+            offset += stride * position
+        return self.base.moved(offset + self.strides[0] * index, scalar)
+
+
+@dataclass(frozen=True, slots=True)
+class FabricDsd:
+    """A fabin or fabout DSD as a value. `queue` is None where the program names none."""
+
+    kind: Dsd
+    color: int
+    queue: int | None
+    length: int
+    packed: bool  # two 16-bit elements per wavelet
+
+    @property
+    def is_input(self) -> bool:
+        """Whether this is a fabin."""
+        return self.kind.kind == "fabin"
+
+
+Value = Uniform | Address | MemoryDsd | FabricDsd | None
