@@ -34,9 +34,11 @@ class Endpoint:
     """One place where PEs of a class receive or send.
 
     `mask` [pe] says which PEs reach it; `color` and `queue` [pe] hold -1 where none is named.
+    A data task is ready to receive, but does not wait.
     """
 
     is_input: bool
+    is_task: bool
     mask: Mask
     color: NDArray[np.int64]
     queue: NDArray[np.int64]
@@ -68,7 +70,7 @@ def _data_tasks(program: core.PEClass, arch: str) -> list[Endpoint]:
             queue = np.full(count, task.id)
         everywhere = np.ones(count, np.bool_)
         function = task.function
-        found.append(Endpoint(True, everywhere, color, queue, function.name, function.at))
+        found.append(Endpoint(True, True, everywhere, color, queue, function.name, function.at))
     return found
 
 
@@ -268,7 +270,7 @@ class _Walk:
             lanes = np.broadcast_to(np.asarray(bound), self._count)
             if is_input:
                 queue[(queue < 0) & (lanes == color)] = number
-        return Endpoint(is_input, mask, color, queue, function, at)
+        return Endpoint(is_input, False, mask, color, queue, function, at)
 
     def _lanes(self, expression: core.Expr | None) -> NDArray[np.int64]:
         known = None if expression is None else self._known(expression)

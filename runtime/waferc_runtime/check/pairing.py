@@ -67,10 +67,12 @@ def _partners(program: Elaborated, uses: list[_Use]) -> Iterator[WaferError]:
     used = {color for use in uses for color in use.colors if color >= 0}
     nowhere = np.zeros(shape, np.bool_)
     for color in sorted(used | set(program.routes)):
-        receives, sends = nowhere.copy(), nowhere.copy()
+        waits, receives, sends = nowhere.copy(), nowhere.copy(), nowhere.copy()
         for use in uses:
             grid = receives if use.endpoint.is_input else sends
             grid |= use.on(shape, color)
+            if use.endpoint.is_input and not use.endpoint.is_task:
+                waits |= use.on(shape, color)
         if color in program.routes:
             traced = trace_sources(program.routes[color])
             delivered = ((traced.tx & RAMP) != 0) & (traced.source >= 0)
@@ -94,13 +96,13 @@ def _partners(program: Elaborated, uses: list[_Use]) -> Iterator[WaferError]:
 
         yield from speak(
             True,
-            receives & ~delivered,
+            waits & ~delivered,
             "{pe} waits in {f} for color {c}, which no route brings to its ramp",
             "configure the color on this PE with RAMP in tx, from a PE with RAMP in rx",
         )
         yield from speak(
             True,
-            receives & delivered & ~fed,
+            waits & delivered & ~fed,
             "{pe} waits in {f} for color {c}, which the PE where its route begins never sends",
             "let the source PE send, or drop the receive",
         )

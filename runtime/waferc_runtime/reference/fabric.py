@@ -102,6 +102,7 @@ class Fabric:
         self._routers: list[dict[tuple[int, int], Buffer]] = [
             {} for _ in range(width * height)
         ]  # by color and the direction words come from
+        self._sound: set[tuple[int, int]] = set()  # PEs and colors whose routes lead to a ramp
         self._free_at: dict[tuple[int, int], int] = {}  # by PE and direction
 
     # ---- the PE's side -------------------------------------------------------------------------
@@ -125,11 +126,15 @@ class Fabric:
         """Put a word into an output queue at cycle `now`.
 
         Raises:
-            UnroutedError: the PE has no route for the color that starts at its ramp.
+            UnroutedError: no route of the color leads from the PE's ramp to some ramp.
         """
-        rx, tx = self.route(pe, color)
-        if not rx & RAMP or not tx:
-            raise UnroutedError("no route takes it from the ramp", pe, color)
+        if (pe, color) not in self._sound:
+            rx, tx = self.route(pe, color)
+            if not rx & RAMP or not tx:
+                raise UnroutedError("no route takes it from the ramp", pe, color)
+            if not self.destinations(pe, color):
+                raise UnroutedError("its route ends at no ramp", pe, color)
+            self._sound.add((pe, color))
         self._output(pe, queue).words.append((now + 1, color, bits))
         self.traffic.wavelets_sent += 1
         self._wake(pe, now + 1)
@@ -166,21 +171,21 @@ class Fabric:
         return None
 
     def destinations(self, pe: int, color: int) -> list[int]:
-        """The PEs to whose ramps a word of `color` from the ramp of `pe` goes."""
+        """The PEs to whose ramps a word of `color` from the ramp of `pe` goes.
+
+        Raises:
+            UnroutedError: it would run in a circle.
+        """
         found: list[int] = []
-        seen = {pe}
-        open_ends = [pe]
-        while open_ends:
-            here = open_ends.pop()
-            _, tx = self.route(here, color)
-            if tx & RAMP:
-                found.append(here)
-            for direction in DIRECTIONS:
-                there = self.neighbour(here, direction) if tx & direction else None
-                if there is not None and there not in seen:
-                    seen.add(there)
-                    open_ends.append(there)
-        return sorted(found)
+        front = [pe]
+        for _ in range(self.width * self.height + 1):
+            found += [here for here in front if self.route(here, color)[1] & RAMP]
+            ways = [(h, d) for h in front for d in DIRECTIONS if self.route(h, color)[1] & d]
+            neighbours = (self.neighbour(here, direction) for here, direction in ways)
+            front = [there for there in neighbours if there is not None]
+            if not front:
+                return sorted(found)
+        raise UnroutedError("its route runs in a circle", pe, color)
 
     def held(self, pe: int, color: int) -> int:
         """Words of `color` that lie in the input queue of `pe`."""

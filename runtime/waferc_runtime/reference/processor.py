@@ -139,6 +139,7 @@ class Processor:
             yield from interpreter.call(function, values)
 
         self._main = _Running(thread, steps())
+        self._wake(cycle)
 
     def _spawn(self, operation: Operation, config: core.DsdConfig, issuer: Thread) -> None:
         number = self._microthread(operation, config)

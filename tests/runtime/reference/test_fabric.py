@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
 from tests.runtime.agreement.programs import RouteBook
+
 from waferc_ir.machine import MACHINES, Machine
 from waferc_runtime.builtins.timing import flight_cycles, path_capacity_wavelets
 from waferc_runtime.csl.core import EAST, RAMP, WEST
@@ -114,6 +114,9 @@ def test_a_word_without_a_route_is_refused() -> None:
     bench = Bench(book, MACHINES["wse2"], 2)
     with pytest.raises(UnroutedError, match="no route takes it from the ramp"):
         bench.fabric.put(1, 2, 2, 0, 0)
+    with pytest.raises(UnroutedError, match="ends at no ramp"):
+        bench.fabric.put(0, 2, 2, 0, 0)
+    book.add(2, 0, 0, 0, RAMP)
     bench.fabric.put(0, 2, 2, 0, 0)
     with pytest.raises(UnroutedError, match="came from the west"):
         bench.run_until(100)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
 from tests.runtime.agreement.programs import RouteBook, Tile, dsd, truth
+
 from waferc_ir.machine import MACHINES
 from waferc_runtime.csl import core
 from waferc_runtime.csl.core import EAST
