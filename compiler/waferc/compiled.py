@@ -83,10 +83,10 @@ class Compiled:
     def tolerance(self) -> Tolerance:
         """How far outputs may be from the reference, by element type and accumulation."""
         document = Field(self.bundle.manifest.document["tolerance"], "tolerance", MANIFEST)
-        fields = document.mapping(("weight", "longest_sum", "depth"))
+        fields = document.mapping(("accumulation", "weight", "depth"))
         found = Accumulation(
             fields["weight"].integer(0, 2**53),
-            fields["longest_sum"].integer(0, 2**53),
+            fields["accumulation"].integer(0, 2**53),
             fields["depth"].integer(0, 2**53),
         )
         return derive(found, self.bundle.manifest.dtype)

@@ -18,9 +18,8 @@ from waferc.pipeline import Observe, passes_for, run_passes
 from waferc.signature import Signature
 from waferc.tolerance import accumulation
 from waferc.unit import Unit
-from waferc_ir.machine import MACHINES, Machine
+from waferc_ir.machine import Machine
 from waferc_runtime.host.bundle import make_bundle
-from waferc_runtime.host.manifest import machine_changes
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,14 +98,12 @@ def assemble(
     document: dict[str, object] = {
         **emitted.manifest,
         "tolerance": {
+            "accumulation": found.longest_sum,
             "weight": math.ceil(found.weight),
-            "longest_sum": found.longest_sum,
             "depth": found.depth,
         },
         "structure": signature.document(),
     }
-    if MACHINES.get(unit.machine.name) != unit.machine:
-        document["machine"] = {"arch": unit.machine.arch, **machine_changes(unit.machine)}
     bundle = make_bundle(document, emitted.sources, unit.weights)
     return Compiled(bundle, signature, emitted.host_script, eager(reference_model), example)
 

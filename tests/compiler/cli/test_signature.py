@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from waferc.signature import Signature, plain_signature, read_signature
+from waferc.structure import Structure
+from waferc_runtime.host.json_fields import BundleError
+from waferc_runtime.host.manifest import Manifest, read_manifest
+
+REGION = {"x": 0, "y": 0, "width": 1, "height": 1}
+
+
+def manifest(structure: object, outputs: tuple[str, ...] = ("a", "b")) -> Manifest:
+    def tensor(label: str) -> dict[str, Any]:
+        return {
+            "label": label, "symbol": label, "shape": [2], "dtype": "f32", "region": REGION,
+            "splits": [None],
+        }  # fmt: skip
+
+    document: dict[str, object] = {
+        "format": "waferc-bundle", "version": 1, "name": "n", "target": "wse3", "dtype": "f32",
+        "layout": "csl/layout.csl", "width": 1, "height": 1, "entry": "main",
+        "inputs": [tensor("x")], "state": [], "outputs": [tensor(label) for label in outputs],
+        "tolerance": {},
+    }  # fmt: skip
+    if structure is not None:
+        document["structure"] = structure
+    return read_manifest(json.loads(json.dumps(document)))
+
+
+TENSOR_X = Structure("tensor", "x")
+ARGUMENTS = Structure(
+    "tuple", entries=(Structure("tuple", entries=(TENSOR_X,)), Structure("dict"))
+)
+STRUCTURES = st.recursive(
+    st.sampled_from([Structure("tensor", "a"), Structure("tensor", "b")])
+    | st.builds(Structure, st.just("constant"), value=st.none() | st.booleans() | st.integers()),
+    lambda inner: (
+        st.builds(
+            lambda kind, entries: Structure(kind, entries=tuple(entries)),
+            st.sampled_from(["list", "tuple"]),
+            st.lists(inner, max_size=3),
+        )
+        | st.builds(
+            lambda entries: Structure(
+                "dict", entries=tuple(entries), keys=tuple("klm"[: len(entries)])
+            ),
+            st.lists(inner, max_size=3),
+        )
+    ),
+    max_leaves=6,
+)
+
+
+@given(STRUCTURES)
+def test_a_signature_survives_the_manifest(returns: Structure) -> None:
+    signature = Signature(ARGUMENTS, returns, {label: "float32" for label in returns.labels()})
+    assert read_signature(manifest(signature.document())) == signature
+
+
+def test_a_manifest_without_structure_has_plain_arguments_and_results() -> None:
+    found = plain_signature(manifest(None))
+    assert found.arguments.flatten(((1,), {}), "arguments") == {"x": 1}
+    assert found.returns.build({"a": 1, "b": 2}) == (1, 2)
+    assert read_signature(manifest(None, ("a",))).returns.build({"a": np.float32(1)}) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"returns": {"kind": "tensor", "label": "z"}}, "outputs that are not there: z"),
+        ({"returns": {"kind": "set"}}, "structure.returns.kind is 'set'"),
+        ({"returns": {"kind": "constant", "value": []}}, "is not a plain value"),
+        ({"returns": {"kind": "dict", "keys": ["k"], "entries": []}}, "1 names for 0 entries"),
+        ({"arguments": {"kind": "tuple", "entries": []}}, "lacks inputs x"),
+        ({"dtypes": {"a": "object"}}, "structure.dtypes.a is 'object'"),
+        ({"dtypes": {}}, "structure.dtypes has no a"),
+    ],
+)
+def test_a_damaged_structure_is_named(change: dict[str, object], message: str) -> None:
+    good = Signature(ARGUMENTS, Structure("tensor", "a"), {"a": "float32"}).document()
+    with pytest.raises(BundleError) as caught:
+        read_signature(manifest({**good, **change}))
+    assert message in str(caught.value)
+
+
+def test_deep_nesting_is_an_error() -> None:
+    nested: dict[str, object] = {"kind": "tensor", "label": "a"}
+    for _ in range(100):
+        nested = {"kind": "list", "entries": [nested]}
+    good = Signature(ARGUMENTS, Structure("tensor", "a"), {"a": "float32"}).document()
+    with pytest.raises(BundleError, match="more than 64 levels"):
+        read_signature(manifest({**good, "returns": nested}))
