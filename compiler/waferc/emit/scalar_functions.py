@@ -227,7 +227,7 @@ class ScalarFunctions:
         cost: int,
         result: Element | None = None,
     ) -> ScalarFunction:
-        typed = tuple((parameter, element) for parameter in parameters)
+        typed: list[tuple[str, Element]] = [(parameter, element) for parameter in parameters]
         spelled = [_constants(line, element) for line in lines]
         return self._keep(name, _text(name, typed, result or element, spelled), cost)
 

@@ -12,9 +12,10 @@ from waferc.emit.kernels.context import (
     position,
 )
 from waferc.emit.kernels.elementwise import broadcast
-from waferc.emit.pe_program import Affine, For, If, LetScalar, Statement, variable
+from waferc.emit.pe_program import Affine, If, Statement
 from waferc.emit.views import View, nest, row_major
-from waferc_ir.ops import tile_move, tile_structure
+from waferc_ir.ops import tile_compute, tile_move, tile_structure
+from waferc_ir.types import Axis
 
 
 def reshape(op: tile_move.Reshape, result: Tile, context: KernelContext) -> tuple[Statement, ...]:
@@ -79,38 +80,73 @@ def shard(op: tile_move.Shard, result: Tile, context: KernelContext) -> tuple[St
     x = context.tile(op.x)
     steps = row_major(x.shape)
     extent, block = x.shape[op.dim], op.block
-    own = position(op.axis, block * steps[op.dim])
-    source = View("x", x.array, steps, own)
-    if block * context.region.extent(op.axis) == extent:
-        return nest(result.shape, [result.view("out"), source], move)
-    if extent < block:
-        # only the first PE has elements, and not enough for its block
-        part = (*result.shape[: op.dim], extent, *result.shape[op.dim + 1 :])
-        first = nest(part, [result.view("out"), x.view("x")], move)
-        return (*fill(result, 0.0), If(((f"pe_{op.axis} == 0", first),)))
-    whole = nest(result.shape, [result.view("out"), source], move)
-    slab = (*result.shape[: op.dim], 1, *result.shape[op.dim + 1 :])
-    out_steps = row_major(result.shape)
-    lane = nest(
-        slab,
-        [
-            result.view("out").moved(variable("k", out_steps[op.dim])),
-            source.moved(variable("k", steps[op.dim])),
-        ],
-        move,
+    full, rest = divmod(extent, block)
+
+    def lanes(count: int, start: Affine) -> tuple[Statement, ...]:
+        shape = (*result.shape[: op.dim], count, *result.shape[op.dim + 1 :])
+        source = View("x", x.array, steps, start)
+        return nest(shape, [result.view("out"), source], move)
+
+    whole = lanes(block, position(op.axis, block * steps[op.dim]))
+    part = (
+        *_lanes_from(result, op.dim, rest, 0.0),
+        *lanes(rest, Affine(full * block * steps[op.dim])),
     )
-    partial = (
-        *nest(result.shape, [result.view("out"), immediate(0.0, result.element)], move),
-        *_lanes_before(extent, block, op.axis, lane),
+    return by_blocks(
+        op.axis, context.region.extent(op.axis), (full, rest), whole, part, fill(result, 0.0)
     )
-    return (If(((f"(pe_{op.axis} + 1) * {block} <= {extent}", whole),), partial),)
 
 
-def _lanes_before(
-    extent: int, block: int, axis: str, lane: tuple[Statement, ...]
+def by_blocks(
+    axis: Axis,
+    pes: int,
+    blocks: tuple[int, int],
+    whole: tuple[Statement, ...],
+    part: tuple[Statement, ...],
+    nothing: tuple[Statement, ...],
 ) -> tuple[Statement, ...]:
-    """`lane` for each index `k` of a block that lies before the extent (`valid` in number)."""
-    return (
-        LetScalar("valid", "i16", f"{extent} - pe_{axis} * {block}", 2),
-        For("k", 0, min(block, extent % block or block), (If((("k < valid", lane),)),)),
-    )
+    """What PEs do that hold a whole block, a part of one, and no element of a split dimension.
+
+    `blocks` is the number of whole blocks and what is left of the dimension.
+    """
+    full, rest = blocks
+    if full >= pes:
+        return whole
+    branches = [(f"pe_{axis} < {full}", whole)] if full and whole else []
+    if rest:
+        branches.append((f"pe_{axis} == {full}", part))
+    if full + (rest > 0) >= pes:
+        *before, (_, last) = branches
+        return (If(tuple(before), last),) if before else last
+    return (If(tuple(branches), nothing),) if branches else nothing
+
+
+def mask_padding(
+    op: tile_compute.MaskPadding, result: Tile, context: KernelContext
+) -> tuple[Statement, ...]:
+    """The value in every lane beyond the extent of a split dimension."""
+    statements: list[Statement] = [*copy(context.tile(op.x), result)]
+    for dim, split in enumerate(result.type.layout.splits):
+        if split is None:
+            continue
+        full, rest = divmod(result.type.shape[dim], split.block)
+        pes = context.region.extent(split.axis)
+        behind = _lanes_from(result, dim, rest, op.value)
+        everything = fill(result, op.value)
+        place = f"pe_{split.axis}"
+        branches: list[tuple[str, tuple[Statement, ...]]] = []
+        if rest and full < pes:
+            branches.append((f"{place} == {full}", behind))
+        if full + (rest > 0) < pes:
+            branches.append((f"{place} > {full}" if rest else f"{place} >= {full}", everything))
+        if branches:
+            statements.append(If(tuple(branches)))
+    return tuple(statements)
+
+
+def _lanes_from(tile: Tile, dim: int, first: int, value: float) -> tuple[Statement, ...]:
+    """The value in lanes `first` and behind of a dimension of the tile."""
+    steps = row_major(tile.shape)
+    shape = (*tile.shape[:dim], tile.shape[dim] - first, *tile.shape[dim + 1 :])
+    behind = View("padding", tile.array, steps, Affine(first * steps[dim]))
+    return nest(shape, [behind, immediate(value, tile.element)], move)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from waferc.emit.diagnostics import EmitError
 from waferc.emit.kernels.context import (
     KernelContext,
     Tile,
@@ -25,15 +26,26 @@ from waferc.emit.pe_program import (
 )
 from waferc.emit.views import View, merge, nest, row_major
 from waferc_ir.ops import tile_compute
-from waferc_ir.types import Split
+
+_LARGEST_INDEX = 2**14  # sums of two positions fit i16
 
 
 def causal_mask(
     op: tile_compute.CausalMask, result: Tile, context: KernelContext
 ) -> tuple[Statement, ...]:
-    """Minus infinity behind the diagonal: the tail of each row, whose length depends on the PE."""
+    """Minus infinity behind the diagonal: the tail of each row, whose length depends on the PE.
+
+    Raises:
+        EmitError: there are more positions than an i16 counts.
+    """
     x = context.tile(op.x)
     *batch, rows, columns = x.shape
+    if max(result.type.shape[-2:]) + abs(op.offset) > _LARGEST_INDEX:
+        raise EmitError(
+            f"a causal mask of {result.type.shape[-2]:,} x {result.type.shape[-1]:,} has no kernel",
+            notes=[f"positions are i16, up to {_LARGEST_INDEX:,}"],
+            help="use shorter sequences",
+        )
     row_split, column_split = result.type.layout.splits[-2:]
     minus_infinity = immediate(-math.inf, result.element)
     # column `first` of the tile is the first that is hidden from row `row`
@@ -64,37 +76,6 @@ def causal_mask(
         inner = (For(name, 0, size, inner),)
     first = LetScalar("first", "i16", " ".join(terms), operations)
     return (*copy(x, result), For("row", 0, rows, (first, *inner)))
-
-
-def mask_padding(
-    op: tile_compute.MaskPadding, result: Tile, context: KernelContext
-) -> tuple[Statement, ...]:
-    """The value in every lane beyond the extent of a split dimension."""
-    x = context.tile(op.x)
-    statements: list[Statement] = [*copy(x, result)]
-    steps = row_major(result.shape)
-    masked = immediate(op.value, result.element)
-    for dim, split in enumerate(result.type.layout.splits):
-        if split is None:
-            continue
-        extent, pes = result.type.shape[dim], context.region.extent(split.axis)
-        if split.block * pes == extent:
-            continue
-        slab = (*result.shape[:dim], 1, *result.shape[dim + 1 :])
-        lane = nest(slab, [result.view("out").moved(variable("k", steps[dim])), masked], move)
-        statements += _lanes_behind(extent, split, pes, lane)
-    return tuple(statements)
-
-
-def _lanes_behind(
-    extent: int, split: Split, pes: int, lane: tuple[Statement, ...]
-) -> tuple[Statement, ...]:
-    """`lane` for each index `k` of the PE's block that lies at or behind the extent."""
-    fewest = max(0, extent - (pes - 1) * split.block)
-    expression = f"{extent} - pe_{split.axis} * {split.block}"
-    loop = For("k", fewest, split.block, (If((("k >= valid", lane),)),))
-    behind = f"(pe_{split.axis} + 1) * {split.block} > {extent}"
-    return (If(((behind, (LetScalar("valid", "i16", expression, 2), loop)),)),)
 
 
 def gather_rows(

@@ -33,7 +33,7 @@ KERNELS: dict[str, Kernel] = {
     "tile.reduce": reduce.reduce,
     "tile.contract": contract.contract,
     "tile.causal_mask": position.causal_mask,
-    "tile.mask_padding": position.mask_padding,
+    "tile.mask_padding": move.mask_padding,
     "tile.gather_rows": position.gather_rows,
     "tile.conv2d": window.conv2d,
     "tile.pool2d": reduce.pool2d,
