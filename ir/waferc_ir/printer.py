@@ -149,8 +149,6 @@ def _region(region: Region) -> str:
         attributes["colors"] = _ints(region.colors)
     if region.stream_colors:
         attributes["stream_colors"] = _ints(region.stream_colors)
-    if region.stream_colors:
-        attributes["stream_colors"] = _ints(region.stream_colors)
     return f"region {symbol(region.name)} {_braces(attributes)}"
 
 

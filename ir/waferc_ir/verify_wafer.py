@@ -15,7 +15,6 @@ from waferc_ir.types import Buffer, Path, Region, TiledType
 COLORS = max(machine.colors for machine in MACHINES.values())
 COLLECTIVE_COLORS = 6
 STREAM_COLORS = 2
-STREAM_COLORS = 2
 
 
 def wafer_problems(program: Program, numbers: Mapping[Value, int]) -> Iterator[VerifyError]:
