@@ -39,11 +39,15 @@ def find_location(stack_trace: str, is_library: Callable[[str], bool]) -> Locati
 def place(file: str, line: int, source: str) -> Location:
     """A line of a file; `source` is its text without indentation, as tracebacks show it.
 
-    The path is relative where the file is below the working directory. Indentation, and with it
+    The path is relative to the working directory or to site-packages if it is below. Indentation, and with it
     the column, comes from the file itself if it still holds that text.
     """
     path = Path(file)
-    shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+    shown = path
+    if "site-packages" in path.parts:
+        shown = Path(*path.parts[path.parts.index("site-packages") + 1 :])
+    elif path.is_relative_to(Path.cwd()):
+        shown = path.relative_to(Path.cwd())
     full = linecache.getline(file, line).rstrip().expandtabs()
     text = full if source and full.strip().startswith(source) else source
     column = len(text) - len(text.lstrip()) + 1

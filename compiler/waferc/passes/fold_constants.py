@@ -1,0 +1,160 @@
+"""Evaluates what depends on no input."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from waferc.evaluate.graph import evaluate_operation
+from waferc.passes.base import Pass
+from waferc.unit import Unit
+from waferc_ir.ops.graph_move import Expand
+from waferc_ir.ops.graph_structure import Fill, Input, Output, Parameter
+from waferc_ir.program import Builder, Program, Statement, Value
+from waferc_ir.types import TensorType
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class FoldConstants(Pass):
+    """Evaluate operations that depend on no input; their results become parameters or fills.
+
+    A result of more than `limit` elements is folded only if it is no larger than what it is
+    computed from. What is expanded stays expanded at run time, as broadcasting costs no memory.
+    """
+
+    name: ClassVar[str] = "fold-constants"
+    limit: int = 1 << 20  # elements
+
+    def run(self, unit: Unit) -> Unit:
+        known = self._known(unit)
+        wanted = _wanted(unit.program, known)
+        labels = _Labels(unit.program)
+        weights = dict(unit.weights)
+        builder = Builder()
+        values: dict[Value, Value] = {}
+        for statement in unit.program.statements:
+            builder.at = statement.at
+            labels.note(statement)
+            result = statement.result
+            if result is None:
+                builder.effect(statement.op.with_operands(values))
+            elif result not in known or result in wanted.kept:
+                values[result] = builder.add(statement.op.with_operands(values))
+            elif result in wanted.folded:
+                op = _constant(result, known[result], labels, weights)
+                values[result] = builder.add(op)
+        program = unit.program.with_statements(builder.statements)
+        return replace(unit, program=program, weights=weights)
+
+    def _known(self, unit: Unit) -> dict[Value, Array]:
+        """Arrays of all values that depend on no input."""
+        known: dict[Value, Array] = {}
+        for statement in unit.program.statements:
+            op, result = statement.op, statement.result
+            if result is None or isinstance(op, Input):
+                continue
+            if isinstance(op, Parameter):
+                known[result] = unit.weights[op.label]
+            elif isinstance(op, Fill):
+                number = np.full((), op.value, op.dtype.numpy)
+                known[result] = np.broadcast_to(number, op.shape)
+            elif all(operand in known for operand in op.operands()) and self._is_small(op, result):
+                known[result] = evaluate_operation(op, known)
+        return known
+
+    def _is_small(self, op: Any, result: Value) -> bool:
+        sources = sum(_elements(operand) for operand in op.operands())
+        return _elements(result) <= max(self.limit, sources)
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """Known values that the program still reads: stated as they were, or as new constants."""
+
+    kept: set[Value]
+    folded: set[Value]
+
+
+def _wanted(program: Program, known: Mapping[Value, Array]) -> _Wanted:
+    read: set[Value] = set()
+    wanted = _Wanted(set(), set())
+    for statement in reversed(program.statements):
+        op, result = statement.op, statement.result
+        if result is None or result not in known:
+            read.update(op.operands())
+        elif isinstance(op, Parameter | Fill):
+            if result in read:
+                wanted.kept.add(result)
+        elif result in read and isinstance(op, Expand) and _elements(op.x) < _elements(result):
+            wanted.kept.add(result)
+            read.add(op.x)
+        elif result in read:
+            wanted.folded.add(result)
+    return wanted
+
+
+def _constant(
+    result: Value, array: Array, labels: _Labels, weights: dict[str, Array]
+) -> Fill | Parameter:
+    kind = result.type
+    assert isinstance(kind, TensorType)
+    first = array.flat[0]
+    if np.all(array == first):
+        return Fill(float(first), kind.shape, kind.dtype)
+    label = labels.of(result)
+    weights[label] = np.ascontiguousarray(array)
+    return Parameter(label, kind.shape, kind.dtype)
+
+
+class _Labels:
+    """Labels for folded parameters that lead back to those they come from."""
+
+    def __init__(self, program: Program) -> None:
+        ops = [statement.op for statement in program.statements]
+        self._taken = {op.label for op in ops if isinstance(op, Parameter | Input | Output)}
+        self._elements = {op.label: math.prod(op.shape) for op in ops if isinstance(op, Parameter)}
+        self._sources: dict[Value, frozenset[str]] = {}
+
+    def note(self, statement: Statement) -> None:
+        """Remember which parameters a statement's result comes from."""
+        if statement.result is not None:
+            self._sources[statement.result] = self._sources_of(statement)
+
+    def of(self, value: Value) -> str:
+        """The name that sources have in common, or the largest one's, and `folded`."""
+        found = self._sources.get(value, frozenset[str]())
+        sources = sorted(found, key=lambda label: (-self._elements[label], label))
+        start = _common_start([label.split(".") for label in sources]) or sources[:1]
+        wanted = ".".join([*start, "folded"])
+        label, number = wanted, 1
+        while label in self._taken:
+            number += 1
+            label = f"{wanted}_{number}"
+        self._taken.add(label)
+        return label
+
+    def _sources_of(self, statement: Statement) -> frozenset[str]:
+        op = statement.op
+        if isinstance(op, Parameter):
+            return frozenset([op.label])
+        parts = [self._sources.get(operand, frozenset[str]()) for operand in op.operands()]
+        return frozenset[str]().union(*parts)
+
+
+def _common_start(paths: list[list[str]]) -> list[str]:
+    """The parts with which all of several paths start."""
+    alike = itertools.takewhile(lambda parts: len(set(parts)) == 1, zip(*paths, strict=False))
+    return [parts[0] for parts in alike]
+
+
+def _elements(value: Value) -> int:
+    assert isinstance(value.type, TensorType)
+    return value.type.elements
