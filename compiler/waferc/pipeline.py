@@ -26,6 +26,7 @@ PIPELINE: tuple[type[Pass], ...] = (
     ConvertFloats,  # before Decompose, whose constants are those of the element type
     Decompose,  # from here on the primitives only
     SimplifyGraph,  # Decompose leaves moves and identities that cancel
+    FoldConstants,  # SimplifyGraph cuts weights into parts, Decompose reshapes biases
     EliminateDead,  # nothing dead is worth a layout
     Tile,  # from here on layouts, regions and streams
     ShareCommon,  # Tile gathers or masks a value once for each use

@@ -39,8 +39,8 @@ def find_location(stack_trace: str, is_library: Callable[[str], bool]) -> Locati
 def place(file: str, line: int, source: str) -> Location:
     """A line of a file; `source` is its text without indentation, as tracebacks show it.
 
-    The path is relative to the working directory or to site-packages if it is below. Indentation, and with it
-    the column, comes from the file itself if it still holds that text.
+    The path is relative to the working directory or to site-packages if it is below. Indentation,
+    and with it the column, comes from the file itself if it still holds that text.
     """
     path = Path(file)
     shown = path
