@@ -1,4 +1,4 @@
-"""One small program per kernel family, for golden files: shapes differ so that names tell them apart."""
+"""One small program per kernel family, for golden files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.compiler.emit.strategies_tiles import Case
 from waferc.unit import Unit
 from waferc_ir.diagnostics import Location
 from waferc_ir.dtypes import DType
-from waferc_ir.ops import collective, tile_compute, tile_move
+from waferc_ir.ops import collective, stream, tile_compute, tile_move
 from waferc_ir.program import Value
 from waferc_ir.types import Layout, Region, Split
 
@@ -98,6 +98,15 @@ def collectives() -> Case:
     return case
 
 
+def streams() -> Case:
+    """A tile passed on from a region of two rows to one of three columns."""
+    case = _case(1, 2)
+    case.others = (Region("r1", 3, 2),)
+    x = _zeros(case, (4, 4))
+    case.output(case.add(stream.Transfer(x, "r1")))
+    return case
+
+
 EXAMPLES: dict[str, Callable[[], Case]] = {
     "elementwise": elementwise,
     "contract": contract,
@@ -106,6 +115,7 @@ EXAMPLES: dict[str, Callable[[], Case]] = {
     "position": position,
     "move": move,
     "collectives": collectives,
+    "streams": streams,
 }
 
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from waferc.passes.place import Place
+from waferc.passes.route import Route
 from waferc.unit import Unit
 from waferc_ir.dtypes import DType
 from waferc_ir.machine import MACHINES
-from waferc_ir.ops import collective, tile_compute, tile_move, tile_structure
+from waferc_ir.ops import collective, stream, tile_compute, tile_move, tile_structure
 from waferc_ir.ops.declare import Op
 from waferc_ir.ops.layouts import reshape_layout
 from waferc_ir.program import Builder, Program, Value
@@ -33,6 +35,7 @@ class Case:
     builder: Builder = field(default_factory=Builder)
     inputs: dict[str, Array] = field(default_factory=lambda: {})
     in_place: dict[Value, Value] = field(default_factory=lambda: {})
+    others: tuple[Region, ...] = ()
 
     def input(self, array: Array, layout: Layout) -> Value:
         """An input tensor with this content."""
@@ -63,10 +66,12 @@ class Case:
 
     def unit(self, target: str = "wse3") -> Unit:
         """The program with one buffer per value (or shared ones), on a machine."""
-        program = allocated(
-            Program("tiled", "case", tuple(self.builder.statements), (self.region,)), self.in_place
-        )
-        return Unit(program, {}, MACHINES[target])
+        regions = (self.region, *self.others)
+        program = Program("tiled", "case", tuple(self.builder.statements), regions)
+        unit = Unit(program, {}, MACHINES[target])
+        if self.others:
+            unit = Route().run(Place().run(unit))
+        return unit.with_program(allocated(unit.program, self.in_place))
 
 
 def allocated(program: Program, in_place: dict[Value, Value] | None = None) -> Program:
@@ -88,9 +93,7 @@ def allocated(program: Program, in_place: dict[Value, Value] | None = None) -> P
         Buffer(f"b{index}", given.region, given.dtype, given.local_elements, tuple(numbers))
         for index, (given, numbers) in enumerate(buffers)
     )
-    return Program(
-        program.kind, program.name, program.statements, program.regions, program.paths, made
-    )
+    return replace(program, buffers=made)
 
 
 @st.composite
@@ -412,6 +415,30 @@ def gathering_case(draw: Draw) -> Case:
     return case
 
 
+def stream_case(draw: Draw) -> Case:
+    """Tiles that go from region to region, in rows or in one, and are worked on in between."""
+    height, dtype = draw(st.integers(1, 3)), draw(st.sampled_from([DType.F32, DType.F16]))
+    same_height = draw(st.booleans())
+    sizes = [(draw(st.integers(1, 3)), height if same_height else draw(st.integers(1, 3)))]
+    sizes += [(draw(st.integers(1, 3)), height) for _ in range(draw(st.integers(1, 2)))]
+    made = [Region(f"r{n}", width, high) for n, (width, high) in enumerate(sizes)]
+    case = Case(made[0], dtype, others=tuple(made[1:]))
+    shape = draw(shapes(1, 2, 5))
+    split = Split("y", math.ceil(shape[0] / height))
+    rows = [Layout((split, *(None for _ in shape[1:]))), Layout((None,) * len(shape))]
+    alike = same_height and made[0].height == height
+    values = [
+        case.input(numbers(draw, shape, dtype), draw(st.sampled_from(rows if alike else rows[1:])))
+        for _ in range(2)
+    ]
+    for region in made[1:]:
+        values = [case.add(stream.Transfer(value, region.name)) for value in values]
+        values[0] = case.add(tile_compute.Unary(values[0], "neg"))
+    for number, value in enumerate(values):
+        case.output(value, f"out{number}")
+    return case
+
+
 CASES: dict[str, CaseStrategy] = {
     "unary": unary_case,
     "positive_unary": positive_unary_case,
@@ -427,6 +454,7 @@ CASES: dict[str, CaseStrategy] = {
     "pool": pool_case,
     "move": move_case,
     "gathering": gathering_case,
+    "stream": stream_case,
 }
 
 

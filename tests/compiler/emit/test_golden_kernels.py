@@ -15,11 +15,11 @@ GOLDEN = Path(__file__).parents[2] / "golden" / "kernels"
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_a_kernel_family_emits_its_golden_text(name: str, request: pytest.FixtureRequest) -> None:
-    text = emit(example(name)).sources["r0.csl"]
-    file = GOLDEN / f"{name}.csl"
-    if request.config.getoption("--update-golden", default=False):
-        file.write_text(text)
-    assert text == file.read_text()
+    for source, text in emit(example(name)).sources.items():
+        file = GOLDEN / f"{name}.{source}"
+        if request.config.getoption("--update-golden", default=False):
+            file.write_text(text)
+        assert text == file.read_text()
 
 
 @pytest.mark.parametrize("name", EXAMPLES)

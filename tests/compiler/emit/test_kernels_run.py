@@ -46,7 +46,7 @@ def check(case: Case, target: str, engine: str) -> None:
 
 
 @pytest.mark.parametrize("name", CASES)
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_a_kernel_computes_what_its_operation_means(name: str, data: st.DataObject) -> None:
     case = data.draw(cases(name))
@@ -54,7 +54,7 @@ def test_a_kernel_computes_what_its_operation_means(name: str, data: st.DataObje
 
 
 @pytest.mark.parametrize("name", ["contract", "gathering", "reduce"])
-@settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_the_reference_engine_agrees(name: str, data: st.DataObject) -> None:
     check(data.draw(cases(name)), "wse3", "reference")
