@@ -25,7 +25,7 @@ from waferc_runtime.check.endpoints import endpoints
 from waferc_runtime.csl import core
 from waferc_runtime.reference.deadlock import deadlock
 from waferc_runtime.reference.evaluate import scalar_type
-from waferc_runtime.reference.fabric import Fabric, UnroutedError
+from waferc_runtime.reference.fabric import Fabric, Traffic, UnroutedError
 from waferc_runtime.reference.interpret import initial_slots
 from waferc_runtime.reference.memory import Address, decode, encode
 from waferc_runtime.reference.processor import Processor
@@ -132,6 +132,11 @@ class ReferenceEngine:
             link_load=traffic.link_load.copy(),
             sram_bytes=tuple(class_sram_bytes(c) for c in self._program.classes),
         )
+
+    @property
+    def traffic(self) -> Traffic:
+        """What crossed the fabric, with the obstacles that words met."""
+        return self._fabric.traffic
 
     # ---- building --------------------------------------------------------------------------------
 

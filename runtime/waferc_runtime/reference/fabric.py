@@ -65,11 +65,16 @@ class Buffer:
 
 @dataclass(slots=True)
 class Traffic:
-    """What crossed the fabric so far. `link_load` [4, h, w] counts words leaving E, W, N, S."""
+    """What crossed the fabric so far. `link_load` [4, h, w] counts words leaving E, W, N, S.
+
+    `contended` counts how often a word found its link taken by another color, `stalled` how often no room ahead.
+    """
 
     link_load: NDArray[np.int64]
     wavelets_sent: int = 0
     wavelet_hops: int = 0
+    contended: int = 0
+    stalled: int = 0
 
 
 class Fabric:
@@ -103,7 +108,7 @@ class Fabric:
             {} for _ in range(width * height)
         ]  # by color and the direction words come from
         self._sound: set[tuple[int, int]] = set()  # PEs and colors whose routes lead to a ramp
-        self._free_at: dict[tuple[int, int], int] = {}  # by PE and direction
+        self._last_use: dict[tuple[int, int], tuple[int, int]] = {}  # cycle, color; by PE and way
 
     # ---- the PE's side -------------------------------------------------------------------------
 
@@ -209,11 +214,11 @@ class Fabric:
     def _onto_ramp(self, pe: int, buffer: Buffer, now: int) -> None:
         _, color, bits = buffer.words[0]
         target = self._router(pe, color, RAMP)
-        if not self._is_free(pe, _ONRAMP, now) or not target.has_space:
+        if not self._is_free(pe, _ONRAMP, color, now) or not self._has_room([target]):
             return
         buffer.words.popleft()
         buffer.served = now
-        self._occupy(pe, _ONRAMP, now)
+        self._last_use[pe, _ONRAMP] = now, color
         self._land(target, pe, now + self._machine.ramp_cycles, color, bits)
         self._wake(pe, now + 1)  # the queue has room again
         if buffer.words:
@@ -233,16 +238,15 @@ class Fabric:
                 raise UnroutedError(f"its route leads {name}, out of the rectangle", pe, color)
             targets.append((there, self._router(there, color, OPPOSITE[direction])))
         exits = links + ([RAMP] if tx & RAMP else [])
-        if not all(self._is_free(pe, direction, now) for direction in exits):
+        if not all(self._is_free(pe, direction, color, now) for direction in exits):
             return
-        if not all(target.has_space for _, target in targets):
-            return
-        if tx & RAMP and not self.input(pe, color).has_space:
+        arriving = [self.input(pe, color)] if tx & RAMP else []
+        if not self._has_room([*(target for _, target in targets), *arriving]):
             return
         _, _, bits = buffer.words.popleft()
         buffer.served = now
         for direction in exits:
-            self._occupy(pe, direction, now)
+            self._last_use[pe, direction] = now, color
         for (there, target), direction in zip(targets, links, strict=True):
             self._land(target, there, now + self._machine.hop_cycles, color, bits)
             y, x = divmod(pe, self.width)
@@ -261,14 +265,17 @@ class Fabric:
         target.words.append((cycle, color, bits))
         self._wake(pe, cycle)
 
-    def _is_free(self, pe: int, direction: int, now: int) -> bool:
-        free_at = self._free_at.get((pe, direction), 0)
-        if free_at > now:
-            self._wake(pe, free_at)
-        return free_at <= now
+    def _is_free(self, pe: int, direction: int, color: int, now: int) -> bool:
+        used_at, used_by = self._last_use.get((pe, direction), (-1, color))
+        if used_at == now:
+            self.traffic.contended += used_by != color
+            self._wake(pe, now + 1)
+        return used_at < now
 
-    def _occupy(self, pe: int, direction: int, now: int) -> None:
-        self._free_at[pe, direction] = now + 1
+    def _has_room(self, targets: list[Buffer]) -> bool:
+        has_room = all(target.has_space for target in targets)
+        self.traffic.stalled += not has_room
+        return has_room
 
     def input(self, pe: int, color: int) -> Buffer:
         """The input queue that takes `color` on `pe`."""
