@@ -24,7 +24,7 @@ from waferc_runtime.builtins.scalar import Uniform, uniform
 from waferc_runtime.check.endpoints import endpoints
 from waferc_runtime.csl import core
 from waferc_runtime.reference.deadlock import deadlock
-from waferc_runtime.reference.evaluate import scalar_type
+from waferc_runtime.reference.evaluate import constant, scalar_type
 from waferc_runtime.reference.fabric import Fabric, Traffic, UnroutedError
 from waferc_runtime.reference.interpret import initial_slots
 from waferc_runtime.reference.memory import Address, decode, encode
@@ -176,9 +176,10 @@ class ReferenceEngine:
 
     def _input_depth(self, pe: int, color: int) -> int:
         queue = self._input_queues[pe].get(color)
-        if queue is not None:
-            return self._machine.input_queue_depths[queue]
-        return max(self._machine.input_queue_depths) if color in self._received[pe] else 0
+        depths = self._machine.input_queue_depths
+        if queue is not None and 0 <= queue < len(depths):
+            return depths[queue]
+        return max(depths) if color in self._received[pe] else 0
 
     # ---- running ---------------------------------------------------------------------------------
 
@@ -233,8 +234,9 @@ class ReferenceEngine:
                 value = state.slots.get(slot)
                 if isinstance(value, Address):
                     return value, element
-            case core.AddressOf(kind, item, core.Const(_, index)) if isinstance(index, int):
-                return Address(state.blocks[item], 0).moved(index, item.element), kind.target
+            case core.AddressOf(kind, item, core.Const() as index):
+                first = int(constant(state, index))
+                return Address(state.blocks[item], 0).moved(first, item.element), kind.target
             case _:
                 pass
         raise RunError(f"{symbol} on {state.name} is no data in memory")

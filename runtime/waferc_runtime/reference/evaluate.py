@@ -122,6 +122,13 @@ def fabric_dsd(state: State, thread: Thread, node: core.MakeFabDsd, length: int)
             color = state.output_colors.get(queue)
     if color is None:
         raise state.error("a fabric DSD has no color", thread)
+    depths = (
+        state.machine.input_queue_depths
+        if node.type.kind == "fabin"
+        else state.machine.output_queue_depths
+    )
+    if queue is not None and not 0 <= queue < len(depths):
+        raise state.error(f"{state.machine.name} has no queue {queue}, which is used", thread)
     if node.control or node.advance_switch:
         raise state.error("control wavelets are not supported, but sent", thread)
     return FabricDsd(node.type, color, queue, length, node.simd != "off")

@@ -178,6 +178,9 @@ class Interpreter:
         for source in statement.sources:
             sources.append((yield from self._evaluate(source, frame)))
         operation = Operation(op, dest, tuple(sources), statement.at)
+        misuse = operation.misuse()
+        if misuse is not None:
+            raise self.state.error(misuse, self.thread, statement.at)
         if statement.config.is_async:
             if not operation.fabric:
                 raise self.state.error(

@@ -75,6 +75,22 @@ class Operation:
         """The operands on the fabric."""
         return [operand for operand in self.operands if isinstance(operand, FabricDsd)]
 
+    def misuse(self) -> str | None:
+        """What is wrong with the kinds of the operands; None if nothing is."""
+        count = len(self.op.source_elements)
+        if len(self.sources) != count:
+            return f"{self.op.name} takes {count} sources and has {len(self.sources)}"
+        for source in self.sources:
+            if source is None or isinstance(source, Address):
+                return f"{self.op.name} has a source that is neither a DSD nor a scalar"
+            if isinstance(source, FabricDsd) and not source.is_input:
+                return f"{self.op.name} reads from a fabout DSD"
+        if isinstance(self.dest, FabricDsd):
+            return f"{self.op.name} writes to a fabin DSD" if self.dest.is_input else None
+        if not isinstance(self.dest, MemoryDsd | Address):
+            return f"{self.op.name} has a destination that is neither a DSD nor a pointer"
+        return None
+
     @property
     def length(self) -> int:
         """Uniform of elements."""
