@@ -6,20 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from waferc.analysis.liveness import Storage, storages
+from waferc.layouts.code_size import BASE_BYTES, STACK_BYTES, code_bytes
 from waferc_ir.machine import Machine
-from waferc_ir.ops import collective, stream, tile_compute, tile_move, tile_structure
 from waferc_ir.ops.declare import Op
 from waferc_ir.program import Program
 from waferc_ir.types import TiledType
-
-# Estimated bytes of code and descriptors per operation: an instruction takes 4 to 8 bytes, a DSD
-# operation 4 to 6 of them with its setup; loops, role tests and queues add theirs. These are
-# assumptions (confidence A): no published CSL listing gives sizes.
-_VECTOR_BYTES = 48
-_LOOP_BYTES = 144
-_COLLECTIVE_BYTES = 224
-_BASE_BYTES = 1_024  # entry point, command stream, initialisation of queues
-STACK_BYTES = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,33 +90,12 @@ def footprints(program: Program, machine: Machine) -> list[Footprint]:
                 region.name,
                 states,
                 sum(a.size_bytes for a in mine) - states,
-                code + _BASE_BYTES,
+                code + BASE_BYTES,
                 machine.sram_bytes,
                 machine.reserved_bytes,
             )
         )
     return result
-
-
-def code_bytes(op: Op) -> int:
-    """Estimated bytes of code of an operation."""
-    match op:
-        case tile_structure.Input() | tile_structure.State() | tile_structure.Output():
-            return 0
-        case tile_move.Reshape():
-            return 0
-        case collective.AllReduce() | collective.AllGather() | stream.Transfer():
-            return _COLLECTIVE_BYTES
-        case (
-            tile_compute.Contract()
-            | tile_compute.Conv2d()
-            | tile_compute.Pool2d()
-            | tile_compute.Reduce()
-            | tile_compute.GatherRows()
-        ):
-            return _LOOP_BYTES
-        case _:
-            return _VECTOR_BYTES
 
 
 def _regions(op: Op) -> set[str]:

@@ -137,7 +137,7 @@ class Padding:
             case collective.AllGather() | collective.AllReduce() | stream.Transfer():
                 return self.known.get(op.x)
             case _:
-                # contractions and convolutions multiply a zero lane with data, which may be infinite
+                # contractions and convolutions multiply a zero lane with data, maybe infinite
                 return None
 
     def _seen(self, operand: Value, result: TiledType) -> float | None:

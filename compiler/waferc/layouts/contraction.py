@@ -15,7 +15,7 @@ from waferc_ir.ops import graph_compute as graph
 from waferc_ir.ops import tile_compute as tile
 from waferc_ir.ops.declare import Op
 from waferc_ir.program import Value
-from waferc_ir.types import Layout, Split
+from waferc_ir.types import Axis, Layout, Split
 
 
 def _named(letters: str, splits: Mapping[str, Split]) -> Layout:
@@ -35,13 +35,16 @@ def _contract(op: graph.Contract, space: Space) -> Iterator[Strategy]:
         free = [local[c] for c in op.out_dims if (c in op.lhs_dims) != (c in op.rhs_dims)]
         vector = max(free, default=1)
         elements = math.prod(local[letter] for letter in op.out_dims)
-        axes = [split.axis for letter, split in splits.items() if letter not in op.out_dims]
+        axes: list[Axis] = [
+            split.axis for letter, split in splits.items() if letter not in op.out_dims
+        ]
         yield Strategy(
             (_named(op.lhs_dims, splits), _named(op.rhs_dims, splits)),
             _named(op.out_dims, splits),
             space.cost.vector(elements, lhs.dtype)
             + space.cost.multiply_add(math.prod(local.values()), vector, lhs.dtype)
             + space.reduced(axes, elements),
+            len(axes),
         )
 
 
@@ -56,12 +59,13 @@ def _embedding(op: graph.Embedding, space: Space) -> Iterator[Strategy]:
     for splits in space.grid.assignments(extents):
         result = _named(letters + "D", splits)
         *rows, columns = result.local_shape((*ids.shape, table.shape[1]))
-        axes = [split.axis for letter, split in splits.items() if letter == "V"]
+        axes: list[Axis] = [split.axis for letter, split in splits.items() if letter == "V"]
         yield Strategy(
             (_named("VD", splits), _named(letters, splits)),
             result,
             space.cost.rows(math.prod(rows), columns, table.dtype)
             + space.reduced(axes, math.prod(rows) * columns),
+            len(axes),
         )
 
 
@@ -79,13 +83,14 @@ def _conv2d(op: graph.Conv2d, space: Space) -> Iterator[Strategy]:
         batch, channels, rows, columns = layout.local_shape(result.shape)
         taps = math.prod(_named("oi..", splits).local_shape(weight.shape)[1:])
         elements = batch * channels * rows * columns
-        axes = [split.axis for letter, split in splits.items() if letter == "i"]
+        axes: list[Axis] = [split.axis for letter, split in splits.items() if letter == "i"]
         yield Strategy(
             (_named("ni..", splits), _named("oi..", splits)),
             layout,
             space.cost.vector(elements, x.dtype)
             + space.cost.multiply_add(elements * taps, rows * columns, x.dtype)
             + space.reduced(axes, elements),
+            len(axes),
         )
 
 
@@ -116,7 +121,7 @@ def _reduce(op: graph.Reduce, space: Space) -> Iterator[Strategy]:
         local = layout.local_shape(x.shape)
         kept = [dim for dim in range(x.rank) if dim not in op.dims]
         elements = math.prod(local[dim] for dim in kept)
-        axes = [
+        axes: list[Axis] = [
             split.axis
             for dim, split in enumerate(layout.splits)
             if split is not None and dim in op.dims

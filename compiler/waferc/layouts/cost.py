@@ -3,15 +3,16 @@
 All formulas follow the cycle model of docs/architecture.md and take their constants from the
 `Machine`. Let `n` be elements of the tile, `P` PEs along the axis, `S` = `dsd_setup_cycles`, `w`
 the elements per cycle of the type, and `step` = `2 * ramp_cycles + hop_cycles + 1` the time that a
-word needs from a PE to its neighbour, from processing to processing.
+word needs from a PE to its neighbour, from processing to processing; `issue` is a scalar load, a descriptor update and
+the end of a loop.
 
 | work | cycles |
 |---|---|
 | DSD operation in memory | `S + ceil(n / w)` |
 | `@map` with a function of `f` cycles | `S + n * (f + loop)` |
-| contraction of `m` multiply-adds in vectors of `v` | `m / v * (S + scalar + loop + update) + m / w` |
+| contraction of `m` multiply-adds in vectors of `v` | `m / v * (S + issue) + m / w` |
 | all_reduce | `2 * n + P * (step + hop) + 4 * S`: chain up, broadcast down, each pipelined |
-| all_gather | `2 * P * n + P * (step + hop) + 4 * S`: the last PE receives all, then broadcasts it |
+| all_gather | `2 * P * n + P * (step + hop) + 4 * S`: to the last PE, then broadcast |
 | shard | as a DSD operation on the block |
 | transfer | `2 * n + W * hop + step + 3 * S`: over the path, then eastward through the region |
 """

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from waferc.layouts.code_size import ALL_REDUCE_BYTES
 from waferc.layouts.families import FAMILIES
-from waferc.layouts.relayout import Relayouts
+from waferc.layouts.relayout import Relayout, Relayouts
 from waferc.layouts.strategy import Space, Strategy, local_elements, tensor
 from waferc_ir.diagnostics import WaferError, collect
 from waferc_ir.ops import graph_structure
@@ -23,6 +24,22 @@ class TileError(WaferError):
     """A graph cannot be spread over a region."""
 
     code = "tile"
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """What a byte of SRAM is worth in cycles: of weights and code, and of tiles that come and go.
+
+    Tiles share memory over time, so that the peak is what counts; the search sees their sum.
+    """
+
+    lasting: float
+    passing: float
+
+    def of(self, way: Relayout) -> int:
+        """The price of a relayout: its cycles, the tiles that it makes, its code."""
+        size = way.tile_bytes * self.passing + way.code_bytes * self.lasting
+        return way.cycles + round(size)
 
 
 @dataclass(frozen=True)
@@ -54,7 +71,7 @@ class Terms:
 class Problem:
     """Steps in program order, and terms for each value that they read or make.
 
-    All prices are cycles, bytes converted at the rate that the problem was made with.
+    All prices are cycles, bytes converted at the rates that the problem was made with.
     """
 
     steps: tuple[Step, ...]
@@ -109,17 +126,20 @@ def _sources(options: Mapping[Layout, int]) -> tuple[Strategy, ...]:
     return tuple(Strategy((), layout, cycles) for layout, cycles in options.items())
 
 
-def problem_of(steps: Sequence[Step], relayouts: Relayouts, cycles_per_byte: float) -> Problem:
+def problem_of(steps: Sequence[Step], relayouts: Relayouts, rates: Rates) -> Problem:
     """Number layouts and price them; `cycles_per_byte` is what a byte of SRAM is worth."""
-    terms = _all_terms(steps, relayouts, cycles_per_byte)
+    terms = _all_terms(steps, relayouts, rates)
     costs: list[NDArray[np.int64]] = []
     requests: list[tuple[tuple[Value, NDArray[np.intp]], ...]] = []
     homes: list[NDArray[np.intp]] = []
     for step in steps:
         here = terms[step.result]
         home = np.array([here.index[s.result] for s in step.strategies], np.intp)
-        cycles = np.array([s.cycles for s in step.strategies], np.int64)
-        costs.append(cycles + here.prices[home])
+        own = [
+            s.cycles + round(s.reductions * ALL_REDUCE_BYTES * rates.lasting)
+            for s in step.strategies
+        ]
+        costs.append(np.array(own, np.int64) + here.prices[home])
         homes.append(home)
         asked: dict[tuple[Value, tuple[int, ...]], None] = {}
         for position, operand in enumerate(step.operands):
@@ -129,9 +149,7 @@ def problem_of(steps: Sequence[Step], relayouts: Relayouts, cycles_per_byte: flo
     return Problem(tuple(steps), terms, tuple(costs), tuple(requests), tuple(homes))
 
 
-def _all_terms(
-    steps: Sequence[Step], relayouts: Relayouts, cycles_per_byte: float
-) -> dict[Value, Terms]:
+def _all_terms(steps: Sequence[Step], relayouts: Relayouts, rates: Rates) -> dict[Value, Terms]:
     layouts: dict[Value, dict[Layout, None]] = {}
     made: set[Value] = set()
     for step in steps:
@@ -148,7 +166,7 @@ def _all_terms(
     for value, found in layouts.items():
         key = (value.type, tuple(found), value in made)
         if key not in shared:
-            shared[key] = _terms(value, found, value not in made, relayouts, cycles_per_byte)
+            shared[key] = _terms(value, found, value not in made, relayouts, rates)
         terms[value] = shared[key]
     return terms
 
@@ -158,23 +176,21 @@ def _terms(
     found: Iterable[Layout],
     free: bool,
     relayouts: Relayouts,
-    cycles_per_byte: float,
+    rates: Rates,
 ) -> Terms:
     given = tensor(value)
     layouts = tuple(found)
     tile_bytes = [local_elements(given.shape, t) * given.dtype.size_bytes for t in layouts]
-    prices = np.array([round(size * cycles_per_byte) for size in tile_bytes], np.int64)
+    rate = rates.lasting if free else rates.passing
+    prices = np.array([round(size * rate) for size in tile_bytes], np.int64)
     if free:
         between = np.full((len(layouts), len(layouts)), NEVER, np.int64)
     else:
+        ways = [[relayouts.find(given.shape, given.dtype, a, b) for b in layouts] for a in layouts]
         between = np.array(
-            [
-                [relayouts.find(given.shape, given.dtype, a, b).cycles for b in layouts]
-                for a in layouts
-            ],
+            [[rates.of(way) for way in row] for row in ways],
             np.int64,
-        ).reshape(len(layouts), len(layouts))
-        between = between + prices[None, :]
+        )
     np.fill_diagonal(between, 0)
     index = {layout: number for number, layout in enumerate(layouts)}
     return Terms(layouts, index, free, prices, between)

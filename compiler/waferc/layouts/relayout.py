@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from waferc.layouts.code_size import ALL_GATHER_BYTES, SHARD_BYTES
 from waferc.layouts.cost import CostModel
 from waferc_ir.dtypes import DType
 from waferc_ir.types import AXES, Axis, Layout, Split
@@ -30,10 +31,12 @@ class Cut:
 
 @dataclass(frozen=True, slots=True)
 class Relayout:
-    """Steps from one layout to another, and their cycles."""
+    """Steps from one layout to another, their cycles, and the SRAM for tiles and code."""
 
     steps: tuple[Gather | Cut, ...]
     cycles: int
+    tile_bytes: int
+    code_bytes: int
 
 
 class Relayouts:
@@ -59,27 +62,36 @@ class Relayouts:
 
     def _search(self, shape: Shape, dtype: DType, splits: Splits, target: Splits) -> Relayout:
         if splits == target:
-            return Relayout((), 0)
+            return Relayout((), 0, 0, 0)
         for dim, wanted in enumerate(target):
             if wanted is None or splits[dim] is not None:
                 continue
             if _dim_of(splits, wanted.axis) is None:
                 after = (*splits[:dim], wanted, *splits[dim + 1 :])
-                cycles = self.cost.shard(_local_elements(shape, after), dtype)
-                return _then(Cut(dim, wanted), cycles, self._find(shape, dtype, after, target))
+                elements = _local_elements(shape, after)
+                rest = self._find(shape, dtype, after, target)
+                return Relayout(
+                    (Cut(dim, wanted), *rest.steps),
+                    rest.cycles + self.cost.shard(elements, dtype),
+                    rest.tile_bytes + elements * dtype.size_bytes,
+                    rest.code_bytes + SHARD_BYTES,
+                )
         options: list[Relayout] = []
         for axis in AXES:
             dim = _dim_of(splits, axis)
             if dim is not None and splits[dim] != target[dim]:
                 after = (*splits[:dim], None, *splits[dim + 1 :])
-                cycles = self.cost.all_gather(_local_elements(shape, splits), axis)
                 rest = self._find(shape, dtype, after, target)
-                options.append(_then(Gather(axis), cycles, rest))
+                size = _local_elements(shape, after) * dtype.size_bytes
+                options.append(
+                    Relayout(
+                        (Gather(axis), *rest.steps),
+                        rest.cycles + self.cost.all_gather(_local_elements(shape, splits), axis),
+                        rest.tile_bytes + size,
+                        rest.code_bytes + ALL_GATHER_BYTES,
+                    )
+                )
         return min(options, key=lambda option: option.cycles)
-
-
-def _then(step: Gather | Cut, cycles: int, rest: Relayout) -> Relayout:
-    return Relayout((step, *rest.steps), cycles + rest.cycles)
 
 
 def _dim_of(splits: Splits, axis: Axis) -> int | None:

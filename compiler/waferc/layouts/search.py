@@ -98,7 +98,10 @@ def improve(problem: Problem, choices: Sequence[int], sweeps: int) -> Solution:
     """Change single choices as long as that lowers the price, at most `sweeps` rounds."""
     state = _State(problem, list(choices))
     for _ in range(sweeps):
-        if not any([state.improve(number) for number in range(len(problem.steps))]):
+        improved = False
+        for number in range(len(problem.steps)):
+            improved = state.improve(number) or improved
+        if not improved:
             break
     return Solution(tuple(state.choices), state.price())
 
@@ -108,9 +111,10 @@ class _State:
 
     def __init__(self, problem: Problem, choices: list[int]) -> None:
         self.choices = choices
-        self.costs = [costs.tolist() for costs in problem.costs]
-        self.homes = [homes.tolist() for homes in problem.homes]
-        self.requests = [
+        # lists, as single entries of arrays are slow to read
+        self.costs: list[list[int]] = [costs.tolist() for costs in problem.costs]
+        self.homes: list[list[int]] = [homes.tolist() for homes in problem.homes]
+        self.requests: list[list[tuple[Value, list[int]]]] = [
             [(value, wanted.tolist()) for value, wanted in asked] for asked in problem.requests
         ]
         self.terms = problem.terms
@@ -119,7 +123,9 @@ class _State:
             if id(terms) not in tables:
                 tables[id(terms)] = terms.between.tolist()
         self.between = {value: tables[id(terms)] for value, terms in problem.terms.items()}
-        self.prices = {value: terms.prices.tolist() for value, terms in problem.terms.items()}
+        self.prices: dict[Value, list[int]] = {
+            value: terms.prices.tolist() for value, terms in problem.terms.items()
+        }
         self.makers = {step.result: number for number, step in enumerate(problem.steps)}
         self.results = [step.result for step in problem.steps]
         self.readers: dict[Value, list[tuple[int, list[int]]]] = {v: [] for v in problem.terms}
@@ -133,7 +139,7 @@ class _State:
         return own + sum(self.relayouts(value) for value in self.terms)
 
     def relayouts(self, value: Value) -> int:
-        """What it costs to have a value in all layouts that are asked for, each from the nearest."""
+        """What it costs to have a value in all layouts asked for, each from the nearest."""
         maker = self.makers.get(value)
         between, prices = self.between[value], self.prices[value]
         have = [] if maker is None else [self.homes[maker][self.choices[maker]]]

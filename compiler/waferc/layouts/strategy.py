@@ -12,7 +12,7 @@ from waferc.layouts.cost import CostModel
 from waferc_ir.dtypes import DType
 from waferc_ir.ops.declare import Op
 from waferc_ir.program import Value
-from waferc_ir.types import AXES, Axis, Layout, TensorType
+from waferc_ir.types import Axis, Layout, TensorType
 
 O_contra = TypeVar("O_contra", bound=Op, contravariant=True)
 
@@ -22,13 +22,14 @@ class Strategy:
     """One way to do an operation in a region.
 
     `operands` are the layouts in which the operands are wanted, `result` the layout of the result
-    after the all_reduces that finish partial sums, `cycles` the price of both, relayouts of the
-    operands not counted.
+    after `reductions` all_reduces that finish partial sums, `cycles` the price of both, relayouts
+    of the operands not counted.
     """
 
     operands: tuple[Layout, ...]
     result: Layout
     cycles: int
+    reductions: int = 0
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Space:
 
     def reduced(self, axes: Iterable[Axis], elements: int) -> int:
         """Cycles to finish partial results of `elements` along `axes`."""
-        return sum(self.cost.all_reduce(elements, axis) for axis in AXES if axis in set(axes))
+        return sum(self.cost.all_reduce(elements, axis) for axis in axes)
 
 
 @dataclass(frozen=True)

@@ -120,16 +120,16 @@ def _place(storage: Storage, makers: dict[Value, Statement]) -> Location | None:
 def _remedy(program: Program, region: Region, footprint: Footprint, machine: Machine) -> str:
     """A region size that has room for all tiles, if they shrink as it grows; or f16."""
     room = footprint.limit_bytes - footprint.overhead_bytes
+    count = len(program.regions)
     narrower = "" if _is_half(program) else ", or compile for f16"
     if room <= 0:
-        return "the code alone fills the SRAM: cut the program into stages"
+        return f"the code alone fills the SRAM: cut the program into more than {count} stages"
     growth = math.sqrt((footprint.state_bytes + footprint.activation_bytes) / room)
     width, height = (math.ceil(extent * growth) for extent in (region.width, region.height))
-    count = len(program.regions)
     across = machine.program_width // width
     if across and across * (machine.program_height // height) >= count:
         return f"give regions of {width} x {height} PEs or more{narrower}"
-    return f"the program does not fit {machine.name} in {count} regions: use more stages{narrower}"
+    return f"cut the program into more than {count} stages{narrower}"
 
 
 def _is_half(program: Program) -> bool:

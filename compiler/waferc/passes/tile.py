@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from waferc.analysis.footprint import footprints
+from waferc.analysis.footprint import Footprint, footprints
 from waferc.analysis.padding import Padding
 from waferc.layouts.candidates import Grid, inner_factors
 from waferc.layouts.cost import CostModel
-from waferc.layouts.problem import Step, TileError, problem_of, steps_of
+from waferc.layouts.problem import Rates, Step, TileError, problem_of, steps_of
 from waferc.layouts.relayout import Relayouts
 from waferc.layouts.search import search
 from waferc.layouts.stages import cut
@@ -22,9 +22,19 @@ from waferc_ir.ops import graph_structure
 from waferc_ir.program import Program, Statement, Value
 from waferc_ir.types import Layout, Region
 
-# What a byte of SRAM is worth in cycles. The first only breaks ties; the others trade speed for
-# memory, and are tried in turn until the program fits.
-_CYCLES_PER_BYTE = (1 / 64, 0.5, 8.0, 128.0)
+# What a byte of SRAM is worth in cycles, from speed alone (the first only breaks ties) to memory
+# at any price. A region takes the first that it fits with.
+_RATES = (
+    Rates(1 / 64, 1 / 64),
+    Rates(1 / 2, 1 / 2),
+    Rates(8, 1 / 2),
+    Rates(1 / 2, 8),
+    Rates(8, 8),
+    Rates(64, 8),
+    Rates(8, 64),
+)
+_PROBE = Rates(8, 8)
+_PROBE_SLACK = 0.2  # of the SRAM: other rates seldom save more
 # Sides of regions that are tried when none is given.
 _SIDES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
 
@@ -43,7 +53,7 @@ class Tile(Pass):
     width: int | None = None
     height: int | None = None
     stages: int = 1
-    beam: int = 96
+    beam: int = 256
     sweeps: int = 4
 
     def run(self, unit: Unit) -> Unit:
@@ -53,23 +63,23 @@ class Tile(Pass):
         parts = cut(program, self.stages)
         factors = inner_factors(program)
 
-        def tilings(grid: Grid, rates: Sequence[float]) -> Iterator[tuple[int, Program]]:
-            for rate in rates:
-                tiling = _Tiling(machine, grid, rate, self.beam, self.sweeps)
-                tiled = tiling.write(program, parts)
-                yield max(f.over_bytes for f in footprints(tiled, machine)), tiled
-
-        thrifty: tuple[int, Program] | None = None
+        tiled: Program | None = None
         for width, height in self._sizes(program, machine):
-            grid = Grid(width, height, factors)
-            # the thriftiest tells at once whether the size is worth the others
-            over, tiled = thrifty = next(tilings(grid, _CYCLES_PER_BYTE[-1:]))
-            if over <= 0:
-                faster = (t for excess, t in tilings(grid, _CYCLES_PER_BYTE[:-1]) if excess <= 0)
-                return unit.with_program(next(faster, tiled))
-        assert thrifty is not None
+            tiling = _Tiling(machine, Grid(width, height, factors), self.beam, self.sweeps)
+            if self.width is None:
+                # one thrifty attempt tells whether a size is worth the others
+                tiled = tiling.write(program, parts, [_PROBE] * len(parts))
+                over = max(found.over_bytes for found in footprints(tiled, machine))
+                if over > machine.sram_bytes * _PROBE_SLACK:
+                    continue
+            tiled, worst = _fastest(tiling, program, parts, machine)
+            if worst.over_bytes <= 0:
+                break
+            if worst.over_bytes >= worst.state_bytes + worst.activation_bytes:
+                break  # the code alone is too large, and larger regions do not shrink it
+        assert tiled is not None
         # what does not fit is refused by allocate, with a table
-        return unit.with_program(thrifty[1])
+        return unit.with_program(tiled)
 
     def _sizes(self, program: Program, machine: Machine) -> Iterator[tuple[int, int]]:
         """Region sizes to try, smallest first: the given one, or squares that hold the weights."""
@@ -107,30 +117,51 @@ class Tile(Pass):
             )
 
 
-class _Tiling:
-    """One attempt: a region size, and a price for memory."""
+def _fastest(
+    tiling: _Tiling, program: Program, parts: Sequence[Sequence[Statement]], machine: Machine
+) -> tuple[Program, Footprint]:
+    """The first attempt whose regions all fit, or the one that came nearest; its fullest region.
 
-    def __init__(
-        self, machine: Machine, grid: Grid, cycles_per_byte: float, beam: int, sweeps: int
-    ) -> None:
+    Regions that do not fit get the next rates, as long as there are any.
+    """
+    levels = [0] * len(parts)
+    best: tuple[Program, Footprint] | None = None
+    while True:
+        tiled = tiling.write(program, parts, [_RATES[level] for level in levels])
+        found = footprints(tiled, machine)
+        worst = max(found, key=lambda footprint: footprint.over_bytes)
+        if best is None or worst.over_bytes < best[1].over_bytes:
+            best = tiled, worst
+        over = [number for number, footprint in enumerate(found) if footprint.over_bytes > 0]
+        if not over or all(levels[number] == len(_RATES) - 1 for number in over):
+            return best
+        for number in over:
+            levels[number] = min(levels[number] + 1, len(_RATES) - 1)
+
+
+class _Tiling:
+    """Attempts for one size of regions."""
+
+    def __init__(self, machine: Machine, grid: Grid, beam: int, sweeps: int) -> None:
         self.grid = grid
-        self.cycles_per_byte = cycles_per_byte
         self.beam = beam
         self.sweeps = sweeps
         self.cost = CostModel(machine, grid.width, grid.height)
         self.relayouts = Relayouts(self.cost)
 
-    def write(self, program: Program, parts: Sequence[Sequence[Statement]]) -> Program:
-        """The tiled program, one region per part."""
+    def write(
+        self, program: Program, parts: Sequence[Sequence[Statement]], rates: Sequence[Rates]
+    ) -> Program:
+        """The tiled program, one region per part, each with its own rates."""
         regions = tuple(
             Region(f"r{number}", self.grid.width, self.grid.height) for number in range(len(parts))
         )
         writer = TiledWriter(Padding({region.name: region for region in regions}))
         made: dict[Value, RegionWriter] = {}
-        for region, part in zip(regions, parts, strict=True):
+        for region, part, part_rates in zip(regions, parts, rates, strict=True):
             here = RegionWriter(region.name, writer, self.relayouts)
             arriving = self._arriving(part, made)
-            strategies = self._choose(part, arriving)
+            strategies = self._choose(part, arriving, part_rates)
             for value in arriving:
                 here.receive(value, made[value], strategies[value].result)
             for statement in part:
@@ -184,11 +215,14 @@ class _Tiling:
         return there + self.cost.transfer(local_elements(given.shape, layout), down)
 
     def _choose(
-        self, part: Sequence[Statement], arriving: Mapping[Value, Mapping[Layout, int]]
+        self,
+        part: Sequence[Statement],
+        arriving: Mapping[Value, Mapping[Layout, int]],
+        rates: Rates,
     ) -> dict[Value, Strategy]:
         space = Space(self.grid, self.cost)
         steps: list[Step] = steps_of(part, arriving, space)
-        problem = problem_of(steps, self.relayouts, self.cycles_per_byte)
+        problem = problem_of(steps, self.relayouts, rates)
         solution = search(problem, self.beam, self.sweeps)
         return {
             step.result: step.strategies[choice]
