@@ -67,7 +67,8 @@ class Buffer:
 class Traffic:
     """What crossed the fabric so far. `link_load` [4, h, w] counts words leaving E, W, N, S.
 
-    `contended` counts how often a word found its link taken by another color, `stalled` how often no room ahead.
+    `contended` counts how often a word found its link taken by another color, `stalled` how often
+    it found no room ahead.
     """
 
     link_load: NDArray[np.int64]
