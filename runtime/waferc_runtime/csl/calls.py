@@ -1,0 +1,293 @@
+"""Calls: of functions at compile time and at run time, and of library functions."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import numpy as np
+
+from waferc_ir.diagnostics import Location
+from waferc_runtime.builtins.math import MATH_FUNCTIONS
+from waferc_runtime.csl import core, syntax
+from waferc_runtime.csl.arithmetic import round_to
+from waferc_runtime.csl.context import Instance, PendingFunction, Scope
+from waferc_runtime.csl.conversion import as_core, coerce, peers, to_core
+from waferc_runtime.csl.core import Scalar
+from waferc_runtime.csl.diagnostics import CslError, not_supported
+from waferc_runtime.csl.evaluator import MAX_CALLS, Evaluator, arguments, evaluates
+from waferc_runtime.csl.interpret import run_function
+from waferc_runtime.csl.libraries import FLOAT_CONSTANTS, SIGNATURES, memcpy_params
+from waferc_runtime.csl.types import (
+    ArrayType,
+    CslType,
+    FunctionType,
+    Meta,
+    StructType,
+    core_type,
+    is_float,
+    type_name,
+)
+from waferc_runtime.csl.values import (
+    ArrayValue,
+    Dynamic,
+    FunctionValue,
+    Known,
+    LibraryFunction,
+    LibraryModule,
+    LocalPlace,
+    MemoryPlace,
+    StructValue,
+    Text,
+    TypeValue,
+    Value,
+    Void,
+    is_known,
+    known,
+    type_of,
+)
+
+_COMPTIME_ONLY = frozenset(
+    {
+        Meta.COMPTIME_INT,
+        Meta.COMPTIME_FLOAT,
+        Meta.STRING,
+        Meta.STRUCT,
+        Meta.TYPE,
+        Meta.MODULE,
+        Meta.RANGE,
+    }
+)
+
+
+@evaluates(syntax.Call)
+def _call(ev: Evaluator, node: syntax.Call) -> Value:
+    callee = ev.raw(node.callee)
+    match callee:
+        case FunctionValue():
+            return call(ev, callee, node)
+        case LibraryFunction(name="memcpy_params.get_params"):
+            arguments(node, 1, name="get_params")
+            return _memcpy_params(ev, node)
+        case LibraryFunction() if callee.name in SIGNATURES:
+            return _library(ev, callee, node)
+        case LibraryFunction():
+            return _math(ev, callee, node)
+        case _:
+            raise CslError(f"a value of type {ev.name_of(callee)} cannot be called", node.at)
+
+
+def _memcpy_params(ev: Evaluator, node: syntax.Call) -> Value:
+    ev.integer(node.arguments[0])
+    assert isinstance(node.callee, syntax.Member)
+    module = ev.raw(node.callee.base)
+    assert isinstance(module, LibraryModule)
+    return memcpy_params(module)
+
+
+def call(ev: Evaluator, callee: FunctionValue, node: syntax.Call) -> Value:
+    """A call of a function of a file.
+
+    Raises:
+        CslError: the arguments are wrong, or a task is called.
+    """
+    decl = callee.decl
+    if decl.kind == "task":
+        raise CslError(f"the task {decl.name!r} cannot be called", node.at, help="@activate its id")
+    arguments(node, len(decl.parameters), name=decl.name)
+    values = [ev.value(argument) for argument in node.arguments]
+    places = [argument.at for argument in node.arguments]
+    if ev.is_comptime:
+        return call_known(ev, callee, values, places, node.at)
+    inner, given, places = _bind(ev, callee, values, places)
+    result = inner.type(decl.result)
+    if isinstance(result, (ArrayType, StructType)) or result in _COMPTIME_ONLY:
+        return call_known(ev, callee, values, places, node.at)
+    function = request(ev, callee, inner.scope, given, result)
+    assert ev.frame is not None
+    ev.context.calls.setdefault(ev.frame.function, set()).add(function)
+    expressions = tuple(
+        to_core(ev, value, at) for (_, _, value), at in zip(given, places, strict=True)
+    )
+    return Dynamic(result, core.Call(function, expressions, node.at))
+
+
+def call_known(
+    ev: Evaluator, callee: FunctionValue, values: list[Value], places: list[Location], at: Location
+) -> Value:
+    """Call a function at compile time.
+
+    Raises:
+        CslError: something in it is not known, or calls are nested too deeply.
+    """
+    decl = callee.decl
+    if ev.calls >= MAX_CALLS:
+        raise CslError(f"more than {MAX_CALLS} nested calls at compile time", at)
+    inner = Evaluator(
+        ev.context, cast(Instance, callee.instance), Scope(), None, ev.active, ev.calls + 1
+    )
+    inner.is_setup = ev.is_setup
+    for parameter, value, where in zip(decl.parameters, values, places, strict=True):
+        if not is_known(value) and not isinstance(value, MemoryPlace):
+            raise CslError(f"the argument {parameter.name!r} is not known at compile time", where)
+        inner.scope.names[parameter.name] = coerce(inner, value, inner.type(parameter.type), where)
+    result = inner.type(decl.result)
+    return coerce(inner, run_function(inner, decl, at), result, at)
+
+
+_Given = tuple[str, CslType, Value]
+
+
+def _bind(
+    ev: Evaluator, callee: FunctionValue, values: list[Value], places: list[Location]
+) -> tuple[Evaluator, list[_Given], list[Location]]:
+    """Arguments known to the body in its scope; the others as (name, type, value) with places."""
+    decl = callee.decl
+    inner = Evaluator(
+        ev.context, cast(Instance, callee.instance), Scope(), None, ev.active, ev.calls
+    )
+    given: list[_Given] = []
+    kept: list[Location] = []
+    for parameter, value, where in zip(decl.parameters, values, places, strict=True):
+        type = inner.type(parameter.type)
+        value = coerce(ev, value, type, where)
+        if type is Meta.ANY:
+            type = type_of(value)
+        is_static = parameter.is_comptime or type in _COMPTIME_ONLY
+        is_static |= isinstance(type, (FunctionType, ArrayType, StructType))
+        if is_static and not is_known(value):
+            if isinstance(type, ArrayType):
+                raise not_supported("an array as an argument", where, "pass a pointer to it")
+            raise CslError(f"the argument {parameter.name!r} is not known at compile time", where)
+        if is_static or (decl.is_inline and is_known(value)):
+            inner.scope.names[parameter.name] = value
+        else:
+            given.append((parameter.name, type, value))
+            kept.append(where)
+    return inner, given, kept
+
+
+def request(
+    ev: Evaluator,
+    callee: FunctionValue,
+    scope: Scope,
+    given: list[_Given],
+    result: CslType,
+) -> core.Function:
+    """The core function for these known and unknown arguments; its body is lowered later."""
+    context, decl = ev.context, callee.decl
+    bound = tuple((name, identity(ev, cast(Value, value))) for name, value in scope.names.items())
+    key = (id(decl), id(callee.instance), bound, tuple((n, t) for n, t, _ in given))
+    found = context.functions.get(key)
+    if found is not None:
+        return found
+    instance = cast(Instance, callee.instance)
+    core_result = core_type(result)
+    if core_result is None:
+        raise not_supported(f"a result of type {type_name(result)} at run time", decl.result.at)
+    function = core.Function(instance.prefix + decl.name, result=core_result, at=decl.at)
+    inside = Scope(scope)
+    for name, type, _ in given:
+        target = core_type(type)
+        if target is None or isinstance(target, core.Void):
+            raise not_supported(f"a parameter of type {type_name(type)} at run time", decl.at)
+        local = core.Local(name, target, len(function.locals))
+        function.locals.append(local)
+        function.parameters.append(local)
+        inside.names[name] = LocalPlace(type, local, is_const=True)
+    context.functions[key] = function
+    context.pending.append(
+        PendingFunction(decl, instance, inside, function, result, None)
+    )
+    return function
+
+
+def whole_function(ev: Evaluator, callee: FunctionValue, at: Location) -> core.Function:
+    """The core function of a task or an exported function: all its parameters at run time."""
+    instance = cast(Instance, callee.instance)
+    inner = Evaluator(ev.context, instance, Scope(), None, None, ev.calls)
+    given: list[_Given] = []
+    for parameter in callee.decl.parameters:
+        type = inner.type(parameter.type)
+        if parameter.is_comptime or core_type(type) is None:
+            raise CslError(
+                f"the parameter {parameter.name!r} of {callee.decl.name!r} exists at compile time only", at
+            )
+        given.append((parameter.name, type, Void()))
+    return request(inner, callee, Scope(), given, inner.type(callee.decl.result))
+
+
+def identity(ev: Evaluator, value: Value) -> object:
+    """Equal for equal known values, to know a specialised function again."""
+    match value:
+        case Known(data=np.ndarray() as lanes):
+            return ("lanes", value.type, lanes.tobytes())
+        case Known():
+            return ("number", value.type, repr(value.data))
+        case Text() | TypeValue():
+            return (type_name(type_of(value)), value.data)
+        case Void():
+            return ("void",)
+        case FunctionValue():
+            return ("function", id(value.decl), id(value.instance))
+        case LibraryFunction():
+            return ("library", value.name, value.suffix)
+        case StructValue():
+            fields = sorted(value.fields.items())
+            return ("struct", tuple((n, identity(ev, v)) for n, v in fields))
+        case ArrayValue() if value.items is None and value.fill is not None:
+            return ("array", value.type, identity(ev, value.fill))
+        case _:
+            ev.context.held.append(value)
+            return ("same", id(value))
+
+
+def _library(ev: Evaluator, callee: LibraryFunction, node: syntax.Call) -> Value:
+    signature = SIGNATURES[callee.name]
+    given = arguments(node, len(signature.parameters), name=callee.name)
+    if ev.is_comptime:
+        raise CslError(f"{callee.name} runs at run time only", node.at)
+    values = tuple(
+        as_core(ev, ev.value(argument), type, argument.at)
+        for argument, type in zip(given, signature.parameters, strict=True)
+    )
+    target = core_type(signature.result)
+    assert target is not None
+    return Dynamic(signature.result, core.LibraryCall(target, callee.name, values, node.at))
+
+
+def _math(ev: Evaluator, callee: LibraryFunction, node: syntax.Call) -> Value:
+    stem = callee.name.removeprefix("math.")
+    if stem in FLOAT_CONSTANTS:
+        type = ev.type(arguments(node, 1, name=callee.name)[0])
+        if not is_float(type):
+            raise CslError(f"{callee.name} of {type_name(type)}", node.at, help="of f16 or f32")
+        return Known(type, FLOAT_CONSTANTS[stem])
+    function = MATH_FUNCTIONS[callee.name]
+    given = arguments(node, function.arity, name=callee.name)
+    values = [ev.value(argument) for argument in given]
+    if callee.suffix is not None:
+        type: CslType = callee.suffix
+        values = [coerce(ev, v, type, a.at) for v, a in zip(values, given, strict=True)]
+    elif len(values) == 2:
+        left, right, type = peers(ev, values[0], values[1], node.at)
+        values = [left, right]
+    else:
+        type = type_of(values[0])
+    is_exact = function.is_exact and function.result is None
+    if not is_float(type) and type is not Meta.COMPTIME_FLOAT:
+        if not (is_exact and (isinstance(type, Scalar) or type is Meta.COMPTIME_INT)):
+            raise CslError(f"{callee.name} of a value of type {type_name(type)}", node.at)
+    numbers = [value for value in values if isinstance(value, Known)]
+    if len(numbers) == len(values) and (ev.is_comptime or not isinstance(type, Scalar)):
+        dtype = type.numpy if isinstance(type, Scalar) else None
+        result = function.compute(*(np.asarray(number.data, dtype) for number in numbers))
+        out = function.result or type
+        data = result if result.ndim else result.item()
+        if is_float(out):
+            data = round_to(out, data)
+        elif isinstance(data, np.ndarray) and out is not Scalar.BOOL:
+            data = data.astype(np.int64)
+        return known(out, data)
+    out = function.result or cast(Scalar, type)
+    expressions = tuple(to_core(ev, v, a.at) for v, a in zip(values, given, strict=True))
+    return Dynamic(out, core.LibraryCall(out, callee.name, expressions, node.at))

@@ -1,0 +1,270 @@
+"""The evaluator: what an expression means, at compile time or inside a run-time function.
+
+Handlers of syntax nodes and of builtins stand in the modules of their family and enter themselves
+in the tables here; `elaborate` imports them all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, TypeVar, cast
+
+import numpy as np
+
+from waferc_ir.diagnostics import Location
+from waferc_runtime.csl import core, syntax
+from waferc_runtime.csl.arithmetic import Active
+from waferc_runtime.csl.context import Context, Instance, Scope
+from waferc_runtime.csl.diagnostics import CslError, Split, not_supported, suggestion
+from waferc_runtime.csl.types import ArrayType, CslType, Meta, scalar_of, type_name
+from waferc_runtime.csl.values import (
+    Dynamic,
+    Known,
+    LocalPlace,
+    MemoryPlace,
+    SlotPlace,
+    Text,
+    TypeValue,
+    Value,
+    type_of,
+)
+
+MAX_CALLS = 60  # nested calls at compile time
+
+
+@dataclass(slots=True)
+class Frame:
+    """A run-time function that is being lowered."""
+
+    function: core.Function
+    result: CslType
+    has_address: frozenset[str]  # locals whose address is taken
+    has_static: bool = False  # whether some local lives in memory
+    names: dict[str, int] = field(default_factory=lambda: {})
+
+
+ExpressionHandler = Callable[["Evaluator", Any], Value]
+BuiltinHandler = Callable[["Evaluator", syntax.BuiltinCall], Value]
+EXPRESSIONS: dict[type, ExpressionHandler] = {}
+BUILTINS: dict[str, BuiltinHandler] = {}
+_H = TypeVar("_H", bound=Callable[..., Any])
+
+
+def evaluates(node: type) -> Callable[[_H], _H]:
+    """Enter a handler for expressions of a syntax class."""
+
+    def enter(handler: _H) -> _H:
+        EXPRESSIONS[node] = handler
+        return handler
+
+    return enter
+
+
+def builtin(name: str) -> Callable[[_H], _H]:
+    """Enter a handler for calls of a builtin."""
+
+    def enter(handler: _H) -> _H:
+        assert name not in BUILTINS, name
+        BUILTINS[name] = handler
+        return handler
+
+    return enter
+
+
+class Evaluator:
+    """Evaluates expressions of one instance in one scope.
+
+    `frame` is the run-time function that is being lowered, None at compile time; its statements
+    go to `out`. `active` are the PEs that reach this place, None for all.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        instance: Instance,
+        scope: Scope | None = None,
+        frame: Frame | None = None,
+        active: Active = None,
+        calls: int = 0,
+    ) -> None:
+        self.context = context
+        self.instance = instance
+        self.scope = scope if scope is not None else Scope()
+        self.frame = frame
+        self.active = active
+        self.calls = calls
+        self.out: list[core.Stmt] = []
+        self.is_setup = False  # inside a top-level comptime or layout block
+
+    @property
+    def is_comptime(self) -> bool:
+        """Whether everything has to be known."""
+        return self.frame is None
+
+    # ---- expressions
+
+    def raw(self, node: syntax.Expr) -> Value:
+        """What an expression stands for: a value, or a place in memory that is not read yet."""
+        return EXPRESSIONS[type(node)](self, node)
+
+    def value(self, node: syntax.Expr) -> Value:
+        """The value of an expression; variables are read."""
+        return self.read(EXPRESSIONS[type(node)](self, node), node.at)
+
+    def read(self, value: Value, at: Location) -> Value:
+        """A value with its place, if it is a scalar one, read at run time."""
+        match value:
+            case MemoryPlace() if isinstance(value.type, ArrayType):
+                return value
+            case MemoryPlace() | SlotPlace() | LocalPlace() if self.is_comptime:
+                raise CslError(
+                    "the value of a run-time variable is not known at compile time", at
+                )
+            case MemoryPlace():
+                scalar = scalar_of(value.type)
+                assert scalar is not None
+                return Dynamic(value.type, core.Load(scalar, value.pointer, at))
+            case SlotPlace():
+                return Dynamic(value.type, core.GetSlot(value.slot))
+            case LocalPlace():
+                return Dynamic(value.type, core.GetLocal(value.local))
+            case _:
+                return value
+
+    def comptime(self) -> Evaluator:
+        """An evaluator at the same place for which everything has to be known."""
+        inner = Evaluator(
+            self.context, self.instance, self.scope, None, self.active, self.calls
+        )
+        inner.is_setup = self.is_setup
+        return inner
+
+    def known(self, node: syntax.Expr) -> Value:
+        """The value of an expression that has to be known at compile time."""
+        return self.comptime().value(node)
+
+    def type(self, node: syntax.Expr) -> CslType:
+        """The type that an expression names."""
+        value = self.known(node)
+        if not isinstance(value, TypeValue):
+            raise CslError(f"a type is expected, not a value of type {self.name_of(value)}", node.at)
+        return value.data
+
+    def name_of(self, value: Value) -> str:
+        """The type of a value, for messages."""
+        return type_name(type_of(value))
+
+    def text(self, node: syntax.Expr) -> str:
+        """A string that has to be known."""
+        value = self.known(node)
+        if not isinstance(value, Text):
+            raise CslError(f"a string is expected, not {self.name_of(value)}", node.at)
+        return value.data
+
+    # ---- numbers that have to be the same for all PEs
+
+    def uniform(self, value: Known) -> int | float | bool:
+        """The number, when all active PEs agree on it; else the class is split."""
+        data = value.data
+        if not isinstance(data, np.ndarray):
+            return data
+        seen = data if self.active is None else data[self.active]
+        if seen.size and bool((seen == seen[0]).all()):
+            return seen[0].item()
+        _, groups = np.unique(data, return_inverse=True)
+        raise Split(groups.reshape(-1))
+
+    def integer(self, node: syntax.Expr) -> int:
+        """An integer or handle that has to be known and the same for all PEs."""
+        return self.integer_of(self.known(node), node.at)
+
+    def integer_of(self, value: Value, at: Location) -> int:
+        """The integer that a value is, the same for all PEs."""
+        data = self.uniform(value) if isinstance(value, Known) else None
+        if isinstance(data, bool) or not isinstance(data, int):
+            raise CslError(f"an integer is expected, not {self.name_of(value)}", at)
+        return data
+
+    def truth(self, value: Value, at: Location) -> Known:
+        """A known condition."""
+        if not isinstance(value, Known) or value.type is not core.Scalar.BOOL:
+            raise CslError(f"a condition is expected, not {self.name_of(value)}", at)
+        return value
+
+    # ---- parts of the class
+
+    def split_active(self, condition: Known) -> tuple[Active, Active] | bool:
+        """The PEs for which a condition holds and those for which it does not, or what it is."""
+        data = condition.data
+        if not isinstance(data, np.ndarray):
+            return bool(data)
+        holds = data.astype(np.bool_)
+        here = np.ones_like(holds) if self.active is None else self.active
+        yes, no = here & holds, here & ~holds
+        if not yes.any():
+            return False
+        if not no.any():
+            return True
+        return yes, no
+
+    @contextmanager
+    def only(self, active: Active) -> Iterator[None]:
+        """Evaluate for some PEs only."""
+        before, self.active = self.active, active
+        try:
+            yield
+        finally:
+            self.active = before
+
+    @contextmanager
+    def block(self) -> Iterator[None]:
+        """A scope for the names of a block."""
+        before, self.scope = self.scope, Scope(self.scope)
+        try:
+            yield
+        finally:
+            self.scope = before
+
+
+@evaluates(syntax.BuiltinCall)
+def _builtin(ev: Evaluator, node: syntax.BuiltinCall) -> Value:
+    handler = BUILTINS.get(node.name)
+    if handler is None:
+        close = suggestion(node.name, BUILTINS)
+        if node.name in KNOWN_BUILTINS:
+            raise not_supported(node.name, node.at)
+        raise CslError(f"there is no builtin {node.name}", node.at, help=close)
+    return handler(ev, node)
+
+
+KNOWN_BUILTINS = frozenset(
+    (
+        "@rpc @set_teardown_handler @set_control_task_table @bind_rotating_tasks @queue_flush "
+        "@set_empty_queue_handler @allocate_fifo @get_dsr @get_xdsr @get_sr @load_to_dsr "
+        "@load_to_dsr_xdsr @load_to_dsr_xdsr_sr @set_fifo_read_length @set_fifo_write_length @dfilt "
+        "@get_array @get_string_from_byte @get_filter_id @random16 @set_active_prng @get_config "
+        "@set_config @export @get_symbol_id @get_symbol_value @get_tensor_ptr "
+        "@has_exported_tensors"
+    ).split()
+)
+
+
+def arguments(
+    node: syntax.BuiltinCall | syntax.Call, least: int, most: int | None = None, name: str = ""
+) -> tuple[syntax.Expr, ...]:
+    """The arguments of a call, once there are as many as there must be."""
+    count, most = len(node.arguments), least if most is None else most
+    if not least <= count <= most:
+        called = name or cast(syntax.BuiltinCall, node).name
+        wanted = str(least) if least == most else f"{least} to {most}"
+        raise CslError(
+            f"{called} takes {wanted} argument{'s' if wanted != '1' else ''}, not {count}", node.at
+        )
+    return node.arguments
+
+
+def is_void(type: CslType) -> bool:
+    """Whether the type is void."""
+    return type is Meta.VOID
