@@ -30,7 +30,7 @@ def run(arguments: Sequence[str]) -> int:
     except SystemExit as end:  # argparse has printed help or its complaint
         return int(end.code or 0)
     try:
-        return _VERBS[parsed.verb](parsed)
+        return VERBS[parsed.verb](parsed)
     except WaferError as problem:
         print(problem.render(), file=sys.stderr)
         return 1
@@ -146,7 +146,7 @@ def _bundle(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
-_VERBS = {
+VERBS = {
     "compile": verbs.compile_model,
     "run": verbs.run_bundle,
     "verify": verbs.verify_bundle,

@@ -35,9 +35,7 @@ def manifest(structure: object, outputs: tuple[str, ...] = ("a", "b")) -> Manife
 
 
 TENSOR_X = Structure("tensor", "x")
-ARGUMENTS = Structure(
-    "tuple", entries=(Structure("tuple", entries=(TENSOR_X,)), Structure("dict"))
-)
+ARGUMENTS = Structure("tuple", entries=(Structure("tuple", entries=(TENSOR_X,)), Structure("dict")))
 STRUCTURES = st.recursive(
     st.sampled_from([Structure("tensor", "a"), Structure("tensor", "b")])
     | st.builds(Structure, st.just("constant"), value=st.none() | st.booleans() | st.integers()),
@@ -60,7 +58,7 @@ STRUCTURES = st.recursive(
 
 @given(STRUCTURES)
 def test_a_signature_survives_the_manifest(returns: Structure) -> None:
-    signature = Signature(ARGUMENTS, returns, {label: "float32" for label in returns.labels()})
+    signature = Signature(ARGUMENTS, returns, dict.fromkeys(returns.labels(), "float32"))
     assert read_signature(manifest(signature.document())) == signature
 
 
