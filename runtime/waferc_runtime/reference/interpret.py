@@ -34,7 +34,7 @@ from waferc_runtime.reference.operate import Operation, operate
 from waferc_runtime.reference.state import State
 from waferc_runtime.reference.thread import Steps, Thread, Wait
 
-MAX_CALL_DEPTH = 32
+MAX_CALL_DEPTH = 64
 
 
 class Flow(Enum):

@@ -75,6 +75,10 @@ class Processor:
                 running.thread.wait = next(running.steps)
             except StopIteration:
                 return True
+            except RecursionError as fault:
+                raise self.state.error(
+                    "calls and statements are nested too deep", running.thread
+                ) from fault
             until = running.thread.wait.until
             if until is None:
                 return False
