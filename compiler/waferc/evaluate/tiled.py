@@ -128,11 +128,21 @@ def _poisoned(tiles: Array, value: Value, padding: Padding, region: Region) -> A
     lanes = inside(given, region)
     known = padding.known.get(value)
     if known is None:
-        bad = np.nan if tiles.dtype.kind == "f" else np.iinfo(tiles.dtype).max
-        return np.where(lanes, tiles, np.asarray(True if tiles.dtype == bool else bad, tiles.dtype))
+        return np.where(lanes, tiles, _worst(tiles.dtype))
     if not np.all(tiles[~lanes] == np.asarray(known, tiles.dtype)):
         raise EvaluateError(f"padding of a value of type {given} is not {known}")
     return tiles
+
+
+def _worst(dtype: np.dtype[Any]) -> Array:
+    """An element that spoils what reads it."""
+    match dtype.kind:
+        case "f":
+            return np.asarray(np.nan, dtype)
+        case "b":
+            return np.asarray(True)
+        case _:
+            return np.asarray(np.iinfo(dtype).max, dtype)
 
 
 def evaluate_operation(op: Op, tiles: Tiles, regions: Mapping[str, Region]) -> Array:

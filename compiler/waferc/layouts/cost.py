@@ -3,8 +3,8 @@
 All formulas follow the cycle model of docs/architecture.md and take their constants from the
 `Machine`. Let `n` be elements of the tile, `P` PEs along the axis, `S` = `dsd_setup_cycles`, `w`
 the elements per cycle of the type, and `step` = `2 * ramp_cycles + hop_cycles + 1` the time that a
-word needs from a PE to its neighbour, from processing to processing; `issue` is a scalar load, a descriptor update and
-the end of a loop.
+word needs from a PE to its neighbour, from processing to processing; `issue` is a scalar load, a
+descriptor update and the end of a loop.
 
 | work | cycles |
 |---|---|

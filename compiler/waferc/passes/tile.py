@@ -34,7 +34,7 @@ _RATES = (
     Rates(8, 64),
 )
 _PROBE = Rates(8, 8)
-_PROBE_SLACK = 0.2  # of the SRAM: other rates seldom save more
+_PROBE_SLACK = 0.5  # of the SRAM: other rates seldom save more
 # Sides of regions that are tried when none is given.
 _SIDES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
 
