@@ -100,9 +100,9 @@ def string(word: Word) -> str:
     """A string in quotes, with JSON's escapes."""
     try:
         text = json.loads(word.text)
-    except json.JSONDecodeError as error:
+    except json.JSONDecodeError:
         raise ParseError(
-            f"the string has a character or escape that is not understood: {error.msg}",
+            "the string has a control character or an escape that is not understood",
             word.at,
             help=r"escapes are \" \\ \/ \b \f \n \r \t \u0041",
         ) from None

@@ -94,3 +94,8 @@ def collect(problems: Sequence[WaferError]) -> WaferError | None:
     first, *others = problems
     first.related = (*first.related, *others)
     return first
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun: `1 element`, `2,048 elements`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

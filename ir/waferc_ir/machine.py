@@ -8,7 +8,7 @@ Cycles are integers; seconds follow from `clock_hz`, which is a profile of the s
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
 from typing import Literal
 
@@ -95,6 +95,51 @@ class Machine:
                 help="give a smaller region",
             )
         return replace(self, program_width=width, program_height=height)
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """One constant of a machine as a row of a table."""
+
+    name: str
+    value: str
+    provenance: Provenance
+
+
+def constants(of: Machine) -> tuple[Constant, ...]:
+    """Every constant that has a source, in the order of the fields."""
+    return tuple(
+        Constant(field.name, _written(getattr(of, field.name)), of.provenance[field.name])
+        for field in fields(of)
+        if field.name in of.provenance
+    )
+
+
+def describe(of: Machine) -> str:
+    """A table of the machine's constants: name, value, confidence and source."""
+    rows = [("constant", "value", "", "source")]
+    rows += [
+        (row.name, row.value, row.provenance.confidence, row.provenance.source)
+        for row in constants(of)
+    ]
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    lines = [
+        "  ".join([*(f"{row[i]:<{widths[i]}}" for i in range(3)), row[3]]).rstrip() for row in rows
+    ]
+    return "\n".join([f"{of.name} ({of.arch})", *lines]) + "\n"
+
+
+def _written(content: object) -> str:
+    match content:
+        case bool():
+            return "yes" if content else "no"
+        case int():
+            return f"{content:,}"
+        case tuple():
+            items: tuple[object, ...] = content  # pyright: ignore[reportUnknownVariableType]
+            return " ".join(map(str, items)) or "none"
+        case _:
+            return str(content)
 
 
 _SIZES = Provenance("H", "vendor scripts (--fabric-dims), csl-examples single-tile-matvec README")

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from waferc_ir.decode import Scalar, decode, integer, mismatch, scalar, symbol, type_of
-from waferc_ir.diagnostics import Location, WaferError, collect
+from waferc_ir.diagnostics import Location, WaferError, collect, counted
 from waferc_ir.ops import OPS
 from waferc_ir.ops.declare import Op
 from waferc_ir.ops.signature import FieldKind, OpField, signature
@@ -160,18 +160,11 @@ class _Reading:
         result = self.result(item)
         op = self.operation(item)
         if op is not None:
-            if op.results == 0 and (item.result is not None or item.type is not None):
-                self.problem(f"{op.name} has no result", item.name.at)
-            elif op.results == 1 and item.result is None:
-                self.problem(
-                    f"the result of {op.name} has no number", item.name.at, f"%0 = {op.name} ..."
-                )
-            elif op.results == 1 and item.type is None:
+            if op.results == 1 and item.type is None:
                 self.problem(
                     f"the type of the result of {op.name} is missing", item.name.at, _computed(op)
                 )
-            else:
-                self.statements.append(Statement(op, result, item.place or item.name.at))
+            self.statements.append(Statement(op, result, item.place or item.name.at))
 
     def result(self, item: Item) -> Value | None:
         """The value that an item defines. It is known to what follows even if the item is bad."""
@@ -188,15 +181,17 @@ class _Reading:
     def operation(self, item: Item) -> Op | None:
         name = item.name
         if name.text not in OPS:
-            close = difflib.get_close_matches(name.text, OPS, n=3)
-            family = [op for op in OPS if op.split(".")[0] == name.text.split(".")[0]]
-            offer = f"did you mean {' or '.join(close)}?" if close else None
-            known = f"known: {', '.join(family)}" if family else "operations are family.name"
-            self.problem(f"no op is called {name.text}", name.at, offer or known)
+            self.problem(f"no op is called {name.text}", name.at, _known_ops(name.text))
             return None
         op = OPS[name.text]
         if item.symbol is not None:
             self.problem(f"{name.text} takes no symbol before its operands", item.symbol.at)
+        if op.results == 0 and (item.result is not None or item.type is not None):
+            self.problem(f"{name.text} has no result", name.at)
+        if op.results == 1 and item.result is None:
+            self.problem(
+                f"the result of {name.text} has no number", name.at, f"%0 = {name.text} ..."
+            )
         fields = signature(op)
         operands = self.operands(item, [field for field in fields if field.kind.is_operand])
         attributes = self.attributes(
@@ -209,10 +204,12 @@ class _Reading:
     def operands(self, item: Item, fields: Sequence[OpField]) -> dict[str, Any] | None:
         if len(item.operands) != len(fields):
             names = f" ({', '.join(field.name for field in fields)})" if fields else ""
+            optional = any(field.kind is FieldKind.OPTIONAL_VALUE for field in fields)
             self.problem(
-                f"{item.name.text} takes {len(fields)} operands{names}"
+                f"{item.name.text} takes {counted(len(fields), 'operand')}{names}"
                 f" and gets {len(item.operands)}",
                 item.name.at,
+                "none stands for an operand that is left out" if optional else None,
             )
             return None
         operands: dict[str, Any] = {}
@@ -300,6 +297,17 @@ class _NotUnderstoodError(Exception):
 
 def _number(word: Word) -> int:
     return integer(Word("INT", word.text.removeprefix("%"), word.at))
+
+
+def _known_ops(name: str) -> str:
+    """What an operation that does not exist may have meant."""
+    family, _, last = name.rpartition(".")
+    known = [op for op in OPS if op.rpartition(".")[0] == family] or list(OPS)
+    close = difflib.get_close_matches(last, [op.rpartition(".")[2] for op in known], n=1)
+    if close:
+        meant = [op for op in known if op.rpartition(".")[2] == close[0]]
+        return f"did you mean {' or '.join(meant)}?"
+    return f"known: {', '.join(known)}"
 
 
 def _offer(key: str, known: Iterable[str]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from waferc_ir.diagnostics import WaferError, collect
+from waferc_ir.diagnostics import WaferError, collect, counted
 from waferc_ir.ops import graph_structure, tile_structure
 from waferc_ir.ops.declare import VerifyError
 from waferc_ir.ops.stream import Transfer
@@ -52,6 +52,7 @@ def _statement_problems(
     op, result = statement.op, statement.result
     if op.name.split(".")[0] not in _FAMILIES[program.kind]:
         yield VerifyError(f"{op.name} stands in a {program.kind} program")
+        return
     unknown = [value for value in op.operands() if value not in defined]
     for value in unknown:
         name = f"%{numbers[value]}" if value in numbers else "an operand"
@@ -98,8 +99,8 @@ def _region_problems(program: Program, op: str, type: Type) -> Iterator[VerifyEr
         pes = region.extent(split.axis)
         if split.block * pes < extent:
             yield VerifyError(
-                f"{op}: {pes} blocks of {split.block} along {split.axis} of @{region.name} do not"
-                f" cover dimension {dim}, extent {extent}",
+                f"{op}: {counted(pes, 'block')} of {split.block} along {split.axis} of"
+                f" @{region.name} do not cover dimension {dim}, extent {extent}",
                 help=f"blocks of {-(-extent // pes)} would",
             )
 
@@ -125,7 +126,7 @@ def _label_problems(program: Program) -> Iterator[VerifyError]:
     same tensor.
     """
     tensors: dict[tuple[str, str], tuple[tuple[int, ...], object]] = {}
-    placed: set[tuple[str, ...]] = set()
+    placed: dict[tuple[str, ...], Statement] = {}
     for statement in program.statements:
         match statement.op:
             case graph_structure.Output(label=label) | tile_structure.Output(label=label):
@@ -146,6 +147,10 @@ def _label_problems(program: Program) -> Iterator[VerifyError]:
                     )
             case _:
                 continue
-        if where in placed:
-            yield VerifyError(f"{where[0]} {label!r} stands twice in the program", statement.at)
-        placed.add(where)
+        first_statement = placed.setdefault(where, statement)
+        if first_statement is not statement:
+            yield VerifyError(
+                f"{where[0]} {label!r} stands twice in the program",
+                statement.at,
+                notes=[] if first_statement.at is None else [f"first at {first_statement.at}"],
+            )

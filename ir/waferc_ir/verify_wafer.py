@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from itertools import combinations, pairwise
 
+from waferc_ir.diagnostics import counted
 from waferc_ir.dtypes import DType
 from waferc_ir.machine import MACHINES
 from waferc_ir.ops.declare import VerifyError
@@ -73,7 +74,7 @@ def _overlap(first: Region, second: Region) -> Iterator[VerifyError]:
     height = min(first.y + first.height, second.y + second.height) - max(first.y, second.y)
     if width > 0 and height > 0:
         yield VerifyError(
-            f"regions @{first.name} and @{second.name} share {width * height} PEs",
+            f"regions @{first.name} and @{second.name} share {counted(width * height, 'PE')}",
             notes=[
                 f"from ({max(first.x, second.x)}, {max(first.y, second.y)}), {width} x {height}"
             ],
@@ -90,7 +91,7 @@ def _streams(program: Program) -> Iterator[VerifyError]:
         yield from _color(name, path.color)
         yield from _corners(name, path)
         if path.stream not in rows:
-            yield VerifyError(f"{name}: the program has {len(transfers)} streams")
+            yield VerifyError(f"{name}: the program has {counted(len(transfers), 'stream')}")
             continue
         rows[path.stream].append(path.row)
         transfer = transfers[path.stream]
@@ -110,13 +111,14 @@ def _streams(program: Program) -> Iterator[VerifyError]:
         height = regions[source.region].height if split else 1
         if sorted(found) != list(range(height)):
             yield VerifyError(
-                f"stream {number} has paths for rows {sorted(found)}, and {height} rows send"
+                f"stream {number} has paths for rows {sorted(found)}, and"
+                f" {counted(height, 'row')} must send"
             )
 
 
 def _corners(name: str, path: Path) -> Iterator[VerifyError]:
     if len(path.corners) < 2:
-        yield VerifyError(f"{name} has {len(path.corners)} corners; it takes at least 2")
+        yield VerifyError(f"{name} has {counted(len(path.corners), 'corner')}; it takes at least 2")
     for x, y in path.corners:
         if x < 0 or y < 0:
             yield VerifyError(f"{name} has a corner at ({x}, {y}), off the wafer")
@@ -168,6 +170,6 @@ def _buffer(
             yield VerifyError(f"{name} has {buffer.dtype} elements and %{number} has {type.dtype}")
         if len(type.shape) == len(type.layout.splits) and type.local_elements > buffer.elements:
             yield VerifyError(
-                f"{name} has {buffer.elements} elements and the tile of %{number} has"
-                f" {type.local_elements}"
+                f"{name} has {counted(buffer.elements, 'element')} and the tile of %{number} has"
+                f" {type.local_elements:,}"
             )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from waferc_ir.diagnostics import counted
 from waferc_ir.dtypes import DType
 from waferc_ir.ops.declare import Op
 from waferc_ir.program import Value
@@ -54,7 +55,7 @@ def rank_of(op: Op, shape: Shape, rank: int, role: str) -> None:
     """Require that an operand has `rank` dimensions."""
     op.require(
         len(shape) == rank,
-        f"{role} has shape {extents(shape)}, {len(shape)} dimensions, not {rank}",
+        f"{role} has shape {extents(shape)}, {counted(len(shape), 'dimension')}, not {rank}",
     )
 
 
@@ -112,7 +113,8 @@ def permuted(op: Op, shape: Shape, dims: Sequence[int]) -> Shape:
     """Shape with dimensions in the order `dims`."""
     op.require(
         sorted(dims) == list(range(len(shape))),
-        f"{extents(tuple(dims))} is no order of the {len(shape)} dimensions of {extents(shape)}",
+        f"{extents(tuple(dims))} is no order of the {counted(len(shape), 'dimension')} of"
+        f" {extents(shape)}",
     )
     return tuple(shape[dim] for dim in dims)
 
@@ -161,7 +163,7 @@ def padded(op: Op, shape: Shape, before: Sequence[int], after: Sequence[int]) ->
     """Shape with elements added around each dimension."""
     op.require(
         len(before) == len(after) == len(shape),
-        f"{len(before)} and {len(after)} paddings are given for {len(shape)} dimensions",
+        f"{len(before)} and {len(after)} paddings are given for {counted(len(shape), 'dimension')}",
     )
     for dim, (low, high) in enumerate(zip(before, after, strict=True)):
         op.require(low >= 0 and high >= 0, f"dimension {dim} is padded by {low} and {high}")
@@ -172,6 +174,6 @@ def padded(op: Op, shape: Shape, before: Sequence[int], after: Sequence[int]) ->
 
 def pair(op: Op, numbers: Sequence[int], name: str, least: int) -> tuple[int, int]:
     """Two numbers (height, width), each at least `least`."""
-    op.require(len(numbers) == 2, f"{name} has {len(numbers)} numbers, not 2")
+    op.require(len(numbers) == 2, f"{name} has {counted(len(numbers), 'number')}, not 2")
     op.require(min(numbers) >= least, f"{name} {extents(tuple(numbers))} is less than {least}")
     return numbers[0], numbers[1]
