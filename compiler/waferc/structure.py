@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from waferc_ir.diagnostics import WaferError
 
@@ -80,7 +80,7 @@ class Structure:
     def _flatten_mapping(self, values: Any, path: str) -> Iterator[tuple[str, Any]]:
         if not isinstance(values, Mapping):
             raise StructureError(f"{path} is {type(values).__name__}, not a dict")
-        mapping: Mapping[Any, Any] = values
+        mapping = cast("Mapping[Any, Any]", values)
         if set(mapping) != set(self.keys):
             raise StructureError(
                 f"{path} has the keys {_listed(mapping)}, not {_listed(self.keys)}"
@@ -91,7 +91,7 @@ class Structure:
     def _flatten_sequence(self, values: Any, path: str) -> Iterator[tuple[str, Any]]:
         if not isinstance(values, (list, tuple)):
             raise StructureError(f"{path} is {type(values).__name__}, not a {self.kind}")
-        sequence: Sequence[Any] = values  # pyright: ignore[reportUnknownVariableType]
+        sequence = cast("Sequence[Any]", values)
         if len(sequence) != len(self.entries):
             raise StructureError(f"{path} has {len(sequence)} entries, not {len(self.entries)}")
         for number, entry in enumerate(self.entries):

@@ -113,7 +113,7 @@ def causal_mask(x: Array, offset: int) -> Array:
 def embedding(table: Array, ids: Array) -> Array:
     """Rows of `table` by `ids`; ids outside of the table yield rows of zeros."""
     inside = (ids >= 0) & (ids < table.shape[0])
-    rows = table[np.where(inside, ids, 0)]
+    rows: Array = np.take(table, np.where(inside, ids, 0), axis=0)
     return np.where(inside[..., None], rows, table.dtype.type(0))
 
 

@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -100,7 +100,7 @@ def is_library_file(file: str) -> bool:
 def _example_inputs(
     args: object, kwargs: Mapping[str, object] | None
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    sequence: Sequence[Any] = args if isinstance(args, (tuple, list)) else (args,)  # pyright: ignore
+    sequence = cast("Sequence[Any]", args) if isinstance(args, (tuple, list)) else (args,)
     positional = tuple(_example(item, f"[{n}]") for n, item in enumerate(sequence))
     return positional, {key: _example(v, f"[{key!r}]") for key, v in (kwargs or {}).items()}
 
@@ -114,7 +114,7 @@ def _example(item: Any, path: str) -> Any:
             return item.detach()
         case np.ndarray() | np.generic():
             try:
-                return torch.from_numpy(np.array(item))
+                return torch.from_numpy(np.array(item, dtype=None))  # pyright: ignore
             except TypeError as problem:
                 raise CaptureError(f"example input {path}: {problem}") from None
         case bool() | int() | float() | str() | None:
@@ -128,7 +128,7 @@ def _example(item: Any, path: str) -> Any:
         case _:
             pass
     raise CaptureError(
-        f"example input {path} is of type {_kind(item)}",
+        f"example input {path} is of type {_kind(item)}",  # pyright: ignore
         help="give tensors, numbers, and lists, tuples or dicts of them",
     )
 

@@ -301,7 +301,8 @@ def _is_symbolic(value: Any) -> bool:
     import torch
 
     if isinstance(value, torch.Tensor):
-        return any(not isinstance(extent, int) for extent in value.shape)
+        extents: tuple[Any, ...] = tuple(value.shape)
+        return any(not isinstance(extent, int) for extent in extents)
     return isinstance(value, (torch.SymInt, torch.SymFloat, torch.SymBool))
 
 
@@ -310,7 +311,8 @@ def _draws_random_numbers(target: Any) -> bool:
 
     if not isinstance(target, torch._ops.OpOverload):  # pyright: ignore[reportPrivateUsage]
         return False
-    return torch.Tag.nondeterministic_seeded in target.tags and str(target) not in _DROPPING
+    name = str(target)  # pyright: ignore[reportUnknownArgumentType]
+    return torch.Tag.nondeterministic_seeded in target.tags and name not in _DROPPING
 
 
 def _target_name(target: Any) -> str:

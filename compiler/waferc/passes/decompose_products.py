@@ -44,7 +44,8 @@ def product(to: Decomposing, lhs: Value, rhs: Value, left: str, right: str, out:
         extents = tuple(shape[dim] for dim in kept) + shape_of(operand)[-2:]
         operands.append(to.reshape(operand, extents))
     every = _LEADING[:rank]
-    return to.contract(*operands, f"{letters[0]}{left},{letters[1]}{right}->{every}{out}")
+    dims = f"{letters[0]}{left},{letters[1]}{right}->{every}{out}"
+    return to.contract(operands[0], operands[1], dims)
 
 
 def attention(to: Decomposing, op: Attention) -> Value:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from waferc.frontend.lowerings.declare import Call, Results, lowers, shape_of
 from waferc.frontend.lowerings.elementwise import arithmetic
@@ -89,14 +91,14 @@ def _attention(call: Call) -> Results:
     return call.add(Attention(query, key, value, mask, causal, float(scale)))
 
 
-def _is_causal(data: np.ndarray[tuple[int, ...], np.dtype[np.generic]] | None) -> bool:
+def _is_causal(data: NDArray[Any] | None) -> bool:
     """Whether a constant mask hides exactly the keys after the query."""
     if data is None or data.ndim < 2:
         return False
     lower = np.tril(np.ones(data.shape[-2:], np.bool_))
     if data.dtype == np.bool_:
         return bool(np.all(data == lower))
-    return bool(np.all(np.where(lower, data == 0, np.isneginf(data))))
+    return bool(np.all(np.where(lower, data, np.inf) == np.where(lower, 0, -data)))
 
 
 def _repeat_heads(call: Call, x: Value, heads: int) -> Value:

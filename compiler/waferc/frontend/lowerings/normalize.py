@@ -12,6 +12,7 @@ from waferc_ir.ops.graph_compute import (
     Binary,
     BinaryScalar,
     LayerNorm,
+    Reduce,
     RmsNorm,
     Softmax,
     Unary,
@@ -109,3 +110,24 @@ def _batch_norm(call: Call) -> Results:
         shift = call.add(Binary(shift, bias, "add"))
     scaled = call.add(Binary(x, per_channel(call, scale, rank), "mul"))
     return call.add(Binary(scaled, per_channel(call, shift, rank), "add")), None, None
+
+
+@lowers("aten._native_batch_norm_legit.no_stats")
+def _instance_norm(call: Call) -> Results:
+    """Normalised by the input's own mean and variance by channel, as instance norm does."""
+    if call.used - {0}:
+        raise call.refuse("yields mean and variance, which only training needs")
+    x = call.tensor("input")
+    rank = len(shape_of(x))
+    dims = tuple(dim for dim in range(rank) if dim != 1)
+    centred = call.add(Binary(x, call.add(Reduce(x, "mean", dims, keepdim=True)), "sub"))
+    squares = call.add(Binary(centred, centred, "mul"))
+    variance = call.add(Reduce(squares, "mean", dims, keepdim=True))
+    scale = call.add(Unary(call.add(BinaryScalar(variance, "add", call.number("eps"))), "rsqrt"))
+    result = call.add(Binary(centred, scale, "mul"))
+    weight, bias = call.optional_tensor("weight"), call.optional_tensor("bias")
+    if weight is not None:
+        result = call.add(Binary(result, per_channel(call, weight, rank), "mul"))
+    if bias is not None:
+        result = call.add(Binary(result, per_channel(call, bias, rank), "add"))
+    return result, None, None
