@@ -36,7 +36,7 @@ from waferc_ir.ops.functions import COMPARE, LOGICAL
 from waferc_ir.program import Program, Value
 from waferc_ir.types import TensorType, TiledType
 
-SAFETY = 8.0
+SAFETY = 4.0
 LARGEST = 0.25
 UNIT_ROUNDOFF = {DType.F32: 2.0**-24, DType.F16: 2.0**-11}
 
