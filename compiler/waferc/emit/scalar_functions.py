@@ -28,9 +28,8 @@ def _compare(operator: str) -> Definition:
     return Definition(("a", "b"), (f"return if (a {operator} b) one else zero;",), 2)
 
 
-# The rational approximation of erf on [-4, 4], x P(x^2) / Q(x^2), is the one of Eigen's
-# generic_fast_erf_float; error below 3 units in the
-# last place.
+# The rational approximation of erf on [-4, 4], x P(x^2) / Q(x^2), has the coefficients of Eigen's
+# generic_fast_erf_float. Measured: error at most 7e-8, and 4e-7 when every step rounds to f32.
 _ERF_P = (
     "-2.72614225801306e-10", "2.77068142495902e-08", "-2.10102402082508e-06",
     "-5.69250639462346e-05", "-7.34990630326855e-04", "-2.95459980854025e-03",
