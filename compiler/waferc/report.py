@@ -9,10 +9,12 @@ of the whole system times the time, which stands beside it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from waferc_ir.dtypes import DType
 from waferc_ir.machine import Machine
+from waferc_runtime.csl.core import PEClass
 from waferc_runtime.host.session import Session
 
 BAND = (0.5, 2.0)
@@ -20,7 +22,7 @@ BAND = (0.5, 2.0)
 
 @dataclass(frozen=True, slots=True)
 class RegionMemory:
-    """SRAM that each PE of a region needs."""
+    """SRAM that a PE of a region needs at most; PEs between regions are the region `idle`."""
 
     region: str
     pes: int
@@ -111,11 +113,7 @@ def report(session: Session) -> Report:
     manifest = session.bundle.manifest
     machine = manifest.machine
     statistics = session.last_call.statistics
-    classes = session.elaborated.classes
-    memory = tuple(
-        RegionMemory(pe_class.file.removesuffix(".csl"), len(pe_class.x), used)
-        for pe_class, used in zip(classes, statistics.sram_bytes, strict=True)
-    )
+    memory = _memory(session.elaborated.classes, statistics.sram_bytes)
     pes = sum(region.pes for region in memory)
     busy = int(statistics.busy_cycles.sum())
     joules = 1e-12 * (
@@ -142,6 +140,17 @@ def report(session: Session) -> Report:
         system_joules=machine.active_watts * statistics.cycles / machine.clock_hz,
         wall_seconds=session.last_call.wall_seconds,
     )
+
+
+def _memory(classes: Sequence[PEClass], sram_bytes: Sequence[int]) -> tuple[RegionMemory, ...]:
+    """Memory by program file: PEs that run one file may be of several classes."""
+    found: dict[str, RegionMemory] = {}
+    for pe_class, used in zip(classes, sram_bytes, strict=True):
+        name = pe_class.file.removesuffix(".csl")
+        before = found.get(name, RegionMemory(name, 0, 0))
+        pes = before.pes + len(pe_class.x)
+        found[name] = RegionMemory(name, pes, max(before.used_bytes, used))
+    return tuple(found.values())
 
 
 def _flop_picojoules(machine: Machine, dtype: DType) -> float:
