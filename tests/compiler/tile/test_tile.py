@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from tests.compiler.tile.strategies_graph import graphs, grids
+
 from waferc.evaluate import graph as graph_meaning
 from waferc.evaluate import tiled as tiled_meaning
 from waferc.layouts.problem import TileError
