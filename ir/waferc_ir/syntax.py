@@ -13,7 +13,7 @@ from lark.exceptions import UnexpectedCharacters, UnexpectedEOF, UnexpectedToken
 
 from waferc_ir.diagnostics import Location, WaferError
 
-MAX_TEXT_CHARACTERS = 32 << 20  # a program of a hundred thousand statements has half of it
+MAX_TEXT_CHARACTERS = 8 << 20  # a hundred thousand statements, read in about 40 seconds
 
 _PLACE = re.compile(r"\s*//\s*(?P<file>\S.*):(?P<line>[0-9]{1,9}):(?P<column>[0-9]{1,9})\s*")
 _WRITTEN = {
