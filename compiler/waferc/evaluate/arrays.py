@@ -112,8 +112,8 @@ def causal_mask(x: Array, offset: int) -> Array:
 
 def embedding(table: Array, ids: Array) -> Array:
     """Rows of `table` by `ids`; ids outside of the table yield rows of zeros."""
-    inside = (ids >= 0) & (ids < table.shape[0])
-    rows: Array = np.take(table, np.where(inside, ids, 0), axis=0)
+    inside = np.logical_and(ids >= 0, ids < table.shape[0])
+    rows = np.take(table, np.multiply(ids, inside), axis=0)
     return np.where(inside[..., None], rows, table.dtype.type(0))
 
 

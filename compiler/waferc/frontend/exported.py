@@ -27,11 +27,8 @@ from waferc_ir.diagnostics import Location, WaferError, collect
 if TYPE_CHECKING:
     import torch
 
-# Random only where an argument asks for it: their lowerings look at it.
-_DROPPING = (
-    "aten.scaled_dot_product_attention.default", "aten.dropout.default",
-    "aten.native_dropout.default",
-)  # fmt: skip
+# Drops attention only where its argument asks for it, which the lowering refuses.
+_MAYBE_RANDOM = "aten.scaled_dot_product_attention.default"
 
 IsLibrary = Callable[[str], bool]
 
@@ -312,7 +309,7 @@ def _draws_random_numbers(target: Any) -> bool:
     if not isinstance(target, torch._ops.OpOverload):  # pyright: ignore[reportPrivateUsage]
         return False
     name = str(target)  # pyright: ignore[reportUnknownArgumentType]
-    return torch.Tag.nondeterministic_seeded in target.tags and name not in _DROPPING
+    return torch.Tag.nondeterministic_seeded in target.tags and name != _MAYBE_RANDOM
 
 
 def _target_name(target: Any) -> str:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn
 
-Case = Callable[..., Any]
-Cases = dict[str, Case]
+T = torch.Tensor
+Cases = Mapping[str, Callable[..., Any]]
+Of1 = dict[str, Callable[[T], Any]]
+Of2 = dict[str, Callable[[T, T], Any]]
+Of3 = dict[str, Callable[[T, T, T], Any]]
 
 
 class Functions(nn.Module):
@@ -37,7 +40,7 @@ def numbers(*shape: int) -> torch.Tensor:
     )
 
 
-UNARY: Cases = {
+UNARY: Of2 = {
     "neg": lambda x, y: -x,
     "abs": lambda x, y: x.abs(),
     "exp": lambda x, y: x.exp(),
@@ -86,7 +89,7 @@ UNARY: Cases = {
     "isinf": lambda x, y: torch.isinf(torch.where(x > 0, x, -torch.inf)),
 }
 
-BINARY: Cases = {
+BINARY: Of3 = {
     "add": lambda x, y, n: x + y,
     "add_alpha": lambda x, y, n: torch.add(x, y, alpha=2.5),
     "add_scalar": lambda x, y, n: x + 3,
@@ -122,6 +125,13 @@ BINARY: Cases = {
     "le": lambda x, y, n: x <= 0.5,
     "gt": lambda x, y, n: x > n,
     "ge": lambda x, y, n: n >= 1.5,
+    "ge_tensor": lambda x, y, n: x >= y,
+    "le_tensor": lambda x, y, n: x <= y,
+    "lt_scalar": lambda x, y, n: x < 1,
+    "ne_scalar": lambda x, y, n: n != 2,
+    "eq_tensor": lambda x, y, n: n == n[0],
+    "remainder_tensor": lambda x, y, n: x % y,
+    "fmod_scalar": lambda x, y, n: torch.fmod(x, 1.3),
     "lt_bool": lambda x, y, n: (x > 0) < (y > 0),
     "eq_bool": lambda x, y, n: (x > 0) == (y > 0),
     "logical_and": lambda x, y, n: torch.logical_and(x > 0, n),
@@ -149,7 +159,7 @@ BINARY: Cases = {
     "half_and_single": lambda x, y, n: x.half() + y,
 }
 
-REDUCE: Cases = {
+REDUCE: Of1 = {
     "sum": lambda x: x.sum(),
     "sum_dim": lambda x: x.sum(1),
     "sum_dims": lambda x: x.sum((0, -1), keepdim=True),
@@ -170,9 +180,9 @@ REDUCE: Cases = {
     "var_biased": lambda x: x.var((0, 2), unbiased=False, keepdim=True),
     "std": lambda x: x.std(),
     "var_mean": lambda x: torch.var_mean(x, -1),
-    "norm": lambda x: x.norm(dim=-1),
-    "norm_1": lambda x: torch.linalg.vector_norm(x, 1, -1),
-    "norm_inf": lambda x: torch.linalg.vector_norm(x, float("inf"), 0),
+    "norm": lambda x: x.norm(dim=-1),  # pyright: ignore[reportUnknownLambdaType]
+    "norm_1": lambda x: torch.linalg.vector_norm(x, 1, -1),  # pyright: ignore[reportUnknownLambdaType]
+    "norm_inf": lambda x: torch.linalg.vector_norm(x, float("inf"), 0),  # pyright: ignore[reportUnknownLambdaType]
     "normalize": lambda x: F.normalize(x, dim=-1),
     "logsumexp": lambda x: torch.logsumexp(x, -1),
     "logsumexp_keep": lambda x: torch.logsumexp(x, (0, 1), keepdim=True),
@@ -190,7 +200,7 @@ REDUCE: Cases = {
     "instance_norm": lambda x: F.instance_norm(x),
 }
 
-PRODUCT: Cases = {
+PRODUCT: Of2 = {
     "mm": lambda a, b: a[0] @ b,
     "bmm": lambda a, b: torch.bmm(a, a.transpose(1, 2)),
     "matmul": lambda a, b: a @ b,
@@ -219,7 +229,7 @@ PRODUCT: Cases = {
     ),
 }  # fmt: skip
 
-MOVE: Cases = {
+MOVE: Of1 = {
     "view": lambda x: x.view(6, -1),
     "reshape": lambda x: x.transpose(0, 1).reshape(-1),
     "flatten": lambda x: x.flatten(1),
@@ -232,7 +242,7 @@ MOVE: Cases = {
     "slice": lambda x: x[:, 1:-1, ::2],
     "slice_all": lambda x: x[:, :],
     "select": lambda x: x[:, -1],
-    "split": lambda x: x.split([1, 3], 2),
+    "split": lambda x: x.split([1, 3], 2),  # pyright: ignore[reportUnknownLambdaType]
     "chunk": lambda x: x.chunk(2, -1)[1],
     "unbind": lambda x: x.unbind(1)[2],
     "cat": lambda x: torch.cat([x, 2 * x, x > 0], 1),
@@ -265,7 +275,7 @@ MOVE: Cases = {
     "number": lambda x: [3, None, x.shape[0]],
 }
 
-IMAGE: Cases = {
+IMAGE: Of2 = {
     "conv": lambda x, w: F.conv2d(x, w, w[:, 0, 0, 0]),
     "conv_padded": lambda x, w: F.conv2d(x, w, padding=1, stride=(2, 1)),
     "conv_same": lambda x, w: F.conv2d(x, w, padding="same", dilation=2),

@@ -48,11 +48,6 @@ def _leaky_relu(call: Call) -> Results:
     return _two_slopes(call, call.tensor("self"), call.number("negative_slope"))
 
 
-@lowers("aten._prelu_kernel.default", "aten.prelu.default")
-def _prelu(call: Call) -> Results:
-    return _two_slopes(call, call.tensor("self"), call.tensor("weight"))
-
-
 def _two_slopes(call: Call, x: Value, slope: Value | float) -> Value:
     negative = arithmetic(call, "mul", arithmetic(call, "min", x, 0.0), slope)
     return arithmetic(call, "add", call.add(Unary(x, "relu")), negative)
@@ -70,12 +65,6 @@ def _elu(call: Call) -> Results:
         curve = arithmetic(call, "mul", curve, alpha)
     result = arithmetic(call, "add", call.add(Unary(x, "relu")), curve)
     return result if scale == 1 else arithmetic(call, "mul", result, scale)
-
-
-@lowers("aten.log_sigmoid_forward.default")
-def _log_sigmoid(call: Call) -> Results:
-    negated = call.add(Unary(call.tensor("self"), "neg"))
-    return call.add(Unary(call.add(Unary(negated, "softplus")), "neg")), None
 
 
 @lowers("aten.glu.default")

@@ -9,7 +9,7 @@ import numpy as np
 from waferc.frontend.lowerings.declare import Call, Results, lowers, shape_of, tensor_type
 from waferc.frontend.lowerings.elementwise import arithmetic
 from waferc_ir.ops.graph_compute import Conv2d, MatMul, Pool2d
-from waferc_ir.ops.graph_move import Expand, Pad, Permute, Reshape
+from waferc_ir.ops.graph_move import Expand, Pad, Reshape
 from waferc_ir.program import Value
 
 Pair = tuple[int, int]
@@ -70,9 +70,9 @@ def _max_pool_with_indices(call: Call) -> Results:
     return _pool(call, "max", 2), None
 
 
-@lowers("aten.avg_pool2d.default", "aten.avg_pool1d.default")
+@lowers("aten.avg_pool2d.default")
 def _average_pool(call: Call) -> Results:
-    return _pool(call, "mean", 1 if "pool1d" in call.node.target else 2)
+    return _pool(call, "mean", 2)
 
 
 def _pool(call: Call, fn: str, spatial: int) -> Value:
@@ -92,7 +92,7 @@ def _pool(call: Call, fn: str, spatial: int) -> Value:
         x = call.add(Pad(x, (0, 0, 0, 0), after, -math.inf))
     count = fn == "mean" and call.flag("count_include_pad")
     result = call.add(Pool2d(x, fn, kernel, stride, padding, count_padding=count or fn == "max"))
-    divisor = call.optional_number("divisor_override") if fn == "mean" and spatial == 2 else None
+    divisor = call.optional_number("divisor_override") if fn == "mean" else None
     if divisor is not None:
         factor = math.prod(kernel) / divisor
         full = call.add(Pool2d(x, fn, kernel, stride, padding))
@@ -112,7 +112,7 @@ def _excess(shape: tuple[int, ...], kernel: Pair, stride: Pair, padding: Pair) -
     return reach[0], reach[1]
 
 
-@lowers("aten._adaptive_avg_pool2d.default", "aten.adaptive_avg_pool2d.default")
+@lowers("aten._adaptive_avg_pool2d.default")
 def _adaptive_average(call: Call) -> Results:
     x = call.tensor("self")
     for axis in (-2, -1):
@@ -144,11 +144,9 @@ def _adaptive_max(call: Call) -> Results:
     return _shaped(call, call.add(Pool2d(image, "max", kernel, kernel, (0, 0)))), None
 
 
-@lowers("aten.upsample_nearest2d.default", "aten.upsample_nearest1d.default",
-        "aten.upsample_nearest2d.vec", "aten.upsample_nearest1d.vec")  # fmt: skip
+@lowers("aten.upsample_nearest2d.vec")
 def _upsample_nearest(call: Call) -> Results:
-    name = "input" if "input" in call.node.arguments else "self"
-    x = call.tensor(name)
+    x = call.tensor("input")
     before, after = shape_of(x)[2:], call.result.shape[2:]
     if any(new % old for new, old in zip(after, before, strict=True)):
         raise call.refuse(f"of {list(before)} to {list(after)} is by no whole factor")
@@ -162,10 +160,9 @@ def _upsample_nearest(call: Call) -> Results:
     return call.add(Reshape(x, call.result.shape))
 
 
-@lowers("aten.upsample_bilinear2d.default", "aten.upsample_bilinear2d.vec")
+@lowers("aten.upsample_bilinear2d.vec")
 def _upsample_bilinear(call: Call) -> Results:
-    name = "input" if "input" in call.node.arguments else "self"
-    x = call.tensor(name)
+    x = call.tensor("input")
     factors = _scale_factors(call)
     for axis in (-2, -1):
         extent, wanted = shape_of(x)[axis], call.result.shape[axis]
@@ -175,10 +172,7 @@ def _upsample_bilinear(call: Call) -> Results:
 
 
 def _scale_factors(call: Call) -> tuple[float | None, float | None]:
-    given = call.node.arguments
-    if "scales_h" in given:
-        return call.optional_number("scales_h"), call.optional_number("scales_w")
-    factors = given["scale_factors"]
+    factors = call.node.arguments["scale_factors"]
     if not isinstance(factors, tuple):
         return None, None
     height, width = (item if isinstance(item, (int, float)) else None for item in factors)
@@ -216,12 +210,3 @@ def _along(
         return call.add(MatMul(x, constant))
     constant = call.constant(np.ascontiguousarray(matrix.T.astype(dtype.numpy)), "rows")
     return call.add(MatMul(constant, x))
-
-
-@lowers("aten.pixel_shuffle.default")
-def _pixel_shuffle(call: Call) -> Results:
-    x, factor = call.tensor("self"), call.integer("upscale_factor")
-    count, channels, height, width = shape_of(x)
-    split = (count, channels // factor**2, factor, factor, height, width)
-    moved = call.add(Permute(call.add(Reshape(x, split)), (0, 1, 4, 2, 5, 3)))
-    return call.add(Reshape(moved, call.result.shape))

@@ -60,7 +60,7 @@ def _gelu(call: Call) -> Results:
     return call.add(Unary(call.tensor("self"), fn))
 
 
-@lowers("aten.add.Tensor", "aten.add.Scalar")
+@lowers("aten.add.Tensor")
 def _add(call: Call) -> Results:
     lhs, rhs = operand(call, "self"), operand(call, "other")
     if call.result.dtype is DType.BOOL:
@@ -68,14 +68,9 @@ def _add(call: Call) -> Results:
     return arithmetic(call, "add", lhs, _scaled(call, rhs))
 
 
-@lowers("aten.sub.Tensor", "aten.sub.Scalar")
+@lowers("aten.sub.Tensor")
 def _sub(call: Call) -> Results:
     return arithmetic(call, "sub", operand(call, "self"), _scaled(call, operand(call, "other")))
-
-
-@lowers("aten.rsub.Tensor", "aten.rsub.Scalar")
-def _reversed_sub(call: Call) -> Results:
-    return arithmetic(call, "sub", operand(call, "other"), _scaled(call, operand(call, "self")))
 
 
 def _scaled(call: Call, x: Value | float) -> Value | float:
@@ -86,7 +81,7 @@ def _scaled(call: Call, x: Value | float) -> Value | float:
     return arithmetic(call, "mul", x, alpha) if isinstance(x, Value) else alpha * x
 
 
-@lowers("aten.mul.Tensor", "aten.mul.Scalar")
+@lowers("aten.mul.Tensor")
 def _mul(call: Call) -> Results:
     lhs, rhs = operand(call, "self"), operand(call, "other")
     if call.result.dtype is DType.BOOL:
@@ -94,7 +89,7 @@ def _mul(call: Call) -> Results:
     return arithmetic(call, "mul", lhs, rhs)
 
 
-@lowers("aten.div.Tensor", "aten.div.Scalar", "aten.div.Tensor_mode", "aten.div.Scalar_mode")
+@lowers("aten.div.Tensor", "aten.div.Tensor_mode")
 def _div(call: Call) -> Results:
     lhs, rhs = operand(call, "self"), operand(call, "other")
     rounding = call.text("rounding_mode") if "rounding_mode" in call.node.arguments else None
@@ -112,7 +107,7 @@ def truncate(call: Call, x: Value) -> Value:
     return call.add(Binary(whole, call.add(Unary(x, "sign")), "mul"))
 
 
-@lowers("aten.trunc.default", "aten.fix.default")
+@lowers("aten.trunc.default")
 def _trunc(call: Call) -> Results:
     x = call.tensor("self")
     return truncate(call, x) if tensor_type(x).dtype.is_float else x
@@ -129,7 +124,7 @@ def _remainder(call: Call) -> Results:
     return arithmetic(call, "sub", lhs, arithmetic(call, "mul", whole, rhs))
 
 
-@lowers("aten.maximum.default", "aten.minimum.default", "aten.max.other", "aten.min.other")
+@lowers("aten.maximum.default", "aten.minimum.default")
 def _extremum(call: Call) -> Results:
     fn = "max" if ".max" in call.node.target else "min"
     return arithmetic(call, fn, operand(call, "self"), operand(call, "other"))
@@ -164,11 +159,6 @@ def power(call: Call, x: Value, exponent: float) -> Value:
             square = call.add(Binary(square, square, "mul"))
     assert result is not None
     return result
-
-
-@lowers("aten.square.default")
-def _square(call: Call) -> Results:
-    return power(call, call.tensor("self"), 2)
 
 
 def comparable(call: Call, *operands: Value | float) -> DType:
@@ -214,9 +204,11 @@ def logic(call: Call, fn: str, lhs: Value | float, rhs: Value | float) -> Value:
 
 
 @lowers(
-    "aten.logical_and.default", "aten.logical_or.default", "aten.bitwise_and.Tensor",
-    "aten.bitwise_or.Tensor", "aten.bitwise_and.Scalar", "aten.bitwise_or.Scalar",
-)  # fmt: skip
+    "aten.logical_and.default",
+    "aten.logical_or.default",
+    "aten.bitwise_and.Tensor",
+    "aten.bitwise_or.Tensor",
+)
 def _logic(call: Call) -> Results:
     if call.result.dtype is not DType.BOOL:
         raise call.refuse("works on the bits of integers, which the wafer's kernels do not")
@@ -250,7 +242,7 @@ def _isinf(call: Call) -> Results:
     return call.add(BinaryScalar(call.add(Unary(call.tensor("self"), "abs")), "eq", math.inf))
 
 
-@lowers("aten.where.self", "aten.where.ScalarOther", "aten.where.ScalarSelf", "aten.where.Scalar")
+@lowers("aten.where.self")
 def _where(call: Call) -> Results:
     condition = truth(call, call.tensor("condition"))
     return select(call, condition, operand(call, "self"), operand(call, "other"))
@@ -269,7 +261,7 @@ def select(call: Call, condition: Value, lhs: Value | float, rhs: Value | float)
     return call.add(Select(condition, sides[0], sides[1]))
 
 
-@lowers("aten.masked_fill.Scalar", "aten.masked_fill.Tensor")
+@lowers("aten.masked_fill.Scalar")
 def _masked_fill(call: Call) -> Results:
     mask = truth(call, call.tensor("mask"))
     return select(call, mask, operand(call, "value"), call.tensor("self"))
@@ -292,30 +284,3 @@ def _clamp_by_tensors(call: Call) -> Results:
     if low is not None:
         x = arithmetic(call, "max", x, low)
     return x if high is None else arithmetic(call, "min", x, high)
-
-
-@lowers("aten.clamp_min.default", "aten.clamp_min.Tensor")
-def _clamp_min(call: Call) -> Results:
-    return arithmetic(call, "max", call.tensor("self"), operand(call, "min"))
-
-
-@lowers("aten.clamp_max.default", "aten.clamp_max.Tensor")
-def _clamp_max(call: Call) -> Results:
-    return arithmetic(call, "min", call.tensor("self"), operand(call, "max"))
-
-
-@lowers("aten.addcmul.default", "aten.addcdiv.default")
-def _add_product(call: Call) -> Results:
-    fn = "mul" if "addcmul" in call.node.target else "div"
-    product = arithmetic(call, fn, call.tensor("tensor1"), call.tensor("tensor2"))
-    value = call.number("value")
-    if value != 1:
-        product = arithmetic(call, "mul", product, value)
-    return arithmetic(call, "add", call.tensor("self"), product)
-
-
-@lowers("aten.lerp.Scalar", "aten.lerp.Tensor")
-def _lerp(call: Call) -> Results:
-    start, end = call.tensor("self"), call.tensor("end")
-    step = arithmetic(call, "mul", arithmetic(call, "sub", end, start), operand(call, "weight"))
-    return arithmetic(call, "add", start, step)

@@ -21,48 +21,14 @@ def _linear(call: Call) -> Results:
     return call.add(Linear(x, weight, call.optional_tensor("bias")))
 
 
-@lowers("aten.mm.default")
+@lowers("aten.mm.default", "aten.bmm.default")
 def _mm(call: Call) -> Results:
     return call.add(MatMul(call.tensor("self"), call.tensor("mat2")))
 
 
-@lowers("aten.bmm.default")
-def _bmm(call: Call) -> Results:
-    return call.add(MatMul(call.tensor("self"), call.tensor("mat2")))
-
-
-@lowers("aten.matmul.default")
-def _matmul(call: Call) -> Results:
-    lhs, rhs = call.tensor("self"), call.tensor("other")
-    if len(shape_of(lhs)) == 1:
-        lhs = call.add(Reshape(lhs, (1, *shape_of(lhs))))
-    if len(shape_of(rhs)) == 1:
-        rhs = call.add(Reshape(rhs, (*shape_of(rhs), 1)))
-    return call.add(Reshape(call.add(MatMul(lhs, rhs)), call.result.shape))
-
-
-@lowers("aten.mv.default", "aten.dot.default", "aten.vdot.default")
-def _vector_product(call: Call) -> Results:
-    names = ("self", "vec") if ".mv." in call.node.target else ("self", "tensor")
-    if "other" in call.node.arguments:
-        names = ("self", "other")
-    lhs, rhs = (call.tensor(name) for name in names)
-    if len(shape_of(lhs)) == 1:
-        lhs = call.add(Reshape(lhs, (1, *shape_of(lhs))))
-    column = call.add(Reshape(rhs, (*shape_of(rhs), 1)))
-    return call.add(Reshape(call.add(MatMul(lhs, column)), call.result.shape))
-
-
-@lowers("aten.addmm.default", "aten.baddbmm.default", "aten.addmv.default")
+@lowers("aten.addmm.default")
 def _addmm(call: Call) -> Results:
-    names = {"addmm": ("mat1", "mat2"), "baddbmm": ("batch1", "batch2"), "addmv": ("mat", "vec")}
-    first, second = names[call.node.target.split(".")[1]]
-    rhs = call.tensor(second)
-    if len(shape_of(rhs)) == 1:
-        rhs = call.add(Reshape(rhs, (*shape_of(rhs), 1)))
-    product = call.add(MatMul(call.tensor(first), rhs))
-    if shape_of(product) != call.result.shape:
-        product = call.add(Reshape(product, call.result.shape))
+    product = call.add(MatMul(call.tensor("mat1"), call.tensor("mat2")))
     alpha, beta = call.number("alpha"), call.number("beta")
     if alpha != 1:
         product = arithmetic(call, "mul", product, alpha)

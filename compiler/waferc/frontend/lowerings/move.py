@@ -11,12 +11,7 @@ from waferc_ir.ops.graph_move import Concat, Expand, Pad, Permute, Reshape, Slic
 from waferc_ir.program import Value
 
 
-@lowers(
-    "aten.view.default", "aten._unsafe_view.default", "aten.reshape.default",
-    "aten.flatten.using_ints", "aten.unsqueeze.default", "aten.squeeze.default",
-    "aten.squeeze.dim", "aten.squeeze.dims", "aten.unflatten.int", "aten.view_copy.default",
-    "aten._reshape_copy.default",
-)  # fmt: skip
+@lowers("aten.view.default", "aten.unsqueeze.default", "aten.squeeze.dims")
 def _reshape(call: Call) -> Results:
     """Every operator whose result has the elements of its operand in the same order."""
     x = call.tensor("self")
@@ -28,24 +23,9 @@ def reshape(call: Call, x: Value, shape: tuple[int, ...]) -> Value:
     return x if shape_of(x) == shape else call.add(Reshape(x, shape))
 
 
-@lowers(
-    "aten.clone.default", "aten.contiguous.default", "aten.detach.default", "aten.alias.default",
-    "aten.lift_fresh_copy.default", "aten.detach_.default",
-)  # fmt: skip
+@lowers("aten.clone.default", "aten.alias.default")
 def _same(call: Call) -> Results:
     return call.tensor("self")
-
-
-@lowers("aten.dropout.default", "aten.native_dropout.default")
-def _dropout(call: Call) -> Results:
-    if call.flag("train") and call.number("p") > 0:
-        raise call.refuse("draws random numbers", help="call model.eval() first")
-    x = call.tensor("input")
-    if call.node.target == "aten.dropout.default":
-        return x
-    if 1 in call.used:
-        raise call.refuse("yields its mask, which only training needs")
-    return x, None
 
 
 @lowers("aten._to_copy.default", "aten.copy.default")
@@ -66,20 +46,6 @@ def _permute(call: Call) -> Results:
     x = call.tensor("self")
     rank = len(shape_of(x))
     return call.add(Permute(x, tuple(dim % rank for dim in call.integers("dims"))))
-
-
-@lowers("aten.transpose.int", "aten.t.default")
-def _transpose(call: Call) -> Results:
-    x = call.tensor("self")
-    rank = len(shape_of(x))
-    if rank < 2:
-        return x
-    dims = list(range(rank))
-    first, second = (0, 1) if ".t." in call.node.target else (
-        call.dim("dim0", rank), call.dim("dim1", rank)
-    )  # fmt: skip
-    dims[first], dims[second] = second, first
-    return call.add(Permute(x, tuple(dims)))
 
 
 @lowers("aten.slice.Tensor")
@@ -115,48 +81,29 @@ def _select(call: Call) -> Results:
     return reshape(call, slice_of(call, x, dim, index, index + 1), call.result.shape)
 
 
-@lowers("aten.narrow.default")
-def _narrow(call: Call) -> Results:
-    x = call.tensor("self")
-    dim = call.dim("dim", len(shape_of(x)))
-    start = call.integer("start") % shape_of(x)[dim]
-    return slice_of(call, x, dim, start, start + call.integer("length"))
-
-
-@lowers(
-    "aten.split_with_sizes.default", "aten.split.Tensor", "aten.chunk.default", "aten.unbind.int",
-    "aten.split_with_sizes_copy.default", "aten.unsafe_split.Tensor",
-)  # fmt: skip
+@lowers("aten.split_with_sizes.default")
 def _split(call: Call) -> Results:
     """Consecutive parts along a dimension; their extents are those of the results."""
     x = call.tensor("self")
     dim = call.dim("dim", len(shape_of(x)))
-    is_unbind = ".unbind." in call.node.target
     parts: list[Value | None] = []
     start = 0
     for number, meta in enumerate(call.node.results):
         assert meta is not None, call.node.target
-        extent = 1 if is_unbind else meta.shape[dim]
-        part = None
-        if number in call.used:
-            part = slice_of(call, x, dim, start, start + extent)
-            part = reshape(call, part, meta.shape) if is_unbind else part
-        parts.append(part)
-        start += extent
+        stop = start + meta.shape[dim]
+        parts.append(slice_of(call, x, dim, start, stop) if number in call.used else None)
+        start = stop
     return tuple(parts)
 
 
 @lowers("getitem")
 def _getitem(call: Call) -> Results:
-    results = call.results_of("0")
-    return results[call.integer("1")] or _absent(call)
+    result = call.results_of("0")[call.integer("1")]
+    assert result is not None, "lowerings yield or refuse the results that are used"
+    return result
 
 
-def _absent(call: Call) -> Value:
-    raise call.refuse("reads a result that its source does not have")
-
-
-@lowers("aten.cat.default", "aten.concat.default")
+@lowers("aten.cat.default")
 def _cat(call: Call) -> Results:
     rank = len(call.result.shape)
     parts = [call.cast(x, call.result.dtype) for x in call.tensors("tensors")]
@@ -168,16 +115,7 @@ def concat(call: Call, parts: list[Value], dim: int) -> Value:
     return parts[0] if len(parts) == 1 else call.add(Concat(tuple(parts), dim))
 
 
-@lowers("aten.stack.default")
-def _stack(call: Call) -> Results:
-    dim = call.dim("dim", len(call.result.shape))
-    parts = [call.cast(x, call.result.dtype) for x in call.tensors("tensors")]
-    shape = shape_of(parts[0])
-    return concat(call, [call.add(Reshape(x, (*shape[:dim], 1, *shape[dim:]))) for x in parts], dim)
-
-
-@lowers("aten.expand.default", "aten.expand_as.default", "aten.broadcast_to.default",
-        "aten.expand_copy.default")  # fmt: skip
+@lowers("aten.expand.default")
 def _expand(call: Call) -> Results:
     x = call.tensor("self")
     return x if shape_of(x) == call.result.shape else call.add(Expand(x, call.result.shape))
@@ -194,20 +132,6 @@ def _repeat(call: Call) -> Results:
         return reshape(call, x, shape)
     expanded = call.add(Expand(call.add(Reshape(x, spread)), grown))
     return call.add(Reshape(expanded, call.result.shape))
-
-
-@lowers("aten.repeat_interleave.self_int")
-def _repeat_interleave(call: Call) -> Results:
-    x = call.tensor("self")
-    if call.node.arguments["dim"] is None:
-        x = reshape(call, x, (math.prod(shape_of(x)),))
-        dim = 0
-    else:
-        dim = call.dim("dim", len(shape_of(x)))
-    shape, count = shape_of(x), call.integer("repeats")
-    inserted = call.add(Reshape(x, (*shape[: dim + 1], 1, *shape[dim + 1 :])))
-    grown = call.add(Expand(inserted, (*shape[: dim + 1], count, *shape[dim + 1 :])))
-    return call.add(Reshape(grown, call.result.shape))
 
 
 @lowers("aten.constant_pad_nd.default")
@@ -247,7 +171,7 @@ def _roll(call: Call) -> Results:
     return reshape(call, x, shape)
 
 
-@lowers("aten.slice_scatter.default", "aten.select_scatter.default")
+@lowers("aten.slice_scatter.default")
 def _scatter_slice(call: Call) -> Results:
     """`self` with a range of one dimension replaced by `src`."""
     x, source = call.tensor("self"), call.tensor("src")
@@ -255,15 +179,10 @@ def _scatter_slice(call: Call) -> Results:
     shape = shape_of(x)
     dim = call.dim("dim", len(shape))
     extent = shape[dim]
-    if "select" in call.node.target:
-        start = call.integer("index") % extent
-        stop = start + 1
-        source = reshape(call, source, (*shape[:dim], 1, *shape[dim + 1 :]))
-    else:
-        if call.integer("step") != 1:
-            raise call.refuse("writes every other element, which is not supported")
-        start = _bounded(call.optional_number("start"), 0, extent)
-        stop = _bounded(call.optional_number("end"), extent, extent)
+    if call.integer("step") != 1:
+        raise call.refuse("writes every other element, which is not supported")
+    start = _bounded(call.optional_number("start"), 0, extent)
+    stop = _bounded(call.optional_number("end"), extent, extent)
     if start >= stop:
         return x
     parts = [source]

@@ -18,37 +18,26 @@ from waferc_ir.ops.graph_compute import (
     Unary,
 )
 from waferc_ir.ops.graph_move import Reshape
+from waferc_ir.ops.graph_structure import Fill
 from waferc_ir.program import Value
 
-_SOFTMAX = ("aten._softmax.default", "aten._safe_softmax.default", "aten.softmax.int")
-_LOG_SOFTMAX = ("aten._log_softmax.default", "aten.log_softmax.int")
 
-
-@lowers(*_SOFTMAX, *_LOG_SOFTMAX)
+@lowers("aten._softmax.default", "aten._log_softmax.default")
 def _softmax(call: Call) -> Results:
     x = floating(call, "self")
     rank = len(shape_of(x))
-    log = call.node.target in _LOG_SOFTMAX
+    log = "_log_" in call.node.target
     if rank == 0:
-        return (
-            call.add(BinaryScalar(x, "mul", 0.0))
-            if log
-            else call.add(Unary(call.add(BinaryScalar(x, "mul", 0.0)), "exp"))
-        )
+        return call.add(Fill(0.0 if log else 1.0, (), tensor_type(x).dtype))
     return call.add(Softmax(x, call.dim("dim", rank), log))
 
 
-@lowers("aten.layer_norm.default", "aten.native_layer_norm.default")
+@lowers("aten.layer_norm.default")
 def _layer_norm(call: Call) -> Results:
     x = call.tensor("input")
     weight, bias = call.optional_tensor("weight"), call.optional_tensor("bias")
     rank = len(call.integers("normalized_shape"))
-    result = call.add(LayerNorm(x, weight, bias, rank, call.number("eps")))
-    if call.node.target == "aten.layer_norm.default":
-        return result
-    if call.used - {0}:
-        raise call.refuse("yields mean and variance, which only training needs")
-    return result, None, None
+    return call.add(LayerNorm(x, weight, bias, rank, call.number("eps")))
 
 
 @lowers("aten.rms_norm.default")
@@ -65,15 +54,6 @@ def _group_norm(call: Call) -> Results:
     x = call.tensor("input")
     weight, bias = call.optional_tensor("weight"), call.optional_tensor("bias")
     return _grouped(call, x, call.integer("num_groups"), weight, bias)
-
-
-@lowers("aten.native_group_norm.default")
-def _native_group_norm(call: Call) -> Results:
-    if call.used - {0}:
-        raise call.refuse("yields mean and variance, which only training needs")
-    x = call.tensor("input")
-    weight, bias = call.optional_tensor("weight"), call.optional_tensor("bias")
-    return _grouped(call, x, call.integer("group"), weight, bias), None, None
 
 
 def _grouped(call: Call, x: Value, groups: int, weight: Value | None, bias: Value | None) -> Value:

@@ -25,7 +25,7 @@ def _keepdim(call: Call) -> bool:
     return "keepdim" in call.node.arguments and call.flag("keepdim")
 
 
-@lowers("aten.sum.default", "aten.sum.dim_IntList", "aten.mean.default", "aten.mean.dim")
+@lowers("aten.sum.dim_IntList", "aten.mean.default", "aten.mean.dim")
 def _sum(call: Call) -> Results:
     x = floating(call, "self")
     fn = "sum" if ".sum." in call.node.target else "mean"
@@ -48,24 +48,16 @@ def _extremum_along(call: Call) -> Results:
     return reduce(call, x, fn, _dims(call, x, "dim"), _keepdim(call)), None
 
 
-@lowers("aten.any.default", "aten.any.dim", "aten.any.dims",
-        "aten.all.default", "aten.all.dim", "aten.all.dims")  # fmt: skip
+@lowers("aten.any.default", "aten.any.dim", "aten.any.dims")
 def _any(call: Call) -> Results:
-    x = call.cast(truth(call, call.tensor("self")), DType.I32)
-    fn = "max" if ".any." in call.node.target else "min"
-    return truth(call, reduce(call, x, fn, _dims(call, x, "dim"), _keepdim(call)))
+    x = call.cast(truth(call, call.tensor("self")), DType.F32)
+    return truth(call, reduce(call, x, "max", _dims(call, x, "dim"), _keepdim(call)))
 
 
-@lowers("aten.var.correction", "aten.var.dim", "aten.var.default")
+@lowers("aten.var.correction")
 def _var(call: Call) -> Results:
     variance, _ = _moments(call)
     return variance
-
-
-@lowers("aten.std.correction")
-def _std(call: Call) -> Results:
-    variance, _ = _moments(call)
-    return call.add(Unary(variance, "sqrt"))
 
 
 @lowers("aten.var_mean.correction")
@@ -77,11 +69,7 @@ def _moments(call: Call) -> tuple[Value, Value]:
     """Variance and mean over the call's dimensions."""
     x = call.tensor("self")
     dims, keepdim = _dims(call, x, "dim"), _keepdim(call)
-    given = call.node.arguments
-    if "correction" in given:
-        correction = call.optional_number("correction")
-    else:
-        correction = None if call.flag("unbiased") else 0.0
+    correction = call.optional_number("correction")
     count = math.prod(shape_of(x)[dim] for dim in dims)
     divisor = count - (1.0 if correction is None else correction)
     if divisor <= 0:
