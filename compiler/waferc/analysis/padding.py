@@ -144,7 +144,7 @@ class Padding:
         """What an operand of an elementwise operation gives to the padding lanes of the result."""
         given = tiled(operand)
         front = result.rank - given.rank
-        covered = {front + dim for dim in padded_dims(given, self.regions)}
+        covered = frozenset(front + dim for dim in padded_dims(given, self.regions))
         if covered != padded_dims(result, self.regions):
             return None  # it is stretched along a padded dimension: its data reach the padding
         return self.known.get(operand)

@@ -8,7 +8,7 @@ every step. Element arithmetic is that of `evaluate.scalar` and `evaluate.arrays
 from __future__ import annotations
 
 import string
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -172,20 +172,9 @@ def evaluate_operation(op: Op, tiles: Tiles, regions: Mapping[str, Region]) -> A
         case tile_compute.GatherRows():
             return _gather_rows(op, tiles)
         case tile_compute.Conv2d():
-            return _per_pe(
-                lambda x, weight: arrays.conv2d(
-                    x, weight, None, op.stride, op.padding, op.dilation, op.groups
-                ),
-                tiles[op.x],
-                tiles[op.weight],
-            )
+            return _conv2d(op, tiles[op.x], tiles[op.weight])
         case tile_compute.Pool2d():
-            return _per_pe(
-                lambda x: arrays.pool2d(
-                    x, op.fn, op.kernel, op.stride, op.padding, op.count_padding
-                ),
-                tiles[op.x],
-            )
+            return _pool2d(op, tiles[op.x])
         case _:
             return _local(op, tiles, result)
 
@@ -245,6 +234,20 @@ def _per_pe(function: Callable[..., Array], *operands: Array) -> Array:
     return np.stack(rows)
 
 
+def _conv2d(op: tile_compute.Conv2d, x: Array, weight: Array) -> Array:
+    def one(x: Array, weight: Array) -> Array:
+        return arrays.conv2d(x, weight, None, op.stride, op.padding, op.dilation, op.groups)
+
+    return _per_pe(one, x, weight)
+
+
+def _pool2d(op: tile_compute.Pool2d, x: Array) -> Array:
+    def one(x: Array) -> Array:
+        return arrays.pool2d(x, op.fn, op.kernel, op.stride, op.padding, op.count_padding)
+
+    return _per_pe(one, x)
+
+
 def _all_reduce(op: collective.AllReduce, x: Array) -> Array:
     fn = next(p.fn for p in tiled(op.x).layout.partial if p.axis == op.axis)
     steps = {"sum": "add", "max": "max", "min": "min"}
@@ -275,18 +278,22 @@ def _shard(op: tile_move.Shard, x: Array, result: TiledType) -> Array:
     return tiles
 
 
-def _starts(given: TiledType, dim: int, shape: tuple[int, ...]) -> NDArray[np.intp]:
+def _starts(given: TiledType, dim: int, shape: Sequence[int]) -> NDArray[np.intp]:
     """First index of each PE's block of a dimension: [height, width]."""
+    height, width = shape
     split = given.layout.splits[dim]
     if split is None:
-        return np.zeros(shape, np.intp)
-    return np.indices(shape)[_ALONG[split.axis]] * split.block
+        return np.zeros((height, width), np.intp)
+    y, x = np.mgrid[:height, :width]
+    return np.asarray((y if split.axis == "y" else x) * split.block, np.intp)
 
 
 def _causal_mask(op: tile_compute.CausalMask, x: Array, given: TiledType) -> Array:
-    rows = _starts(given, given.rank - 2, x.shape[:2])[..., None] + np.arange(x.shape[-2])
-    columns = _starts(given, given.rank - 1, x.shape[:2])[..., None] + np.arange(x.shape[-1])
-    hidden = columns[:, :, None, :] > rows[:, :, :, None] + op.offset
+    row_starts = _starts(given, given.rank - 2, x.shape[:2])
+    column_starts = _starts(given, given.rank - 1, x.shape[:2])
+    rows = np.add.outer(row_starts, np.arange(x.shape[-2]))
+    columns = np.add.outer(column_starts, np.arange(x.shape[-1]))
+    hidden = np.greater(columns[:, :, None, :], rows[:, :, :, None] + op.offset)
     between = (1,) * (given.rank - 2)
     hidden = hidden.reshape(*x.shape[:2], *between, *x.shape[-2:])
     return np.where(hidden, x.dtype.type(-np.inf), x)

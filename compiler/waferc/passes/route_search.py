@@ -63,10 +63,12 @@ class Wiring:
 
     def _search(self, source: PE, target: PE, color: int | None) -> tuple[int, list[PE]] | None:
         """A*: the cheapest path, through PEs where `color` is free if one is given."""
-        start = (source, -1)
+        start: tuple[PE, int] = (source, -1)
         costs: dict[tuple[PE, int], int] = {start: 0}
         origins: dict[tuple[PE, int], tuple[PE, int]] = {}
-        queue = [(_HOP * _distance(source, target), 0, start)]
+        queue: list[tuple[int, int, tuple[PE, int]]] = [
+            (_HOP * _distance(source, target), 0, start)
+        ]
         if color is not None and color in self.colors_at(source):
             return None
         while queue:

@@ -136,8 +136,8 @@ def _reshape(d: Drawing, x: Value) -> Value:
 
 def _slice(d: Drawing, x: Value) -> Value:
     shape = shape_of(x)
-    dim = d.draw(st.integers(0, len(shape) - 1))
-    start = d.draw(st.integers(0, shape[dim] - 1))
+    dim: int = d.draw(st.integers(0, len(shape) - 1))
+    start: int = d.draw(st.integers(0, shape[dim] - 1))
     stop = d.draw(st.integers(start + 1, shape[dim]))
     return d.builder.add(graph_move.Slice(x, dim, start, stop, d.draw(st.integers(1, 2))))
 
