@@ -64,6 +64,11 @@ def pick(data: Number, pe: int) -> Any:
     return data[pe].item() if isinstance(data, np.ndarray) else data
 
 
+def smallest(data: Number) -> Any:
+    """The smallest of the numbers that PEs see."""
+    return data.min() if isinstance(data, np.ndarray) else data
+
+
 def is_lanes(*data: Number) -> bool:
     """Whether any of the numbers differs between PEs."""
     return any(isinstance(x, np.ndarray) for x in data)

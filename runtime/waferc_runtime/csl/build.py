@@ -61,6 +61,7 @@ class Builder(Transformer_NonRecursive[Token, Any]):
         self._file = file
         self._lines = lines
         self._depths: dict[int, int] = {}
+        self._addressed: set[str] = set()  # names after & since the last function
 
     def build(self, tree: Tree[Token]) -> s.File:
         """The syntax tree of a whole parse tree."""
@@ -129,6 +130,7 @@ class Builder(Transformer_NonRecursive[Token, Any]):
         tokens = {t.type: t for t in c if isinstance(t, Token)}
         rest = [x for x in c if not isinstance(x, (Token, _Part, s.Parameter))]
         body = rest.pop() if isinstance(rest[-1], s.Block) else None
+        addressed, self._addressed = frozenset(self._addressed), set()
         return s.FunctionDecl(
             kind="task" if tokens["FNKIND"] == "task" else "fn",
             name=str(tokens["NAME"]),
@@ -138,6 +140,7 @@ class Builder(Transformer_NonRecursive[Token, Any]):
             at=self._token_at(tokens["NAME"]),
             is_inline=tokens.get("INLINE") == "inline",
             is_export=tokens.get("STORAGE") == "export",
+            addressed=addressed,
         )
 
     def parameter(self, _at: Location, c: list[Any]) -> s.Parameter:
@@ -291,6 +294,8 @@ class Builder(Transformer_NonRecursive[Token, Any]):
         return s.Binary(str(c[1]), c[0], c[2], at)
 
     def unary(self, at: Location, c: list[Any]) -> s.Unary:
+        if c[0] == "&" and isinstance(c[1], s.Name):
+            self._addressed.add(c[1].name)
         return s.Unary(c[0].value, c[1], at)
 
     def member(self, at: Location, c: list[Any]) -> s.Member:

@@ -134,31 +134,40 @@ def call_known(
     return coerce(inner, run_function(inner, decl, at), result, at)
 
 
-_Given = tuple[str, CslType, Value]
+Given = tuple[str, CslType, Value]
+
+
+def callee_scope(ev: Evaluator, callee: FunctionValue) -> Evaluator:
+    """An evaluator in the scope of a function's parameters, empty as yet."""
+    instance = cast(Instance, callee.instance)
+    return Evaluator(ev.context, instance, Scope(), None, ev.active, ev.calls)
+
+
+def is_static(parameter: syntax.Parameter, type: CslType) -> bool:
+    """Whether a function is lowered anew for each value of a parameter."""
+    only_known = isinstance(type, (FunctionType, ArrayType, StructType))
+    return parameter.is_comptime or only_known or type in _COMPTIME_ONLY
 
 
 def _bind(
     ev: Evaluator, callee: FunctionValue, values: list[Value], places: list[Location]
-) -> tuple[Evaluator, list[_Given], list[Location]]:
+) -> tuple[Evaluator, list[Given], list[Location]]:
     """Arguments known to the body in its scope; the others as (name, type, value) with places."""
     decl = callee.decl
-    inner = Evaluator(
-        ev.context, cast(Instance, callee.instance), Scope(), None, ev.active, ev.calls
-    )
-    given: list[_Given] = []
+    inner = callee_scope(ev, callee)
+    given: list[Given] = []
     kept: list[Location] = []
     for parameter, value, where in zip(decl.parameters, values, places, strict=True):
         type = inner.type(parameter.type)
         value = coerce(ev, value, type, where)
         if type is Meta.ANY:
             type = type_of(value)
-        is_static = parameter.is_comptime or type in _COMPTIME_ONLY
-        is_static |= isinstance(type, (FunctionType, ArrayType, StructType))
-        if is_static and not is_known(value):
+        needs_value = is_static(parameter, type)
+        if needs_value and not is_known(value):
             if isinstance(type, ArrayType):
                 raise not_supported("an array as an argument", where, "pass a pointer to it")
             raise CslError(f"the argument {parameter.name!r} is not known at compile time", where)
-        if is_static or (decl.is_inline and is_known(value)):
+        if needs_value or (decl.is_inline and is_known(value)):
             inner.scope.names[parameter.name] = value
         else:
             given.append((parameter.name, type, value))
@@ -170,7 +179,7 @@ def request(
     ev: Evaluator,
     callee: FunctionValue,
     scope: Scope,
-    given: list[_Given],
+    given: list[Given],
     result: CslType,
 ) -> core.Function:
     """The core function for these known and unknown arguments; its body is lowered later."""
@@ -205,7 +214,7 @@ def whole_function(ev: Evaluator, callee: FunctionValue, at: Location) -> core.F
     """The core function of a task or an exported function: all its parameters at run time."""
     instance = cast(Instance, callee.instance)
     inner = Evaluator(ev.context, instance, Scope(), None, None, ev.calls)
-    given: list[_Given] = []
+    given: list[Given] = []
     for parameter in callee.decl.parameters:
         type = inner.type(parameter.type)
         if parameter.is_comptime or core_type(type) is None:

@@ -219,6 +219,7 @@ class Context:
         self.fabric: list[FabricUse] = []
         self.exports: dict[str, ExportUse] = {}
         self.colors: list[tuple[Number, ColorConfig]] = []
+        self.libraries: set[str] = set()
 
     @property
     def is_layout(self) -> bool:

@@ -61,6 +61,11 @@ class Problems:
             self.seen.add(key)
             self.errors.append(error)
 
+    def forget(self, count: int) -> None:
+        """Drop all but the first `count` problems."""
+        self.errors = self.errors[:count]
+        self.seen = {(error.message, str(error.at)) for error in self.errors}
+
     @contextmanager
     def collecting(self) -> Iterator[None]:
         """Keep an error that is raised inside, and go on behind the `with`."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
 import numpy as np
@@ -40,9 +40,9 @@ class Frame:
 
     function: core.Function
     result: CslType
-    has_address: frozenset[str]  # locals whose address is taken
-    has_static: bool = False  # whether some local lives in memory
-    names: dict[str, int] = field(default_factory=lambda: {})
+    addressed: frozenset[str]  # names whose address is taken
+    static: Location | None = None  # the first local that lies in memory
+    loops: int = 0  # around the statement being lowered
 
 
 ExpressionHandler = Callable[["Evaluator", Any], Value]

@@ -376,6 +376,8 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FunctionDecl:
+    """A function or task. `addressed` are names in it (at least) whose address is taken."""
+
     kind: Literal["fn", "task"]
     name: str
     parameters: tuple[Parameter, ...]
@@ -384,6 +386,7 @@ class FunctionDecl:
     at: Location
     is_inline: bool = False
     is_export: bool = False
+    addressed: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,0 +1,224 @@
+"""Builtins of the layout block, and color configurations."""
+
+from __future__ import annotations
+
+from waferc_ir.diagnostics import Location
+from waferc_runtime.csl import core, syntax
+from waferc_runtime.csl.context import ColorConfig, LayoutUse, TileCode, resolve_path
+from waferc_runtime.csl.core import Handle, Scalar
+from waferc_runtime.csl.diagnostics import CslError, not_supported
+from waferc_runtime.csl.evaluator import Evaluator, arguments, builtin
+from waferc_runtime.csl.types import FunctionType, PointerType, type_name
+from waferc_runtime.csl.values import (
+    ArrayValue,
+    Known,
+    StructValue,
+
+    Value,
+    Void,
+    type_of,
+)
+
+# order of the direction bits in the integer form of routes
+_BIT_ORDER = (core.WEST, core.EAST, core.SOUTH, core.NORTH, core.RAMP)
+
+
+def _layout(ev: Evaluator, node: syntax.BuiltinCall) -> LayoutUse:
+    if ev.context.layout is None or not ev.is_setup:
+        raise CslError(f"{node.name} belongs into the layout block", node.at)
+    return ev.context.layout
+
+
+@builtin("@set_rectangle")
+def _set_rectangle(ev: Evaluator, node: syntax.BuiltinCall) -> Value:
+    layout = _layout(ev, node)
+    width, height = (ev.integer(argument) for argument in arguments(node, 2))
+    if layout.rectangle is not None:
+        raise CslError(
+            "the rectangle is set twice", node.at, notes=[f"first on line {layout.rectangle.line}"]
+        )
+    machine = ev.context.program.machine
+    if not (0 < width <= machine.program_width and 0 < height <= machine.program_height):
+        raise CslError(
+            f"a rectangle of {width} x {height} PEs does not fit {machine.name}",
+            node.at,
+            notes=[f"it has {machine.program_width} x {machine.program_height} PEs for programs"],
+        )
+    layout.rectangle = node.at
+    ev.context.program.width, ev.context.program.height = width, height
+    return Void()
+
+
+def _coordinates(
+    ev: Evaluator, x: syntax.Expr, y: syntax.Expr, node: syntax.BuiltinCall
+) -> tuple[int, int]:
+    layout = _layout(ev, node)
+    if layout.rectangle is None:
+        raise CslError(f"{node.name} before @set_rectangle", node.at)
+    column, row = ev.integer(x), ev.integer(y)
+    program = ev.context.program
+    if not (0 <= column < program.width and 0 <= row < program.height):
+        raise CslError(
+            f"PE ({column}, {row}) lies outside of the rectangle of"
+            f" {program.width} x {program.height} PEs",
+            node.at,
+        )
+    return column, row
+
+
+@builtin("@set_tile_code")
+def _set_tile_code(ev: Evaluator, node: syntax.BuiltinCall) -> Value:
+    x, y, *rest = arguments(node, 2, 4)
+    layout = _layout(ev, node)
+    place = _coordinates(ev, x, y, node)
+    importer = ev.instance.file
+    path = resolve_path(ev.text(rest[0]), importer) if rest else importer
+    ev.context.program.file(path, rest[0].at if rest else node.at)
+    params = ev.value(rest[1]) if len(rest) == 2 else StructValue({})
+    if not isinstance(params, StructValue):
+        raise CslError(f"a struct of params is expected, not {ev.name_of(params)}", rest[1].at)
+    if place in layout.tiles:
+        raise CslError(
+            f"PE {place} gets code twice",
+            node.at,
+            notes=[f"first on line {layout.tiles[place].at.line}"],
+        )
+    layout.tiles[place] = TileCode(path, params, node.at)
+    return Void()
+
+
+@builtin("@set_color_config")
+def _set_color_config(ev: Evaluator, node: syntax.BuiltinCall) -> Value:
+    x, y, color, given = arguments(node, 4)
+    layout = _layout(ev, node)
+    column, row = _coordinates(ev, x, y, node)
+    number = _color(ev, color)
+    config = _config(ev, given)
+    first = layout.colors.get((column, row, number))
+    if first is not None:
+        raise CslError(
+            f"color {number} of PE ({column}, {row}) is configured twice",
+            node.at,
+            notes=[f"first on line {first.at.line}"],
+        )
+    layout.colors[column, row, number] = config
+    return Void()
+
+
+@builtin("@set_local_color_config")
+def _set_local_color_config(ev: Evaluator, node: syntax.BuiltinCall) -> Value:
+    color, given = arguments(node, 2)
+    if ev.context.is_layout or not ev.is_setup:
+        raise CslError(f"{node.name} belongs into a comptime block of a PE", node.at)
+    value = ev.known(color)
+    if not isinstance(value, Known) or value.type is not Handle.COLOR:
+        raise CslError(f"a color is expected, not {ev.name_of(value)}", color.at)
+    ev.context.colors.append((value.data, _config(ev, given)))
+    return Void()
+
+
+def _color(ev: Evaluator, node: syntax.Expr) -> int:
+    value = ev.value(node)
+    if type_of(value) is not Handle.COLOR:
+        raise CslError(f"a color is expected, not {ev.name_of(value)}", node.at)
+    number = ev.integer_of(value, node.at)
+    check_reserved(number, ev.context.program.machine.reserved_colors, node.at)
+    return number
+
+
+def check_reserved(color: int, reserved: tuple[int, ...], at: Location) -> None:
+    """Refuse to configure a color of memcpy."""
+    if color in reserved:
+        raise CslError(
+            f"color {color} belongs to memcpy",
+            at,
+            notes=[f"it takes {', '.join(map(str, reserved))}"],
+        )
+
+
+def _config(ev: Evaluator, node: syntax.Expr) -> ColorConfig:
+    value = ev.known(node)
+    if not isinstance(value, StructValue):
+        raise CslError(f"a struct is expected, not {ev.name_of(value)}", node.at)
+    for name in value.fields:
+        if name != "routes":
+            raise not_supported(f"the field {name!r} of a color configuration", node.at)
+    routes = value.fields.get("routes", StructValue({}))
+    if isinstance(routes, Known):
+        return _from_bits(ev.integer_of(routes, node.at), node.at)
+    if not isinstance(routes, StructValue):
+        raise CslError(f"routes are a struct, not a {ev.name_of(routes)}", node.at)
+    masks = {"rx": 0, "tx": 0}
+    for name, field in routes.fields.items():
+        if name in masks:
+            masks[name] = _directions(ev, field, node.at)
+        elif not (isinstance(field, Known) and field.data is False):
+            raise not_supported(f"the field {name!r} of routes", node.at)
+    if ev.context.arch == "wse3" and masks["rx"].bit_count() > 1:
+        raise CslError("a color is received from one direction only on wse3", node.at)
+    return ColorConfig(masks["rx"], masks["tx"], node.at)
+
+
+def _directions(ev: Evaluator, value: Value, at: Location) -> int:
+    match value:
+        case StructValue() if value.is_tuple:
+            items = list(value.fields.values())
+        case ArrayValue():
+            items = [value.item(n) for n in range(value.type.count)]
+        case _:
+            items = [value]
+    mask = 0
+    for item in items:
+        if type_of(item) is not Handle.DIRECTION:
+            raise CslError(f"a direction is expected, not {ev.name_of(item)}", at)
+        mask |= ev.integer_of(item, at)
+    return mask
+
+
+def _from_bits(bits: int, at: Location) -> ColorConfig:
+    """Routes as ten bits: rx from W, E, S, N, RAMP, then tx to the same."""
+    if not 0 <= bits < 1 << 10:
+        raise CslError(f"routes of {bits}: they have ten bits", at)
+    rx = sum(mask for n, mask in enumerate(_BIT_ORDER) if bits >> n & 1)
+    tx = sum(mask for n, mask in enumerate(_BIT_ORDER) if bits >> (n + 5) & 1)
+    return ColorConfig(rx, tx, at)
+
+
+@builtin("@export_name")
+def _export_name(ev: Evaluator, node: syntax.BuiltinCall) -> Value:
+    name_node, type_node, *rest = arguments(node, 2, 3)
+    layout = _layout(ev, node)
+    name, type = ev.text(name_node), ev.type(type_node)
+    if rest:
+        ev.uniform(ev.truth(ev.known(rest[0]), rest[0].at))
+    if not isinstance(type, (PointerType, FunctionType, Scalar)):
+        raise CslError(
+            f"a {type_name(type)} cannot be exported",
+            type_node.at,
+            help="export a pointer, a scalar or a function",
+        )
+    if name in layout.exports:
+        raise CslError(
+            f"the name {name!r} is exported twice",
+            node.at,
+            notes=[f"first on line {layout.exports[name][1].line}"],
+        )
+    layout.exports[name] = (type, node.at)
+    return Void()
+
+
+@builtin("@get_rectangle")
+def _get_rectangle(ev: Evaluator, node: syntax.BuiltinCall) -> Value:
+    arguments(node, 0)
+    program, machine = ev.context.program, ev.context.program.machine
+    if not program.width:
+        raise CslError("@get_rectangle before @set_rectangle", node.at)
+
+    def size(width: int, height: int) -> dict[str, Value]:
+        return {"width": Known(Scalar.U16, width), "height": Known(Scalar.U16, height)}
+
+    fabric = StructValue(size(machine.fabric_width, machine.fabric_height))
+    offsets = StructValue(size(0, 0))
+    return StructValue(
+        size(program.width, program.height) | {"fabric": fabric, "offsets": offsets}
+    )

@@ -1,0 +1,151 @@
+"""Rules on queues, colors, task ids and symbols, checked when all of a class is known."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import numpy as np
+
+from waferc_ir.diagnostics import Location
+from waferc_runtime.csl import core
+from waferc_runtime.csl.context import Context, ExportUse, FabricUse, LayoutUse, QueueUse, TaskUse
+from waferc_runtime.csl.diagnostics import CslError, not_supported, suggestion
+from waferc_runtime.csl.types import CslType, FunctionType, PointerType, type_name
+from waferc_runtime.csl.values import Number
+
+MEMCPY = "<memcpy/memcpy>"
+MEMCPY_TASKS = (27, 28, 30)
+TEARDOWN_TASK = 29
+
+
+def check_class(context: Context) -> None:
+    """Collect what a class of PEs breaks of the rules."""
+    _check_tasks(context)
+    _check_queues(context)
+    for use in context.fabric:
+        with context.program.problems.collecting():
+            _check_fabric(context, use)
+    _check_recursion(context)
+
+
+def _report(context: Context, message: str, at: Location, first: Location | None = None) -> None:
+    notes = [] if first is None else [f"first on line {first.line}"]
+    context.program.problems.add(CslError(message, at, notes=notes))
+
+
+def _check_tasks(context: Context) -> None:
+    seen: dict[int, TaskUse] = {}
+    for task in context.tasks:
+        first = seen.setdefault(task.id, task)
+        if first is not task:
+            message = f"the id {task.id} is bound to {first.name!r} and to {task.name!r}"
+            _report(context, message, task.at, first.at)
+        if task.kind == "local" and task.id == TEARDOWN_TASK:
+            _report(context, f"the local task id {task.id} belongs to the teardown handler", task.at)
+        if task.kind == "local" and task.id in MEMCPY_TASKS and MEMCPY in context.libraries:
+            _report(context, f"the local task id {task.id} belongs to memcpy", task.at)
+        if task.kind == "data" and context.arch == "wse3" and task.id not in context.input_queues:
+            _report(context, f"the input queue {task.id} of a data task has no color", task.at)
+
+
+def _check_queues(context: Context) -> None:
+    if MEMCPY not in context.libraries:
+        return
+    machine = context.program.machine
+    for kind, uses, reserved in (
+        ("input", context.input_queues, machine.reserved_input_queues),
+        ("output", context.output_queues, machine.reserved_output_queues),
+    ):
+        for id in reserved:
+            if id in uses:
+                _report(context, f"the {kind}_queue {id} belongs to memcpy", uses[id].at)
+
+
+def _check_fabric(context: Context, use: FabricUse) -> None:
+    if use.queue is None:
+        return
+    is_input = use.kind == "fabin"
+    queues = context.input_queues if is_input else context.output_queues
+    machine = context.program.machine
+    reserved = machine.reserved_input_queues if is_input else machine.reserved_output_queues
+    name = "input_queue" if is_input else "output_queue"
+    if use.queue in reserved and MEMCPY in context.libraries:
+        raise CslError(f"the {name} {use.queue} belongs to memcpy", use.at)
+    queue = queues.get(use.queue)
+    if queue is None and (context.arch == "wse3" or use.color is None):
+        raise CslError(
+            f"the {name} {use.queue} has no color",
+            use.at,
+            help="@initialize_queue gives it one",
+        )
+    if queue is None and is_input:
+        assert use.color is not None
+        queues[use.queue] = QueueUse(use.color, use.at)
+    elif queue is not None and _differ(queue.color, use.color):
+        raise CslError(
+            f"the {name} {use.queue} has another color",
+            use.at,
+            notes=[f"it got {_shown(queue.color)} on line {queue.at.line}, here is {_shown(use.color)}"],
+        )
+
+
+def _differ(a: Number | None, b: Number | None) -> bool:
+    if a is None or b is None:
+        return False
+    return not bool(np.all(np.asarray(a) == np.asarray(b)))
+
+
+def _shown(color: Number | None) -> str:
+    return "colors that differ between PEs" if isinstance(color, np.ndarray) else f"color {color}"
+
+
+def _check_recursion(context: Context) -> None:
+    """Locals in memory exist once: their function must not call itself, not even by way of others."""
+    for function, at in context.static.items():
+        seen: set[core.Function] = set()
+        stack = list(context.calls.get(function, ()))
+        while stack:
+            callee = stack.pop()
+            if callee is function:
+                error = not_supported(
+                    f"a local variable in memory of the recursive function {function.name!r}", at
+                )
+                context.program.problems.add(error)
+                break
+            if callee not in seen:
+                seen.add(callee)
+                stack += context.calls.get(callee, ())
+
+
+def check_exports(context: Context, layout: LayoutUse) -> None:
+    """Collect exported symbols that the layout does not declare, or with another type."""
+    for name, use in context.exports.items():
+        declared = layout.exports.get(name)
+        if declared is None:
+            context.program.problems.add(
+                CslError(
+                    f"the layout does not export the name {name!r}",
+                    use.at,
+                    help=suggestion(name, layout.exports)
+                    or f'@export_name("{name}", {type_name(use.type)}) in the layout block',
+                )
+            )
+        elif not _same(declared[0], use):
+            context.program.problems.add(
+                CslError(
+                    f"the symbol {name!r} is a {type_name(use.type)}",
+                    use.at,
+                    notes=[f"the layout exports it as {type_name(declared[0])}, line {declared[1].line}"],
+                )
+            )
+
+
+def _same(declared: CslType, use: ExportUse) -> bool:
+    match declared, use.type:
+        case PointerType(), PointerType():
+            return declared.many == use.type.many and declared.target == use.type.target
+        case FunctionType(), FunctionType():
+            mine = cast(FunctionType, use.type)
+            return declared.parameters == mine.parameters and declared.result == mine.result
+        case _:
+            return declared == use.type

@@ -1,0 +1,228 @@
+"""From CSL text to core programs: the layout, then each class of PEs.
+
+PEs whose params are of the same kinds are evaluated together, numbers that differ as lanes. Where
+that does not work the class is split and its parts are evaluated again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from waferc_ir.diagnostics import WaferError
+from waferc_ir.machine import Machine
+from waferc_runtime.csl import (
+    builtin_dsd,
+    builtin_handles,
+    builtin_layout,
+    builtin_operations,
+    builtin_values,
+    core,
+    syntax,
+    tensor,
+    type_expressions,
+)
+from waferc_runtime.csl.builtin_layout import check_reserved
+from waferc_runtime.csl.calls import whole_function
+from waferc_runtime.csl.check import check_class, check_exports
+from waferc_runtime.csl.context import Context, LayoutUse, Program
+from waferc_runtime.csl.diagnostics import CslError, Split
+from waferc_runtime.csl.evaluator import Evaluator
+from waferc_runtime.csl.globals import global_value
+from waferc_runtime.csl.layout import run_layout
+from waferc_runtime.csl.lower import lower_pending
+from waferc_runtime.csl.modules import import_modules, new_instance, run_comptime_blocks
+from waferc_runtime.csl.size import code_bytes, place_objects
+from waferc_runtime.csl.types import type_name
+from waferc_runtime.csl.values import (
+    FunctionValue,
+    KindKey,
+    StructValue,
+    Value,
+    kind_of,
+    merge,
+    take,
+)
+
+# the modules of builtins and handlers that nothing else here refers to
+HANDLERS = (
+    builtin_dsd,
+    builtin_handles,
+    builtin_layout,
+    builtin_operations,
+    builtin_values,
+    tensor,
+    type_expressions,
+)
+
+
+def elaborate(
+    sources: Mapping[str, str], layout: str, machine: Machine, params: Mapping[str, int]
+) -> core.Elaborated:
+    """The core program of the layout file `layout` with its params bound.
+
+    `sources` maps the names of all files to their text.
+
+    Raises:
+        WaferError: the program is wrong; all independent problems are found in one run.
+    """
+    try:
+        return _elaborate(Program(sources, machine), layout, params)
+    except RecursionError:
+        raise CslError(
+            f"{layout} nests expressions, statements and calls too deeply"
+        ) from None
+
+
+def _elaborate(program: Program, path: str, params: Mapping[str, int]) -> core.Elaborated:
+    try:
+        layout = run_layout(program, path, params)
+    except WaferError as error:
+        program.problems.add(error)
+        program.problems.check()
+        raise
+    program.problems.check()
+    contexts: list[Context] = []
+    classes = [
+        cls for group in _groups(layout) for cls in _evaluate(program, layout, group, contexts)
+    ]
+    routes = _routes(program, layout, contexts)
+    exported = {name for context in contexts for name in context.exports}
+    for name, (_, at) in layout.exports.items():
+        if name not in exported and not program.problems.errors:
+            program.problems.add(CslError(f"no PE exports {name!r}", at))
+    program.problems.check()
+    types = {name: type_name(type) for name, (type, _) in layout.exports.items()}
+    return core.Elaborated(
+        program.machine.arch, program.width, program.height, classes, routes, types
+    )
+
+
+class _Group:
+    """PEs that are evaluated together: their file, their params, their coordinates."""
+
+    def __init__(
+        self, file: str, params: StructValue, x: NDArray[np.int32], y: NDArray[np.int32]
+    ) -> None:
+        self.file = file
+        self.params = params
+        self.x = x
+        self.y = y
+
+    def parts(self, numbers: NDArray[np.intp]) -> list[_Group]:
+        """The group cut by the number of each PE."""
+        groups: list[_Group] = []
+        for number in np.unique(numbers):
+            pes = np.flatnonzero(numbers == number)
+            params = take(self.params, pes)
+            assert isinstance(params, StructValue)
+            groups.append(_Group(self.file, params, self.x[pes], self.y[pes]))
+        return groups
+
+
+def _groups(layout: LayoutUse) -> list[_Group]:
+    """PEs by file and kinds of params, in the order of rows."""
+    keys: dict[tuple[str, KindKey], list[tuple[int, int]]] = {}
+    for x, y in sorted(layout.tiles, key=lambda place: (place[1], place[0])):
+        tile = layout.tiles[x, y]
+        keys.setdefault((tile.file, kind_of(tile.params)), []).append((x, y))
+    groups: list[_Group] = []
+    for (file, _), places in keys.items():
+        params: Value = merge([layout.tiles[place].params for place in places])
+        assert isinstance(params, StructValue)
+        x, y = np.array(places, np.int32).T
+        groups.append(_Group(file, params, x, y))
+    return groups
+
+
+def _evaluate(
+    program: Program, layout: LayoutUse, group: _Group, contexts: list[Context]
+) -> list[core.PEClass]:
+    """The classes of a group: one, unless it has to be split."""
+    classes: list[core.PEClass] = []
+    work = [group]
+    while work:
+        part = work.pop(0)
+        before = len(program.problems.errors)
+        try:
+            context = Context(program, part.x, part.y, None)
+            classes.append(_class(context, part, layout))
+            contexts.append(context)
+        except Split as split:
+            program.problems.forget(before)
+            work[:0] = part.parts(split.groups)
+    return classes
+
+
+def _class(context: Context, group: _Group, layout: LayoutUse) -> core.PEClass:
+    program = context.program
+    instance = new_instance(program, program.file(group.file, None), group.params.fields, "")
+    import_modules(context, instance, 0)
+    run_comptime_blocks(context, instance, 0)
+    ev = Evaluator(context, instance)
+    for name, entry in instance.globals.items():
+        decl = entry.decl
+        if isinstance(decl, syntax.VariableDecl) and decl.is_export:
+            with program.problems.collecting():
+                global_value(ev, instance, name, decl.at)
+        if isinstance(decl, syntax.FunctionDecl) and decl.is_export:
+            whole_function(ev, FunctionValue(decl, instance), decl.at)
+    lower_pending(context)
+    check_class(context)
+    check_exports(context, layout)
+    place_objects(context)
+    functions = list(context.functions.values())
+    return core.PEClass(
+        file=group.file,
+        x=group.x,
+        y=group.y,
+        objects=context.objects,
+        slots=context.slots,
+        functions=functions,
+        tasks=[core.TaskBinding(task.kind, task.id, task.function) for task in context.tasks],
+        activated=frozenset(context.activated),
+        blocked=frozenset(context.blocked),
+        input_queues=_colors(context, "input"),
+        output_queues=_colors(context, "output"),
+        exports={name: use.export for name, use in context.exports.items()},
+        code_bytes=code_bytes(functions),
+    )
+
+
+def _colors(context: Context, kind: str) -> dict[int, int | core.Lanes]:
+    uses = context.input_queues if kind == "input" else context.output_queues
+    colors: dict[int, int | core.Lanes] = {}
+    for id, use in sorted(uses.items()):
+        if isinstance(use.color, np.ndarray):
+            colors[id] = use.color.astype(np.int32)
+        elif use.color is not None:
+            colors[id] = int(use.color)
+    return colors
+
+
+def _routes(
+    program: Program, layout: LayoutUse, contexts: list[Context]
+) -> dict[int, core.Routes]:
+    """Masks per color, from the layout and from the PEs' own configurations."""
+    for context in contexts:
+        for color, config in context.colors:
+            numbers = np.broadcast_to(np.asarray(color), (context.pes,))
+            for x, y, number in zip(context.x, context.y, numbers, strict=True):
+                key = int(x), int(y), int(number)
+                with program.problems.collecting():
+                    check_reserved(key[2], program.machine.reserved_colors, config.at)
+                if key in layout.colors:
+                    message = f"color {key[2]} of PE ({key[0]}, {key[1]}) is configured twice"
+                    notes = [f"first on line {layout.colors[key].at.line}"]
+                    program.problems.add(CslError(message, config.at, notes=notes))
+                layout.colors[key] = config
+    shape = program.height, program.width
+    routes: dict[int, core.Routes] = {}
+    for (x, y, color), config in layout.colors.items():
+        if color not in routes:
+            routes[color] = core.Routes(np.zeros(shape, np.uint8), np.zeros(shape, np.uint8))
+        routes[color].rx[y, x] = config.rx
+        routes[color].tx[y, x] = config.tx
+    return dict(sorted(routes.items()))
