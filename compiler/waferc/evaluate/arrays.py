@@ -106,15 +106,16 @@ def attention(
 
 def causal_mask(x: Array, offset: int) -> Array:
     """Minus infinity where (index in the last dim) > (index in the one before) + `offset`."""
-    rows = np.arange(x.shape[-2])[:, None]
+    rows = np.arange(x.shape[-2]).reshape(-1, 1)
     return np.where(np.arange(x.shape[-1]) > rows + offset, x.dtype.type(-np.inf), x)
 
 
 def embedding(table: Array, ids: Array) -> Array:
     """Rows of `table` by `ids`; ids outside of the table yield rows of zeros."""
     inside = np.logical_and(ids >= 0, ids < table.shape[0])
-    rows = np.take(table, np.multiply(ids, inside), axis=0)
-    return np.where(inside[..., None], rows, table.dtype.type(0))
+    rows: Array = np.take(table, np.where(inside, ids, 0), axis=0)
+    rows[~inside] = 0
+    return rows
 
 
 def contract(lhs: Array, rhs: Array, lhs_dims: str, rhs_dims: str, out_dims: str) -> Array:
