@@ -102,3 +102,11 @@ def test_many_problems_are_cut_short() -> None:
     with pytest.raises(ParseError) as caught:
         parse(f"{HEAD}{'foo ' * 500}}}")
     assert 1 + len(caught.value.related) == 50
+
+
+@pytest.mark.parametrize("sign", ["", "-"])
+def test_integers_have_63_bits(sign: str) -> None:
+    largest = f"{sign}{2**63 - 1}"
+    assert parse(f"graph @g {{seed = {largest}}} {{\n}}").attributes == {"seed": int(largest)}
+    with pytest.raises(ParseError, match=r"a number is larger than 9,223,372,036,854,775,807"):
+        parse(f"graph @g {{seed = {sign}{2**63}}} {{\n}}")
