@@ -1,0 +1,1 @@
+"""The vector engine: many PEs per NumPy call, time carried with the data."""

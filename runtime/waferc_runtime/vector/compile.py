@@ -1,0 +1,658 @@
+"""Functions as lists of instructions, so that a group can be split and held at any of them.
+
+Every instruction does its work for a group and returns the next program counter. Jumps go to
+labels; a branch on a condition that differs between PEs splits the group, and the parts meet
+where the statement ends (or, if a part may leave it by return or break, where that leads).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from waferc_ir.diagnostics import Location
+from waferc_ir.machine import Machine
+from waferc_runtime.builtins.dsd import DSD_OPS, DsdOp
+from waferc_runtime.builtins.scalar import wrap
+from waferc_runtime.builtins.timing import expression_cycles, statement_cycles
+from waferc_runtime.csl import core
+from waferc_runtime.vector.expression import Closure, Compiled, Expressions
+from waferc_runtime.vector.fold import Folder
+from waferc_runtime.vector.group import Code, Frame, Group, Instruction
+from waferc_runtime.vector.lanes import Indices
+from waferc_runtime.vector.map import MapRun, pure_function
+from waferc_runtime.vector.operation import Misuse
+from waferc_runtime.vector.state import ClassState, Variable
+from waferc_runtime.vector.values import PointerValue, RunValue, wide
+
+MAX_CALL_DEPTH = 256
+
+
+class Wafer(Protocol):
+    """What instructions need of the engine."""
+
+    def split(self, group: Group, parts: Sequence[tuple[Indices, int]], meet: int) -> int: ...
+
+    def arrive(self, group: Group, pc: int) -> int: ...
+
+    def finish(self, group: Group) -> int: ...
+
+    def issue(
+        self,
+        group: Group,
+        op: DsdOp,
+        dest: RunValue,
+        sources: list[RunValue],
+        config: core.DsdConfig,
+        pc: int,
+    ) -> int: ...
+
+    def issue_map(self, group: Group, run: MapRun, pc: int) -> int: ...
+
+    def control(self, group: Group, action: str, task: RunValue) -> None: ...
+
+
+@dataclass(eq=False, slots=True)
+class Label:
+    """A place in the code, known once it is reached."""
+
+    pc: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """Where `break` and `continue` go."""
+
+    end: Label
+    proceed: Label
+
+
+class Compiler:
+    """Compiles the functions of one class, each once."""
+
+    def __init__(self, state: ClassState, machine: Machine, wafer: Wafer) -> None:
+        self.state = state
+        self.machine = machine
+        self.wafer = wafer
+        self._codes: dict[core.Function, Code] = {}
+        self.assigned = assigned_slots(state.program)
+
+    def code(self, function: core.Function) -> Code:
+        """The code of a function."""
+        if function not in self._codes:
+            self._codes[function] = Code(function.name, len(function.locals))
+            _FunctionCompiler(self, function, self._codes[function]).run()
+        return self._codes[function]
+
+
+class _FunctionCompiler:
+    def __init__(self, owner: Compiler, function: core.Function, code: Code) -> None:
+        self._state = owner.state
+        self._machine = owner.machine
+        self._wafer = owner.wafer
+        self._owner = owner
+        self._function = function
+        self._code = code
+        self._loops: list[Loop] = []
+        self._end = Label()
+        self._result = self._hidden()
+        self._at: Location | None = function.at
+        self._slots: list[core.Slot] = []  # read by the statement at hand, may differ between PEs
+        self._expressions = Expressions(
+            owner.state, owner.machine, self._call, self._branch_value, self._reads
+        )
+
+    def run(self) -> None:
+        self._body(self._function.body)
+        self._place(self._end)
+        self._code.epilogue = self._end.pc
+        self._meet(self._end)
+        result = self._result
+        wafer = self._wafer
+
+        def leave(g: Group) -> int:
+            frame = g.frames.pop()
+            if not g.frames:
+                return wafer.finish(g)
+            caller = g.frames[-1]
+            if frame.result is not None:
+                caller.locals[frame.result] = frame.locals[result]
+            return caller.pc
+
+        self._emit(leave)
+
+    # ---- emitting --------------------------------------------------------------------------------
+
+    def _emit(self, instruction: Instruction) -> None:
+        self._code.instructions.append(instruction)
+        self._code.places.append(self._at)
+
+    @property
+    def _here(self) -> int:
+        return len(self._code.instructions)
+
+    def _place(self, label: Label) -> None:
+        label.pc = self._here
+
+    def _hidden(self) -> int:
+        self._code.locals += 1
+        return self._code.locals - 1
+
+    def _jump(self, label: Label) -> None:
+        self._emit(lambda g: label.pc)
+
+    def _meet(self, label: Label) -> None:
+        """Emit the place where parts of a split group wait for each other."""
+        pc, wafer = label.pc, self._wafer
+
+        def meet(g: Group) -> int:
+            if g.joins and (g.joins[-1].depth, g.joins[-1].pc) == (len(g.frames), pc):
+                return wafer.arrive(g, pc)
+            return pc + 1
+
+        self._emit(meet)
+
+    def _branch(self, condition: Compiled, no: Label, meet: Label) -> None:
+        """Go on where the condition holds, to `no` where it does not."""
+        closure, cost = condition
+        self._separate()
+        yes, wafer = self._here + 1, self._wafer
+
+        def branch(g: Group) -> int:
+            chosen = closure(g)
+            g.extra += cost
+            if isinstance(chosen, np.ndarray):
+                first = np.flatnonzero(chosen)
+                if 0 < len(first) < len(chosen):
+                    second = np.flatnonzero(~chosen)
+                    return wafer.split(g, [(first, yes), (second, no.pc)], meet.pc)
+                return yes if len(first) else no.pc
+            return yes if chosen else no.pc
+
+        self._emit(branch)
+
+    def _separate(self) -> None:
+        """Emit a split of the group by slots that hold different kinds of values on its PEs."""
+        slots, self._slots = self._slots, []
+        for slot in dict.fromkeys(slots):
+            self._emit(self._separation(self._state.variables[slot], self._here + 1))
+
+    def _separation(self, variable: Variable, following: int) -> Instruction:
+        code, wafer = self._code, self._wafer
+
+        def separate(g: Group) -> int:
+            kinds = variable.kinds(g.lanes)
+            if kinds is None:
+                return following
+            parts = [(np.flatnonzero(kinds == kind), following) for kind in np.unique(kinds)]
+            return wafer.split(g, parts, code.epilogue)
+
+        return separate
+
+    def _reads(self, slot: core.Slot) -> None:
+        if slot in self._owner.assigned:
+            self._slots.append(slot)
+
+    # ---- expressions that need control flow ------------------------------------------------------
+
+    def _expression(self, node: core.Expr) -> Compiled:
+        return self._expressions.compile(node)
+
+    def _call(self, node: core.Call) -> Closure:
+        arguments = [self._expression(argument) for argument in node.arguments]
+        closures = [closure for closure, _ in arguments]
+        cost = sum(cost for _, cost in arguments) + expression_cycles(node, self._machine)
+        target = self._owner.code(node.function)
+        name = node.function.name
+        result = None if isinstance(node.function.result, core.Void) else self._hidden()
+        self._separate()
+        following = self._here + 1
+
+        def call(g: Group) -> int:
+            values = [closure(g) for closure in closures]
+            g.extra += cost
+            if len(g.frames) >= MAX_CALL_DEPTH:
+                raise Misuse(f"calls of {name} are nested more than {MAX_CALL_DEPTH} deep")
+            g.frames[-1].pc = following
+            values += [None] * (target.locals - len(values))
+            g.frames.append(Frame(target, values, 0, result))
+            return 0
+
+        self._emit(call)
+        return lambda g: None if result is None else g.frames[-1].locals[result]
+
+    def _branch_value(self, node: core.LogicExpr | core.SelectExpr) -> Closure:
+        """A value of which only one part may be evaluated, by jumps."""
+        index = self._hidden()
+        own = expression_cycles(node, self._machine)
+        other, end = Label(), Label()
+        if isinstance(node, core.SelectExpr):
+            condition, cost = self._expression(node.condition)
+            self._branch((condition, cost + own), other, end)
+            self._assign(index, self._expression(node.lhs))
+            self._jump(end)
+            self._place(other)
+            self._assign(index, self._expression(node.rhs))
+        else:
+            lhs, cost = self._expression(node.lhs)
+            self._assign(index, (lhs, cost + own))
+            is_or = node.op == "or"
+            chosen: Closure = lambda g: g.frames[-1].locals[index]  # noqa: E731
+            if is_or:
+                chosen = lambda g: _negated(g.frames[-1].locals[index])  # noqa: E731
+            self._branch((chosen, 0), end, end)
+            self._assign(index, self._expression(node.rhs))
+        self._place(end)
+        self._meet(end)
+        return lambda g: g.frames[-1].locals[index]
+
+    def _assign(self, index: int, value: Compiled) -> None:
+        closure, cost = value
+        self._separate()
+        following = self._here + 1
+
+        def assign(g: Group) -> int:
+            g.frames[-1].locals[index] = closure(g)
+            g.extra += cost
+            return following
+
+        self._emit(assign)
+
+    # ---- statements ------------------------------------------------------------------------------
+
+    def _body(self, body: Sequence[core.Stmt]) -> None:
+        for statement in body:
+            outer, self._at = self._at, statement.at or self._at
+            self._statement(statement)
+            self._at = outer
+
+    def _statement(self, statement: core.Stmt) -> None:
+        match statement:
+            case core.SetLocal():
+                self._assign(statement.local.index, self._expression(statement.value))
+            case core.SetSlot():
+                self._set_slot(statement)
+            case core.Store():
+                self._store(statement)
+            case core.Evaluate():
+                self._evaluate(statement)
+            case core.If():
+                self._if(statement)
+            case core.While():
+                self._while(statement)
+            case core.For():
+                self._for(statement)
+            case core.Return():
+                if statement.value is not None:
+                    self._assign(self._result, self._expression(statement.value))
+                self._jump(self._end)
+            case core.Break():
+                self._jump(self._loops[-1].end)
+            case core.Continue():
+                self._jump(self._loops[-1].proceed)
+            case core.DsdOperation():
+                self._operation(statement)
+            case core.MapOperation():
+                self._map(statement)
+            case core.TaskControl():
+                self._task_control(statement)
+            case core.Assert():
+                self._assert(statement)
+
+    def _set_slot(self, statement: core.SetSlot) -> None:
+        closure, cost = self._expression(statement.value)
+        self._separate()
+        following, state = self._here + 1, self._state
+        variable = state.variables[statement.slot]
+
+        def assign(g: Group) -> int:
+            variable.set(g.lanes, closure(g), state.count)
+            g.extra += cost
+            return following
+
+        self._emit(assign)
+
+    def _store(self, statement: core.Store) -> None:
+        pointer, cost = self._expression(statement.pointer)
+        value, value_cost = self._expression(statement.value)
+        element = statement.value.type
+        assert isinstance(element, core.Scalar)
+        cost += value_cost + statement_cycles(statement, self._machine)
+        self._separate()
+        following = self._here + 1
+
+        def store(g: Group) -> int:
+            target: PointerValue = pointer(g)
+            target.block.store(target.words, element, g.lanes, value(g))
+            g.extra += cost
+            return following
+
+        self._emit(store)
+
+    def _evaluate(self, statement: core.Evaluate) -> None:
+        closure, cost = self._expression(statement.value)
+        if isinstance(statement.value, core.Call):
+            return  # the call has been emitted
+        self._separate()
+        following = self._here + 1
+
+        def evaluate(g: Group) -> int:
+            closure(g)
+            g.extra += cost
+            return following
+
+        self._emit(evaluate)
+
+    def _if(self, statement: core.If) -> None:
+        other, end = Label(), Label()
+        meet = self._meeting_place((*statement.then, *statement.otherwise), end)
+        self._branch(self._expression(statement.condition), other, meet)
+        self._body(statement.then)
+        if statement.otherwise:
+            self._jump(end)
+        self._place(other)
+        self._body(statement.otherwise)
+        self._place(end)
+        self._meet(end)
+
+    def _meeting_place(self, body: Sequence[core.Stmt], end: Label) -> Label:
+        ways = leaves(body)
+        if core.Return in ways:
+            return self._end
+        if core.Break in ways:
+            return self._loops[-1].end
+        if core.Continue in ways:
+            return self._loops[-1].proceed
+        return end
+
+    def _while(self, statement: core.While) -> None:
+        loop, start = Loop(Label(), Label()), Label()
+        returns = core.Return in leaves(statement.body)
+        self._place(start)
+        condition = self._expression(statement.condition)
+        self._branch(condition, loop.end, self._end if returns else loop.end)
+        self._spend(self._machine.loop_cycles)
+        self._loops.append(loop)
+        self._body(statement.body)
+        self._loops.pop()
+        self._place(loop.proceed)
+        self._meet(loop.proceed)
+        self._body(statement.step)
+        self._jump(start)
+        self._place(loop.end)
+        self._meet(loop.end)
+
+    def _spend(self, cycles: int) -> None:
+        following = self._here + 1
+
+        def spend(g: Group) -> int:
+            g.extra += cycles
+            return following
+
+        self._emit(spend)
+
+    def _for(self, statement: core.For) -> None:
+        loop, start = Loop(Label(), Label()), Label()
+        bounds = [self._expression(e) for e in (statement.start, statement.stop, statement.step)]
+        closures = [closure for closure, _ in bounds]
+        cost = sum(cost for _, cost in bounds)
+        count, trips, first, step = (self._hidden() for _ in range(4))
+        folder = Folder(statement, self._state, self._machine)
+        self._separate()
+        following = self._here + 1
+
+        def begin(g: Group) -> int:
+            values = g.frames[-1].locals
+            low, high, by = (wide(closure(g)) for closure in closures)
+            if np.any(np.asarray(by) == 0):
+                raise Misuse("a loop has step 0")
+            g.extra += cost
+            total = trip_count(low, high, by)
+            if isinstance(total, int) and folder.run(g, total, low, by):
+                return loop.end.pc
+            values[count], values[trips], values[first], values[step] = 0, total, low, by
+            return following
+
+        self._emit(begin)
+        self._place(start)
+        returns = core.Return in leaves(statement.body)
+        condition: Closure = lambda g: g.frames[-1].locals[count] < g.frames[-1].locals[trips]  # noqa: E731
+        self._branch((condition, 0), loop.end, self._end if returns else loop.end)
+        variable, index = statement.variable, statement.index
+        kind = variable.type
+        assert isinstance(kind, core.Scalar)
+        loop_cycles = self._machine.loop_cycles
+        dtype = np.dtype(kind.numpy)
+        into_body = self._here + 1
+
+        def enter(g: Group) -> int:
+            values = g.frames[-1].locals
+            value = values[first] + values[count] * values[step]
+            is_array = isinstance(value, np.ndarray)
+            values[variable.index] = value.astype(dtype) if is_array else wrap(value, kind)
+            if index is not None:
+                assert isinstance(index.type, core.Scalar)
+                values[index.index] = wrap(values[count], index.type)
+            g.extra += loop_cycles
+            return into_body
+
+        self._emit(enter)
+        self._loops.append(loop)
+        self._body(statement.body)
+        self._loops.pop()
+        self._place(loop.proceed)
+        self._meet(loop.proceed)
+
+        def proceed(g: Group) -> int:
+            g.frames[-1].locals[count] += 1
+            return start.pc
+
+        self._emit(proceed)
+        self._place(loop.end)
+        self._meet(loop.end)
+
+    def _operation(self, statement: core.DsdOperation) -> None:
+        op = DSD_OPS.get(statement.op)
+        wafer, config, name = self._wafer, statement.config, statement.op
+        if op is None:
+
+            def refuse(g: Group) -> int:
+                raise Misuse(f"{name} is not supported")
+
+            self._emit(refuse)
+            return
+        dest, cost = self._expression(statement.dest)
+        elements = op.source_elements
+        sources: list[Closure] = []
+        for place, source in enumerate(statement.sources):
+            element = elements[min(place, len(elements) - 1)]
+            closure, part = self._expressions.operand(source, element)
+            sources.append(closure)
+            cost += part
+        self._separate()
+        following = self._here + 1
+
+        def operate(g: Group) -> int:
+            target = dest(g)
+            values = [source(g) for source in sources]
+            g.extra += cost
+            return wafer.issue(g, op, target, values, config, following)
+
+        self._emit(operate)
+
+    def _map(self, statement: core.MapOperation) -> None:
+        function = statement.function
+        inputs = [self._expression(source) for source in statement.inputs]
+        closures = [closure for closure, _ in inputs]
+        cost = sum(cost for _, cost in inputs)
+        output: Closure = lambda g: None  # noqa: E731
+        if statement.output is not None:
+            output, part = self._expression(statement.output)
+            cost += part
+        types = [statement.element] * len(inputs)
+        result = statement.element
+        if isinstance(function, core.Function):
+            types = [
+                p.type if isinstance(p.type, core.Scalar) else statement.element
+                for p in function.parameters
+            ]
+            if isinstance(function.result, core.Scalar):
+                result = function.result
+        pure = pure_function(function, types, result, self._machine)
+        self._separate()
+        wafer, setup, index = self._wafer, self._machine.dsd_setup_cycles, self._hidden()
+        following, end = self._here + 1, Label()
+
+        def start(g: Group) -> int:
+            run = MapRun([closure(g) for closure in closures], types, output(g), result, pure)
+            g.extra += cost
+            if run.is_vectorisable():
+                return wafer.issue_map(g, run, end.pc)
+            if run.has_fabric():
+                raise Misuse("@map of a function with side effects takes no fabric operands")
+            g.extra += setup
+            g.frames[-1].locals[index] = run
+            return following
+
+        self._emit(start)
+        self._map_one_by_one(function, index, end)
+        self._place(end)
+        self._meet(end)
+
+    def _map_one_by_one(self, function: core.Function | str, index: int, end: Label) -> None:
+        """A loop that calls the function for one element after the other."""
+        if isinstance(function, str):
+            return
+        target, loop_cycles = self._owner.code(function), self._machine.loop_cycles
+        result = None if isinstance(function.result, core.Void) else self._hidden()
+        counter = self._hidden()
+        begin = self._here
+
+        def prepare(g: Group) -> int:
+            g.frames[-1].locals[counter] = 0
+            return begin + 1
+
+        def call(g: Group) -> int:
+            values = g.frames[-1].locals
+            run: MapRun = values[index]
+            if values[counter] >= run.count:
+                return end.pc
+            arguments = run.arguments(values[counter], g.lanes)
+            if len(g.frames) >= MAX_CALL_DEPTH:
+                raise Misuse(f"calls are nested more than {MAX_CALL_DEPTH} deep")
+            g.frames[-1].pc = begin + 2
+            arguments += [None] * (target.locals - len(arguments))
+            g.frames.append(Frame(target, arguments, 0, result))
+            return 0
+
+        def store(g: Group) -> int:
+            values = g.frames[-1].locals
+            run: MapRun = values[index]
+            if result is not None:
+                run.store(values[counter], values[result], g.lanes)
+            values[counter] += 1
+            g.extra += loop_cycles
+            return begin + 1
+
+        for instruction in (prepare, call, store):
+            self._emit(instruction)
+
+    def _task_control(self, statement: core.TaskControl) -> None:
+        task, cost = self._expression(statement.task)
+        cost += statement_cycles(statement, self._machine)
+        self._separate()
+        following, wafer, action = self._here + 1, self._wafer, statement.action
+
+        def control(g: Group) -> int:
+            number = task(g)
+            g.extra += cost - statement_cost
+            wafer.control(g, action, number)
+            g.extra += statement_cost
+            return following
+
+        statement_cost = statement_cycles(statement, self._machine)
+        self._emit(control)
+
+    def _assert(self, statement: core.Assert) -> None:
+        closure, _ = self._expression(statement.condition)
+        self._separate()
+        following = self._here + 1
+
+        def check(g: Group) -> int:
+            g.settle()
+            clock, busy = g.clock, g.busy
+            holds = closure(g)
+            g.clock, g.busy, g.extra = clock, busy, 0  # an assertion takes no time
+            if not np.all(holds):
+                raise AssertionFault(int(np.flatnonzero(~np.atleast_1d(holds))[0]))
+            return following
+
+        self._emit(check)
+
+
+class AssertionFault(Exception):  # noqa: N818 (an event that the engine turns into a RunError)
+    """An assertion does not hold on the PE at `position` of the group."""
+
+    def __init__(self, position: int) -> None:
+        super().__init__()
+        self.position = position
+
+
+def trip_count(low: RunValue, high: RunValue, by: RunValue) -> RunValue:
+    """Iterations of a half-open range; uniform or [pe]."""
+    if any(isinstance(bound, np.ndarray) for bound in (low, high, by)):
+        span = np.asarray(high) - np.asarray(low)
+        return np.maximum(-(-span // by), 0).astype(np.int64)
+    return len(range(low, high, by))
+
+
+def leaves(body: Sequence[core.Stmt]) -> set[type[core.Stmt]]:
+    """Which of return, break and continue lead out of these statements."""
+    found: set[type[core.Stmt]] = set()
+    for statement in body:
+        match statement:
+            case core.Return() | core.Break() | core.Continue():
+                found.add(type(statement))
+            case core.If():
+                found |= leaves(statement.then) | leaves(statement.otherwise)
+            case core.While() | core.For():
+                found |= leaves(statement.body) & {core.Return}
+            case _:
+                pass
+    return found
+
+
+def assigned_slots(program: core.PEClass) -> set[core.Slot]:
+    """Slots that some function assigns."""
+    found: set[core.Slot] = set()
+
+    def visit(body: Sequence[core.Stmt]) -> None:
+        for statement in body:
+            match statement:
+                case core.SetSlot():
+                    found.add(statement.slot)
+                case core.If():
+                    visit(statement.then)
+                    visit(statement.otherwise)
+                case core.While() | core.For():
+                    visit(statement.body)
+                    if isinstance(statement, core.While):
+                        visit(statement.step)
+                case _:
+                    pass
+
+    for function in program.functions:
+        visit(function.body)
+    for task in program.tasks:
+        visit(task.function.body)
+    for export in program.exports.values():
+        if isinstance(export.target, core.Function):
+            visit(export.target.body)
+    return found
+
+
+def _negated(value: RunValue) -> RunValue:
+    return ~value if isinstance(value, np.ndarray) else not value

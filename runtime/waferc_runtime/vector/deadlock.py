@@ -1,0 +1,79 @@
+"""The report on a wafer at rest where PEs still wait: who waits for whom."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from waferc_runtime.run_error import RunError, pe_name
+from waferc_runtime.vector.issue import Network
+from waferc_runtime.vector.state import ClassState
+from waferc_runtime.vector.transfer import Transfer
+
+_MOST_NAMED = 6
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Blocked:
+    """An operation that waits; `is_async`: it holds no main thread."""
+
+    state: ClassState
+    transfer: Transfer
+    is_async: bool
+
+
+def deadlock(blocked: Sequence[Blocked], network: Network) -> RunError | None:
+    """The error, if any PE still waits."""
+    waiting = [
+        (item, int(place))
+        for item in blocked
+        for place in np.flatnonzero(item.transfer.done < item.transfer.total)
+    ]
+    if not waiting:
+        return None
+    stuck = {int(item.transfer.pes[place]): item for item, place in waiting}
+    colors = sorted({item.transfer.waits_for(place)[0] for item, place in waiting})
+    names = ", ".join(map(str, colors))
+    plural = "PE still waits" if len(stuck) == 1 else "PEs still wait"
+    first, place = waiting[0]
+    notes = [_line(item, where, network, stuck) for item, where in waiting[:_MOST_NAMED]]
+    if len(waiting) > _MOST_NAMED:
+        notes.append(f"and {len(waiting) - _MOST_NAMED:,} more")
+    return RunError(
+        f"the wafer is at rest, but {len(stuck):,} {plural} on color {names},"
+        f" first {_name(int(first.transfer.pes[place]), network)}",
+        first.transfer.place,
+        notes=notes,
+    )
+
+
+def _name(pe: int, network: Network) -> str:
+    y, x = divmod(pe, network.width)
+    return pe_name(x, y)
+
+
+def _line(item: Blocked, place: int, network: Network, stuck: dict[int, Blocked]) -> str:
+    transfer = item.transfer
+    color, is_input = transfer.waits_for(place)
+    pe = int(transfer.pes[place])
+    who = f"{_name(pe, network)} in {transfer.function}, since cycle {transfer.next[place]:,}"
+    progress = f"{transfer.done[place]:,} of {transfer.total[place]:,} done"
+    routes = network.stream(color).routes
+    if not is_input:
+        receivers = routes.fan(np.array([pe])).receiver
+        names = ", ".join(_name(int(receiver), network) for receiver in receivers[:3])
+        return f"{who}: to send color {color} ({progress}), until there is room on {names}"
+    sender = routes.source(pe)
+    if sender is None:
+        return f"{who}: for color {color} ({progress}), which no route brings there"
+    if sender not in stuck:
+        return (
+            f"{who}: for color {color} ({progress}), which {_name(sender, network)} does not send"
+        )
+    function = stuck[sender].transfer.function
+    return (
+        f"{who}: for color {color} ({progress}), which {_name(sender, network)} sends,"
+        f" itself waiting in {function}"
+    )

@@ -1,0 +1,175 @@
+"""Elementwise operations on accesses, in the order of their elements wherever it can be seen."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from waferc_runtime.builtins.dsd import Compute
+from waferc_runtime.vector.access import Access, align
+from waferc_runtime.vector.lanes import Lanes
+
+Array = NDArray[Any]
+Operand = Access | Any  # or a number: uniform, or an array that broadcasts to [*extents, lane]
+
+
+def apply(compute: Compute, dest: Access, sources: Sequence[Operand], lanes: Lanes) -> None:
+    """`dest[i] = compute(sources[i]...)` for all elements in order, on all `lanes`.
+
+    Accesses have the count of `dest`; numbers are scalars or arrays [lane], or, where all
+    accesses have the same extents, arrays [*extents, lane].
+
+    Raises:
+        OutOfBounds: an access leaves its object.
+    """
+    if not dest.count:
+        return
+    accesses = [source for source in sources if isinstance(source, Access)]
+    for access in (dest, *accesses):
+        access.check()
+    aligned = align([dest, *accesses])
+    if aligned is None:
+        _one_by_one(compute, dest, sources, lanes)
+        return
+    dest, rest = aligned[0], iter(aligned[1:])
+    operands = [next(rest) if isinstance(source, Access) else source for source in sources]
+    sequential, others = _dimensions(dest)
+    if not _may_vectorise(dest, operands, sequential, others):
+        _one_by_one(compute, dest, operands, lanes)
+    elif not sequential:
+        _at_once(compute, dest, [_values(operand, lanes) for operand in operands], lanes)
+    else:
+        _in_sequence(compute, dest, operands, lanes, sequential, others)
+
+
+def fold(compute: Compute, start: Array, sources: Sequence[Array]) -> Array:
+    """`acc = compute(acc, x...)` over the first axis of each of `sources`, from `start`.
+
+    Sources of rank 0, and of the rank of `start`, are the same in every step.
+    """
+    total = np.array(start)
+    rank = total.ndim + 1
+    steps = max(len(source) for source in sources if source.ndim == rank)
+    for step in range(steps):
+        parts = [source[step] if source.ndim == rank else source for source in sources]
+        total = compute(total, *parts)
+    return total
+
+
+def is_regular(dest: Access, sources: Sequence[Operand]) -> bool:
+    """Whether `apply` would do it without going element by element."""
+    accesses = [source for source in sources if isinstance(source, Access)]
+    aligned = align([dest, *accesses])
+    if aligned is None:
+        return False
+    sequential, others = _dimensions(aligned[0])
+    return _may_vectorise(aligned[0], aligned[1:], sequential, others)
+
+
+def _dimensions(dest: Access) -> tuple[list[int], list[int]]:
+    """The dimensions along which a destination stands still, and the others."""
+    sequential = [
+        place
+        for place, (stride, extent) in enumerate(zip(dest.strides, dest.extents, strict=True))
+        if stride == 0 and extent > 1
+    ]
+    return sequential, [place for place in range(len(dest.extents)) if place not in sequential]
+
+
+def _may_vectorise(
+    dest: Access, operands: Sequence[Operand], sequential: list[int], others: list[int]
+) -> bool:
+    free = Access(
+        dest.block,
+        dest.words,
+        tuple([dest.strides[place] for place in others]),
+        tuple([dest.extents[place] for place in others]),
+        dest.element,
+    )
+    if not free.is_injective():
+        return False
+    for source in operands:
+        if not isinstance(source, Access) or source.block is not dest.block:
+            continue
+        if source.is_same(dest) or not source.overlaps(dest):
+            continue
+        if sequential or not source.runs_ahead_of(dest):
+            return False
+    return True
+
+
+def _values(operand: Operand, lanes: Lanes) -> Array:
+    return operand.read(lanes) if isinstance(operand, Access) else operand
+
+
+def _at_once(compute: Compute, dest: Access, values: Sequence[Array], lanes: Lanes) -> None:
+    out = dest.view(lanes)
+    if out is not None:
+        compute(*values, out=out)
+    else:
+        shape = (*dest.extents, lanes.count)
+        dest.write(lanes, np.broadcast_to(compute(*values), shape))
+
+
+def _in_sequence(
+    compute: Compute,
+    dest: Access,
+    operands: Sequence[Operand],
+    lanes: Lanes,
+    sequential: list[int],
+    others: list[int],
+) -> None:
+    """Step through the dimensions along which `dest` stands still; vectorise the others."""
+    rank = len(dest.extents)
+    order = (*sequential, *others, rank)
+    out = dest.view(lanes)
+    first = (0,) * len(sequential)
+    total = (dest.read(lanes) if out is None else out).transpose(order)[first]
+    if out is None:
+        total = np.array(total)
+    full = (*dest.extents, lanes.count)
+    moving: list[Array | None] = []  # None: the running result
+    for operand in operands:
+        if isinstance(operand, Access) and operand.is_same(dest):
+            moving.append(None)
+        else:
+            value = np.broadcast_to(_values(operand, lanes), full)
+            moving.append(value.transpose(order))
+    for step in itertools.product(*(range(dest.extents[place]) for place in sequential)):
+        compute(*(total if value is None else value[step] for value in moving), out=total)
+    if out is None:
+        shape = tuple([1 if place in sequential else e for place, e in enumerate(dest.extents)])
+        strides = dest.strides
+        last = Access(dest.block, dest.words, strides, shape, dest.element)
+        last.write(lanes, total.reshape(*shape, lanes.count))
+
+
+def _one_by_one(compute: Compute, dest: Access, operands: Sequence[Operand], lanes: Lanes) -> None:
+    """Element by element, vectorised over PEs only."""
+    flat_dest = dest.offsets().reshape(-1)
+    rows: list[tuple[Access, Array] | Array] = []
+    for operand in operands:
+        if isinstance(operand, Access):
+            rows.append((operand, operand.offsets().reshape(-1)))
+        else:
+            value = np.asarray(operand)
+            if value.ndim > 1:
+                value = np.broadcast_to(value, (*dest.extents, lanes.count))
+                rows.append(value.reshape(-1, lanes.count))
+            else:
+                rows.append(value)
+    for index, offset in enumerate(flat_dest):
+        values: list[Array] = []
+        for row in rows:
+            if isinstance(row, tuple):
+                source, offsets = row
+                place = source.words + int(offsets[index])
+                values.append(source.block.load(place, source.element, lanes))
+            else:
+                values.append(row[index] if row.ndim > 1 else row)
+        place = dest.words + int(offset)
+        dest.block.store(place, dest.element, lanes, compute(*values))

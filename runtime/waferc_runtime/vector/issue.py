@@ -1,0 +1,276 @@
+"""Operations on the fabric as transfers: streams, queues and lengths found for each operand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from waferc_ir.machine import Machine
+from waferc_runtime.builtins.dsd import DsdOp
+from waferc_runtime.builtins.scalar import DTYPES
+from waferc_runtime.csl import core
+from waferc_runtime.vector.access import Access
+from waferc_runtime.vector.group import Code, Group
+from waferc_runtime.vector.lanes import Indices
+from waferc_runtime.vector.map import MapRun
+from waferc_runtime.vector.operation import (
+    Misuse,
+    Operands,
+    access_of,
+    folds,
+    length_of,
+    resized,
+)
+from waferc_runtime.vector.recorded import with_out
+from waferc_runtime.vector.routes import ColorRoutes
+from waferc_runtime.vector.state import ClassState
+from waferc_runtime.vector.stream import Stream
+from waferc_runtime.vector.transfer import Dest, Port, Running, Source, Transfer
+from waferc_runtime.vector.values import FabricDsd, MemoryDsd, PointerValue, RunValue
+
+Times = NDArray[np.int64]
+
+
+class Network:
+    """The streams of a wafer, by color, made when they are first used.
+
+    `depths` gives, for a color, the depth of each PE's input queue for it: [pe].
+    """
+
+    def __init__(
+        self,
+        elaborated: core.Elaborated,
+        machine: Machine,
+        depths: Callable[[int], Times],
+        code: Callable[[ClassState, core.Function], Code],
+    ) -> None:
+        self.width = elaborated.width
+        self.height = elaborated.height
+        self.machine = machine
+        self.arch = elaborated.arch
+        self.code = code
+        self.streams: dict[int, Stream] = {}
+        self._routes: Mapping[int, core.Routes] = elaborated.routes
+        self._depths = depths
+
+    def stream(self, color: int) -> Stream:
+        """The stream of a color; one without routes reaches no PE."""
+        if color not in self.streams:
+            routes = ColorRoutes(color, self._routes.get(color), self.width, self.height)
+            self.streams[color] = Stream(routes, self.machine, self._depths(color))
+        return self.streams[color]
+
+    def port(self, dsd: FabricDsd, element: core.Scalar) -> Port:
+        """A fabric operand; its color is the same on all PEs at hand."""
+        assert isinstance(dsd.color, int)
+        depths = self.machine.output_queue_depths
+        depth = max(depths) if dsd.queue is None else depths[dsd.queue]
+        return Port(self.stream(dsd.color), element, depth)
+
+    def is_receiving(
+        self, state: ClassState, transfers: Sequence[Transfer]
+    ) -> dict[int, NDArray[np.bool_]]:
+        """By color: on which PEs of a class an operation under way receives it."""
+        found: dict[int, NDArray[np.bool_]] = {}
+        for transfer in transfers:
+            if transfer.state is not state:
+                continue
+            lanes = transfer.lanes.at(np.flatnonzero(transfer.done < transfer.total))
+            for port in transfer.inputs():
+                color = port.stream.routes.color
+                mask = found.setdefault(color, np.zeros(state.count, np.bool_))
+                mask[lanes.index] = True
+        return found
+
+
+def transfers_of(
+    group: Group,
+    kinds: Sequence[tuple[Indices | None, Operands]],
+    network: Network,
+    config: core.DsdConfig,
+) -> list[Transfer]:
+    """A DSD operation with fabric operands, for each set of PEs that it is alike on.
+
+    Raises:
+        Misuse: operands that do not go together.
+    """
+    found: list[Transfer] = []
+    for positions, operands in kinds:
+        op = operands.op
+        fabric = [o for o in (operands.dest, *operands.sources) if isinstance(o, FabricDsd)]
+        compute = op.computation(network.machine)
+        work = _counter(group.state, op)
+        chosen = _all(group) if positions is None else positions
+        count = operands.length
+        sources = [
+            _source(source, element, count, network)
+            for source, element in zip(operands.sources, op.source_elements, strict=True)
+        ]
+        dest = _dest(operands, op, len(chosen), count, network)
+        is_packed = {dsd.is_packed for dsd in fabric}
+        per_word = 2 if op.element.words == 1 and is_packed == {True} else 1
+        if op.element.words == 1 and len(is_packed) > 1:
+            raise Misuse("an operation mixes packed and unpacked fabric operands")
+        start = group.clock[chosen] + network.machine.dsd_setup_cycles
+        found.append(
+            _transfer(
+                group, chosen, compute, dest, sources, count, start, per_word, 1, 0, config,
+                work, microthread_of(group.state, fabric, config),
+            )
+        )  # fmt: skip
+    return found
+
+
+def map_transfers(group: Group, run: MapRun, network: Network) -> list[Transfer]:
+    """A `@map` of a function on arrays with fabric operands."""
+    pure = run.pure
+    assert pure is not None and pure.cycles is not None
+    machine = network.machine
+    operands = (*run.inputs, run.output)
+    for value in operands:
+        if isinstance(value, FabricDsd) and isinstance(value.color, np.ndarray):
+            raise Misuse("@map receives or sends on colors that differ between PEs")
+    lengths = [length_of([v]) for v in operands if isinstance(v, MemoryDsd | FabricDsd)]
+    count: Any = lengths[0]
+    for length in lengths[1:]:
+        count = np.minimum(count, length)
+    if any(isinstance(v, FabricDsd) and v.is_packed for v in operands):
+        raise Misuse("@map does not take packed fabric operands")
+    count = count if isinstance(count, np.ndarray) else int(count)
+    sources = [
+        _source(value, kind, count, network)
+        for value, kind in zip(run.inputs, run.types, strict=True)
+    ]
+    dest: Dest = None
+    match run.output:
+        case FabricDsd():
+            dest = network.port(run.output, run.result)
+        case MemoryDsd():
+            dest = _memory(run.output, run.result, count)
+        case _:
+            raise Misuse("@map cannot write to its output")
+    chosen = _all(group)
+    start = group.clock[chosen] + machine.dsd_setup_cycles
+    pace = pure.cycles + machine.loop_cycles
+    return [
+        _transfer(
+            group, chosen, with_out(pure.compute), dest, sources, count, start, 1, pace,
+            pure.cycles, core.DsdConfig(), _ignore, 0,
+        )
+    ]  # fmt: skip
+
+
+def microthread_of(state: ClassState, fabric: Sequence[FabricDsd], config: core.DsdConfig) -> int:
+    """The microthread: as configured, else the output queue's, else the first input queue's."""
+    if config.microthread is not None:
+        return config.microthread
+    outputs = [dsd for dsd in fabric if dsd.kind == "fabout"]
+    first = (outputs or list(fabric))[0]
+    if first.queue is not None:
+        return first.queue
+    color = first.color if isinstance(first.color, int) else int(first.color.flat[0])
+    if first.kind == "fabin":
+        for queue, bound in state.program.input_queues.items():
+            if np.all(np.asarray(bound) == color):
+                return queue
+    return -1 - color
+
+
+def _transfer(
+    group: Group,
+    chosen: Indices,
+    compute: Any,
+    dest: Dest,
+    sources: Sequence[Source],
+    count: int | Times,
+    start: Times,
+    per_word: int,
+    pace: int,
+    delay: int,
+    config: core.DsdConfig,
+    work: Callable[[int], None],
+    microthread: int,
+) -> Transfer:
+    frame = group.frames[-1]
+    lanes = group.lanes if len(chosen) == group.lanes.count else group.lanes.at(chosen)
+    total = np.array(np.broadcast_to(np.asarray(count, np.int64), len(chosen)))
+    return Transfer(
+        state=group.state,
+        lanes=lanes,
+        pes=group.state.pes[lanes.index],
+        positions=chosen,
+        compute=compute,
+        dest=dest,
+        sources=sources,
+        total=total,
+        done=np.zeros(len(chosen), np.int64),
+        next=start,
+        per_word=per_word,
+        pace=pace,
+        delay=delay,
+        config=config,
+        place=frame.code.places[group.pc],
+        function=frame.code.name,
+        finished=_ignore_finished,
+        work=work,
+        microthread=microthread,
+    )
+
+
+def _all(group: Group) -> Indices:
+    return np.arange(group.lanes.count)
+
+
+def _counter(state: ClassState, op: DsdOp) -> Callable[[int], None]:
+    return lambda elements: state.count_work(op, elements)
+
+
+def _ignore(elements: int) -> None:
+    return None
+
+
+def _ignore_finished(transfer: Transfer, places: Indices) -> None:
+    return None
+
+
+def _source(value: RunValue, element: core.Scalar, count: int | Times, network: Network) -> Source:
+    match value:
+        case FabricDsd():
+            if value.kind == "fabout":
+                raise Misuse("a fabout DSD is used as a source")
+            return network.port(value, element)
+        case MemoryDsd():
+            return _memory(value, element, count)
+        case _:
+            return np.asarray(value)
+
+
+def _memory(dsd: MemoryDsd, element: core.Scalar, count: int | Times) -> Access:
+    access = access_of(dsd, element)
+    if len(access.extents) == 1:
+        return access
+    if isinstance(count, np.ndarray):
+        raise Misuse("an operation of different lengths has an operand of several dimensions")
+    return resized(access, count)
+
+
+def _dest(operands: Operands, op: DsdOp, pes: int, count: int | Times, network: Network) -> Dest:
+    match operands.dest:
+        case FabricDsd() as dsd:
+            if dsd.kind == "fabin":
+                raise Misuse("a fabin DSD is used as a destination")
+            return network.port(dsd, op.element)
+        case MemoryDsd() as dsd:
+            return _memory(dsd, op.element, count)
+        case PointerValue() as pointer:
+            access = Access(pointer.block, pointer.words, (), (), op.element)
+            start = np.zeros(pes, DTYPES[op.element])
+            if folds(pointer, operands.sources):
+                start[...] = operands.sources[0]
+                return Running(access, start)
+            return Running(access, start, is_last=True)
+        case _:
+            raise Misuse(f"{op.name} cannot write to its first operand")

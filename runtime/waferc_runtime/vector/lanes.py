@@ -1,0 +1,59 @@
+"""Sets of PEs of one class, as an index that NumPy turns into a view wherever it can."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Indices = NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lanes:
+    """Lanes in ascending order: a slice when they are evenly spaced, else an array."""
+
+    index: slice | Indices
+    count: int
+    is_all: bool = False
+
+    def indices(self) -> Indices:
+        """The lanes as an array [lane]."""
+        if isinstance(self.index, slice):
+            step = 1 if self.index.step is None else int(self.index.step)
+            first = 0 if self.index.start is None else int(self.index.start)
+            return np.arange(first, first + step * self.count, step, dtype=np.intp)
+        return self.index
+
+    def at(self, positions: Indices) -> Lanes:
+        """The lanes at these positions within this set."""
+        return lanes_of(self.indices()[positions])
+
+    def first(self) -> int:
+        """The lowest lane."""
+        if isinstance(self.index, slice):
+            return 0 if self.index.start is None else int(self.index.start)
+        return int(self.index[0])
+
+
+def all_lanes(count: int) -> Lanes:
+    """All `count` lanes of a class."""
+    return Lanes(slice(None), count, is_all=True)
+
+
+def lanes_of(indices: Indices, total: int | None = None) -> Lanes:
+    """The set of these ascending lanes; `total` is the size of the class, to know all of them."""
+    count = len(indices)
+    if count == total:
+        return all_lanes(count)
+    if count == 1:
+        first = int(indices[0])
+        return Lanes(slice(first, first + 1, 1), 1)
+    if count > 1:
+        steps = np.diff(indices)
+        step = int(steps[0])
+        if (steps == step).all():
+            first = int(indices[0])
+            return Lanes(slice(first, int(indices[-1]) + 1, step), count)
+    return Lanes(indices, count)

@@ -1,0 +1,210 @@
+"""DSD operations as a program issues them: operands checked, lengths found, memory ones executed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from waferc_ir.machine import Machine
+from waferc_runtime.builtins.dsd import Compute, DsdOp
+from waferc_runtime.builtins.scalar import DTYPES
+from waferc_runtime.builtins.timing import memory_operation_cycles
+from waferc_runtime.csl.core import Scalar
+from waferc_runtime.vector.access import Access
+from waferc_runtime.vector.elementwise import apply, fold
+from waferc_runtime.vector.group import Group
+from waferc_runtime.vector.lanes import Indices, Lanes
+from waferc_runtime.vector.values import FabricDsd, MemoryDsd, PointerValue, RunValue, take
+
+Array = NDArray[Any]
+
+
+class Misuse(Exception):  # noqa: N818 (an event that the engine turns into a RunError)
+    """Operands that an operation does not take, said in a few words."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Operands:
+    """An operation with its operands' values: no strides or extents differ between its PEs."""
+
+    op: DsdOp
+    dest: RunValue
+    sources: Sequence[RunValue]
+    length: int | Array  # elements; [pe] only where memory operands have one dimension
+
+
+def variants(
+    op: DsdOp, dest: RunValue, sources: Sequence[RunValue], pes: int
+) -> list[tuple[Indices | None, Operands]]:
+    """The operation split by PEs that differ in shape; positions are None for all PEs.
+
+    Raises:
+        Misuse: an operand is of the wrong kind.
+    """
+    operands = (dest, *sources)
+    varying = [
+        part
+        for operand in operands
+        if isinstance(operand, MemoryDsd)
+        for part in (*operand.strides, *operand.extents)
+        if isinstance(part, np.ndarray)
+    ]
+    varying += [
+        operand.color
+        for operand in operands
+        if isinstance(operand, FabricDsd) and isinstance(operand.color, np.ndarray)
+    ]
+    if not varying:
+        return [(None, _plain(op, dest, sources))]
+    table = np.stack([np.broadcast_to(part, pes).astype(np.int64) for part in varying])
+    _, kinds = np.unique(table, axis=1, return_inverse=True)
+    found: list[tuple[Indices | None, Operands]] = []
+    for kind in range(int(kinds.max()) + 1):
+        positions = np.flatnonzero(kinds.reshape(-1) == kind)
+        parts = [_uniform(take(operand, positions)) for operand in operands]
+        found.append((positions, _plain(op, parts[0], parts[1:])))
+    return found
+
+
+def run_in_memory(group: Group, operands: Operands, lanes: Lanes, machine: Machine) -> int:
+    """Execute an operation without fabric operands on `lanes`; returns its cycles.
+
+    Raises:
+        Misuse: a destination that nothing can be written to.
+        OutOfBounds: an operand leaves its object.
+    """
+    op, count = operands.op, operands.length
+    assert isinstance(count, int)
+    cycles = memory_operation_cycles(op, count, machine)
+    if count == 0:
+        return cycles
+    compute = op.computation(machine)
+    elements = op.source_elements
+    match operands.dest:
+        case MemoryDsd() as dest:
+            sources = [
+                resized(access_of(source, element), count)
+                if isinstance(source, MemoryDsd)
+                else source
+                for source, element in zip(operands.sources, elements, strict=True)
+            ]
+            apply(compute, resized(access_of(dest, op.element), count), sources, lanes)
+        case PointerValue() as pointer:
+            value = _into_pointer(compute, op, operands, lanes, count)
+            pointer.block.store(pointer.words, op.element, lanes, value)
+        case _:
+            raise Misuse(f"{op.name} cannot write to its first operand")
+    group.state.count_work(op, count * lanes.count)
+    return cycles
+
+
+def _into_pointer(
+    compute: Compute, op: DsdOp, operands: Operands, lanes: Lanes, count: int
+) -> Array:
+    """The value that is left behind a pointer: a fold, or the last result."""
+    sources: list[Array] = []
+    for source, element in zip(operands.sources, op.source_elements, strict=True):
+        if isinstance(source, MemoryDsd):
+            access = resized(access_of(source, element), count)
+            access.check()
+            sources.append(access.read(lanes).reshape(count, lanes.count))
+        else:
+            sources.append(np.asarray(source))
+    if folds(operands.dest, operands.sources):
+        start = np.broadcast_to(sources[0], (lanes.count,)).astype(DTYPES[op.element])
+        if any(source.ndim == 2 for source in sources[1:]):
+            return fold(compute, start, sources[1:])
+        return compute(start, *sources[1:])
+    return compute(*(source[-1] if source.ndim == 2 else source for source in sources))
+
+
+def folds(dest: RunValue, sources: Sequence[RunValue]) -> bool:
+    """Whether the first source is replaced by the running result."""
+    return (
+        isinstance(dest, PointerValue)
+        and len(sources) > 1
+        and not isinstance(sources[0], MemoryDsd | FabricDsd)
+    )
+
+
+def access_of(dsd: MemoryDsd, element: Scalar) -> Access:
+    """The elements that an operation on `element` visits; strides and extents are uniform."""
+    size = element.words
+    strides = tuple([int(stride) * size for stride in dsd.strides])
+    extents = tuple([int(extent) for extent in dsd.extents])
+    return Access(dsd.block, dsd.words, strides, extents, element)
+
+
+def resized(access: Access, count: int) -> Access:
+    """The access with `count` elements: the outermost dimension is cut or goes on.
+
+    Raises:
+        Misuse: `count` is no multiple of what the inner dimensions hold.
+    """
+    if access.count == count:
+        return access
+    inner = math.prod(access.extents[1:])
+    if inner == 0 or count % inner:
+        raise Misuse(f"operands have {access.count} and {count} elements")
+    extents = (count // inner, *access.extents[1:])
+    return Access(access.block, access.words, access.strides, extents, access.element)
+
+
+def _plain(op: DsdOp, dest: RunValue, sources: Sequence[RunValue]) -> Operands:
+    if len(sources) != len(op.source_elements):
+        raise Misuse(f"{op.name} takes {len(op.source_elements)} sources")
+    for source in sources:
+        if isinstance(source, PointerValue) or source is None:
+            raise Misuse(f"{op.name} does not take a pointer as a source")
+    return Operands(op, dest, sources, length_of((*sources, dest)))
+
+
+def length_of(operands: Sequence[RunValue]) -> int | Array:
+    """Elements of an operation: of the first operand that has any (sources first); 1 of scalars."""
+    length: int | Array = 0
+    any_dsd = False
+    for operand in operands:
+        match operand:
+            case MemoryDsd():
+                here: int | Array = math.prod(int(extent) for extent in operand.extents)
+            case FabricDsd():
+                here = operand.extent
+            case _:
+                continue
+        any_dsd = True
+        if isinstance(length, np.ndarray) or isinstance(here, np.ndarray):
+            length = np.where(np.asarray(length) == 0, here, length).astype(np.int64)
+        elif length == 0:
+            length = int(here)
+    if not any_dsd:
+        return 1
+    if isinstance(length, np.ndarray) and (length == length.flat[0]).all():
+        return int(length.flat[0])
+    return length
+
+
+def _uniform(value: RunValue) -> RunValue:
+    """The value with one number for strides, extents and colors, which are the same on all PEs."""
+    match value:
+        case MemoryDsd():
+            return MemoryDsd(
+                value.block,
+                value.words,
+                tuple(_first(stride) for stride in value.strides),
+                tuple(_first(extent) for extent in value.extents),
+            )
+        case FabricDsd():
+            return FabricDsd(
+                value.kind, value.queue, _first(value.color), value.extent, value.is_packed
+            )
+        case _:
+            return value
+
+
+def _first(value: int | Array) -> int:
+    return int(value.flat[0]) if isinstance(value, np.ndarray) else int(value)

@@ -1,0 +1,440 @@
+"""Which group runs next, where groups split and meet, what waits for words, and when all rest.
+
+Groups run one after the other as far as they can; operations on the fabric go on as words arrive.
+When nothing can go on, parts of a group that wait for the others are let go; then PEs without
+work take the next task. Values do not depend on that order in programs without races, and cycles
+are carried with the data.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from waferc_ir.diagnostics import Location
+from waferc_ir.machine import Machine
+from waferc_runtime.builtins.dsd import DsdOp
+from waferc_runtime.builtins.scalar import ZeroDivisorError
+from waferc_runtime.csl import core
+from waferc_runtime.run_error import RunError, pe_name
+from waferc_runtime.vector.compile import AssertionFault
+from waferc_runtime.vector.deadlock import Blocked, deadlock
+from waferc_runtime.vector.elementwise import apply
+from waferc_runtime.vector.group import SUSPENDED, Frame, Group, Join, join
+from waferc_runtime.vector.issue import Network, map_transfers, transfers_of
+from waferc_runtime.vector.lanes import Indices, Lanes
+from waferc_runtime.vector.map import MapRun
+from waferc_runtime.vector.memory import OutOfBounds
+from waferc_runtime.vector.operation import Misuse, access_of, resized, run_in_memory, variants
+from waferc_runtime.vector.recorded import with_out
+from waferc_runtime.vector.routes import RouteFault
+from waferc_runtime.vector.state import ClassState
+from waferc_runtime.vector.tasks import next_tasks
+from waferc_runtime.vector.transfer import Transfer
+from waferc_runtime.vector.values import FabricDsd, MemoryDsd, RunValue
+
+
+@dataclass(eq=False, slots=True)
+class Waiting:
+    """A group in a synchronous operation on the fabric: which of its PEs are through."""
+
+    group: Group
+    pc: int
+    done: NDArray[np.bool_]
+    transfers: list[Transfer]
+
+
+class Scheduler:
+    """Runs groups until the wafer is at rest."""
+
+    def __init__(self, network: Network, machine: Machine) -> None:
+        self.network = network
+        self._machine = machine
+        self._ready: deque[Group] = deque()
+        self._waiting: list[Waiting] = []
+        self._joins: list[Join] = []  # with parts that have arrived
+        self._transfers: dict[int, list[Transfer]] = {}  # by color
+        self._stirred: set[int] = set()  # colors on which something happened
+        self.ended = 0  # the cycle at which the last operation ended
+
+    # ---- running ---------------------------------------------------------------------------------
+
+    def start(self, group: Group) -> None:
+        """Let a group run."""
+        group.state.is_running[group.lanes.index] = True
+        self._ready.append(group)
+
+    def run_to_rest(self, classes: Sequence[ClassState]) -> None:
+        """Run until nothing can go on.
+
+        Raises:
+            RunError: a PE does what it may not do, or still waits at the end.
+        """
+        with np.errstate(all="ignore"):
+            while True:
+                if self._ready:
+                    self._run(self._ready.popleft())
+                elif self._stirred:
+                    self._advance(self._stirred.pop())
+                elif not self._release() and not self._dispatch(classes):
+                    break
+        blocked = [
+            Blocked(waiting.group.state, transfer, False)
+            for waiting in self._waiting
+            for transfer in waiting.transfers
+        ]
+        for transfer in self._open_transfers():
+            if all(transfer is not item.transfer for item in blocked):
+                blocked.append(Blocked(transfer.state, transfer, True))
+        error = deadlock(blocked, self.network)
+        if error is not None:
+            raise error
+
+    def _run(self, group: Group) -> None:
+        pc = group.pc
+        try:
+            while pc != SUSPENDED:
+                group.pc = pc
+                pc = group.frames[-1].code.instructions[pc](group)
+        except (OutOfBounds, ZeroDivisorError, AssertionFault, Misuse, RouteFault) as fault:
+            raise self._error(group, fault) from fault
+
+    # ---- splitting and meeting -------------------------------------------------------------------
+
+    def split(self, group: Group, parts: Sequence[tuple[Indices, int]], meet: int) -> int:
+        """Let parts of a group go on apart, until they meet."""
+        self._ready.extend(group.split(parts, meet))
+        return SUSPENDED
+
+    def arrive(self, group: Group, pc: int) -> int:
+        """A part is where it meets the others."""
+        meeting = group.joins[-1]
+        if not meeting.arrived:
+            self._joins.append(meeting)
+        meeting.arrived.append(group)
+        if len(meeting.arrived) == meeting.expected:
+            self._let_go(meeting)
+        return SUSPENDED
+
+    def _let_go(self, meeting: Join) -> None:
+        """Those who have arrived go on together."""
+        self._joins.remove(meeting)
+        parts = meeting.arrived
+        meeting.arrived = []
+        meeting.expected -= len(parts)
+        groups = join(parts, parts[0].state.count)
+        for group in groups:
+            assert group.joins[-1] is meeting
+            group.joins.pop()
+            group.pc = meeting.pc + 1
+        for outer in groups[0].joins:
+            outer.expected -= len(parts) - len(groups)
+        self._ready.extend(groups)
+
+    def _release(self) -> bool:
+        """Let parts that wait for others of their group go on alone; whether there were any."""
+        partly = [w for w in self._waiting if w.done.any()]
+        for waiting in partly:
+            self._waiting.remove(waiting)
+            group = waiting.group
+            frame, depth = group.frames[-1], len(group.frames)
+            meet = frame.code.epilogue
+            if group.joins and group.joins[-1].depth == depth:
+                meet = group.joins[-1].pc
+            through, rest = np.flatnonzero(waiting.done), np.flatnonzero(~waiting.done)
+            parts = [(through, waiting.pc), (rest, waiting.pc)]
+            first, second = group.split(parts, meet)
+            places = np.full(len(waiting.done), -1, np.intp)
+            places[rest] = np.arange(len(rest))
+            for transfer in waiting.transfers:
+                transfer.positions = places[transfer.positions]
+            left = Waiting(second, waiting.pc, np.zeros(len(rest), np.bool_), [])
+            left.transfers = [t for t in waiting.transfers if (t.done < t.total).any()]
+            for transfer in left.transfers:
+                transfer.finished = partial(self._through, left)
+            self._waiting.append(left)
+            self._ready.append(first)
+        if partly:
+            return True
+        if self._joins:
+            self._let_go(self._joins[-1])
+            return True
+        return False
+
+    def finish(self, group: Group) -> int:
+        """A task has ended on all PEs of the group."""
+        group.settle()
+        state: ClassState = group.state
+        index = group.lanes.index
+        state.clock[index] = group.clock
+        state.busy[index] += group.busy
+        state.is_running[index] = False
+        self.ended = max(self.ended, int(group.clock.max()))
+        return SUSPENDED
+
+    # ---- DSD operations --------------------------------------------------------------------------
+
+    def issue(
+        self,
+        group: Group,
+        op: DsdOp,
+        dest: RunValue,
+        sources: list[RunValue],
+        config: core.DsdConfig,
+        pc: int,
+    ) -> int:
+        """Begin a DSD operation; in memory it is done at once."""
+        kinds = variants(op, dest, sources, group.lanes.count)
+        if any(isinstance(operand, FabricDsd) for operand in (dest, *sources)):
+            group.settle()
+            transfers = transfers_of(group, kinds, self.network, config)
+            return self._begin(group, transfers, config, pc)
+        if config.is_async:
+            raise Misuse(f"{op.name} is asynchronous without a fabric operand")
+        if len(kinds) == 1 and kinds[0][0] is None:
+            group.extra += run_in_memory(group, kinds[0][1], group.lanes, self._machine)
+        else:
+            cycles = np.zeros(group.lanes.count, np.int64)
+            for positions, operands in kinds:
+                assert positions is not None
+                lanes = group.lanes.at(positions)
+                try:
+                    cycles[positions] = run_in_memory(group, operands, lanes, self._machine)
+                except OutOfBounds as fault:
+                    fault.position = int(positions[fault.position or 0])
+                    raise
+            group.spend(cycles)
+        self._follow_up(group, config)
+        return pc
+
+    def issue_map(self, group: Group, run: MapRun, pc: int) -> int:
+        """Begin a `@map` of a function on arrays."""
+        pure, machine = run.pure, self._machine
+        assert pure is not None
+        if run.has_fabric():
+            group.settle()
+            transfers = map_transfers(group, run, self.network)
+            return self._begin(group, transfers, core.DsdConfig(), pc)
+        count, lanes = run.count, group.lanes
+        group.extra += machine.dsd_setup_cycles + count * machine.loop_cycles
+        if count == 0:
+            return pc
+        values = [
+            resized(access_of(value, kind), count) if isinstance(value, MemoryDsd) else value
+            for value, kind in zip(run.inputs, run.types, strict=True)
+        ]
+        dest = resized(access_of(run.output, run.result), count)
+        if pure.cycles is not None:
+            group.extra += count * pure.cycles
+        else:
+            assert pure.varying is not None
+            flat = [v.read(lanes).reshape(count, -1) if hasattr(v, "read") else v for v in values]
+            spent = np.broadcast_to(pure.varying(*flat), (count, lanes.count))
+            group.spend(spent.sum(axis=0, dtype=np.int64))
+        apply(with_out(pure.compute), dest, values, lanes)
+        return pc
+
+    def control(self, group: Group, action: str, task: RunValue) -> None:
+        """`@activate`, `@block`, `@unblock`."""
+        group.settle()
+        numbers = np.broadcast_to(np.asarray(task), group.lanes.count)
+        for number in np.unique(numbers):
+            lanes = group.lanes
+            positions = np.flatnonzero(numbers == number)
+            if len(positions) < lanes.count:
+                lanes = lanes.at(positions)
+            self._set(group.state, int(number), action, lanes, group.clock[positions])
+
+    def _follow_up(self, group: Group, config: core.DsdConfig) -> None:
+        if config.activate is None and config.unblock is None:
+            return
+        group.settle()
+        state, lanes = group.state, group.lanes
+        if config.activate is not None:
+            self._set(state, config.activate, "activate", lanes, group.clock)
+        if config.unblock is not None:
+            self._set(state, config.unblock, "unblock", lanes, group.clock)
+
+    def _set(
+        self,
+        state: ClassState,
+        task: int,
+        action: str,
+        lanes: Lanes,
+        cycles: NDArray[np.int64],
+    ) -> None:
+        if action != "activate":
+            state.block(task, lanes, action == "block")
+        elif not state.activate(task, lanes, cycles):
+            raise Misuse(f"task {task} is activated, which is bound to no function")
+
+    def _begin(
+        self, group: Group, transfers: list[Transfer], config: core.DsdConfig, pc: int
+    ) -> int:
+        """Begin an operation on the fabric; a synchronous one holds the group until it is done."""
+        if config.is_async:
+            for transfer in transfers:
+                transfer.finished = self._complete
+                self._occupy(group, transfer)
+                self._register(transfer)
+            return pc
+        waiting = Waiting(group, pc, np.zeros(group.lanes.count, np.bool_), transfers)
+        self._waiting.append(waiting)
+        for transfer in transfers:
+            words = -(-transfer.total // transfer.per_word)
+            setup = self._machine.dsd_setup_cycles
+            group.busy[transfer.positions] += setup + words * transfer.pace
+            transfer.finished = partial(self._through, waiting)
+            self._register(transfer)
+        return SUSPENDED
+
+    def _occupy(self, group: Group, transfer: Transfer) -> None:
+        """Take the microthread of an asynchronous operation."""
+        state: ClassState = group.state
+        number = transfer.microthread
+        busy = state.microthreads.setdefault(number, np.zeros(state.count, np.bool_))
+        if busy[transfer.lanes.index].any():
+            raise Misuse(f"an operation starts on microthread {number}, which is still at work")
+        busy[transfer.lanes.index] = True
+
+    def _register(self, transfer: Transfer) -> None:
+        colors = {port.stream.routes.color for port in transfer.ports()}
+        for color in colors:
+            self._transfers.setdefault(color, []).append(transfer)
+        empty = np.flatnonzero(transfer.total == 0)
+        if len(empty):
+            transfer.finished(transfer, empty)
+        self._step(transfer)
+
+    def _advance(self, color: int) -> None:
+        for transfer in list(self._transfers.get(color, ())):
+            self._step(transfer)
+
+    def _step(self, transfer: Transfer) -> None:
+        try:
+            taken, sent = transfer.advance()
+        except (OutOfBounds, Misuse, RouteFault) as fault:
+            raise self._transfer_error(transfer, fault) from fault
+        self._stirred |= taken | sent
+        if transfer.has_promised:
+            self._stirred |= {port.stream.routes.color for port in transfer.inputs()}
+            transfer.has_promised = False
+        if not (transfer.done < transfer.total).any():
+            for port in transfer.ports():
+                here = self._transfers[port.stream.routes.color]
+                if transfer in here:
+                    here.remove(transfer)
+
+    def _through(self, waiting: Waiting, transfer: Transfer, places: Indices) -> None:
+        """Some PEs of a synchronous operation are through."""
+        positions = transfer.positions[places]
+        waiting.done[positions] = True
+        waiting.group.clock[positions] = transfer.next[places]
+        self._tell(transfer, places)
+        if waiting.done.all():
+            self._waiting.remove(waiting)
+            waiting.group.pc = waiting.pc
+            self._ready.append(waiting.group)
+
+    def _complete(self, transfer: Transfer, places: Indices) -> None:
+        """Some PEs of an asynchronous operation are through."""
+        state = transfer.state
+        state.microthreads[transfer.microthread][transfer.lanes.at(places).index] = False
+        self.ended = max(self.ended, int(transfer.next[places].max()))
+        self._tell(transfer, places)
+
+    def _tell(self, transfer: Transfer, places: Indices) -> None:
+        config = transfer.config
+        if config.activate is None and config.unblock is None:
+            return
+        lanes, cycles = transfer.lanes.at(places), transfer.next[places]
+        if config.activate is not None:
+            self._set(transfer.state, config.activate, "activate", lanes, cycles)
+        if config.unblock is not None:
+            self._set(transfer.state, config.unblock, "unblock", lanes, cycles)
+
+    def _open_transfers(self) -> list[Transfer]:
+        found: list[Transfer] = []
+        for transfers in self._transfers.values():
+            found += [t for t in transfers if all(t is not other for other in found)]
+        return found
+
+    # ---- tasks -----------------------------------------------------------------------------------
+
+    def _dispatch(self, classes: Sequence[ClassState]) -> bool:
+        """Start the next task on every PE that has none and is to run one."""
+        started = False
+        for state in classes:
+            receiving = self.network.is_receiving(state, self._open_transfers())
+            for start in next_tasks(state, self.network, receiving):
+                clock = np.maximum(state.clock[start.lanes.index], start.since)
+                values = start.take(clock) if start.take is not None else []
+                if start.color is not None:
+                    self._stirred.add(start.color)
+                code = self.network.code(state, start.function)
+                values += [None] * (code.locals - len(values))
+                clock = clock + self._machine.task_switch_cycles
+                busy = np.full(len(clock), self._machine.task_switch_cycles, np.int64)
+                self.start(Group(state, start.lanes, clock, busy, [Frame(code, values)]))
+                started = True
+        return started
+
+    # ---- errors ----------------------------------------------------------------------------------
+
+    def _error(self, group: Group, fault: Exception) -> RunError:
+        frame = group.frames[-1]
+        position = 0
+        match fault:
+            case OutOfBounds() | AssertionFault():
+                position = fault.position or 0
+            case ZeroDivisorError():
+                position = fault.lane or 0
+            case _:
+                pass
+        group.settle()
+        state: ClassState = group.state
+        lane = int(group.lanes.indices()[position])
+        place = frame.code.places[group.pc]
+        cycle = int(group.clock[position])
+        return self._describe(state, lane, frame.code.name, place, cycle, fault)
+
+    def _transfer_error(self, transfer: Transfer, fault: Exception) -> RunError:
+        position = fault.position or 0 if isinstance(fault, OutOfBounds) else 0
+        lane = int(transfer.lanes.indices()[position])
+        cycle = int(transfer.next[position])
+        return self._describe(transfer.state, lane, transfer.function, transfer.place, cycle, fault)
+
+    def _describe(
+        self,
+        state: ClassState,
+        lane: int,
+        function: str,
+        place: Location | None,
+        cycle: int,
+        fault: Exception,
+    ) -> RunError:
+        where = pe_name(*state.where(lane))
+        notes = [f"in {function}, at cycle {cycle:,}"]
+        match fault:
+            case OutOfBounds():
+                declared = fault.block.object
+                text = f"element {fault.element} of {declared.name} is accessed"
+                notes.append(f"{declared.name} has {declared.count:,} elements")
+            case ZeroDivisorError():
+                text = "an integer is divided by zero"
+            case AssertionFault():
+                text = "an assertion does not hold"
+            case RouteFault():
+                y, x = divmod(fault.source, self.network.width)
+                where = pe_name(x, y)
+                text = f"a wavelet of color {fault.color} cannot go its way"
+                y, x = divmod(fault.at, self.network.width)
+                notes.append(f"at {pe_name(x, y)} {fault.message}")
+            case _:
+                text = str(fault)
+        return RunError(f"{text} on {where}", place, notes=notes)

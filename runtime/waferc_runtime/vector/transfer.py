@@ -1,0 +1,351 @@
+"""DSD operations with fabric operands: they go on as words arrive and as there is room to send.
+
+An operation of a group is carried out for those PEs that can go on, all at once where they are at
+the same element. Words are processed in cycles `t_i = max(t_(i-1) + 1, arrival_i, room_i)`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from waferc_ir.diagnostics import Location
+from waferc_runtime.builtins.dsd import Compute
+from waferc_runtime.builtins.scalar import DTYPES
+from waferc_runtime.csl.core import DsdConfig, Scalar
+from waferc_runtime.vector.access import Access
+from waferc_runtime.vector.elementwise import apply
+from waferc_runtime.vector.lanes import Indices, Lanes
+from waferc_runtime.vector.memory import Block, OutOfBounds
+from waferc_runtime.vector.state import ClassState
+from waferc_runtime.vector.stream import Stream
+
+Array = NDArray[Any]
+Times = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Port:
+    """A fabric operand: the stream, and the depth of the queue that words leave by."""
+
+    stream: Stream
+    element: Scalar
+    output_depth: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Running:
+    """A destination behind a pointer: the result so far [pe], which stands for the first source.
+
+    With `is_last` it is no fold: the last result remains.
+    """
+
+    access: Access
+    value: Array
+    is_last: bool = False
+
+
+Source = Port | Access | Array
+Dest = Port | Access | Running | None
+
+
+@dataclass(eq=False, slots=True)
+class Transfer:
+    """An operation under way on PEs of a group that differ in nothing but bases and lengths.
+
+    `positions` are the PEs' places in the group that issued it. `total`, `done` count elements;
+    `next` is the first cycle in which the next word can be processed; `pace` are the cycles that
+    an element takes at least, of which `delay` pass before its result is sent.
+    """
+
+    state: ClassState
+    lanes: Lanes
+    pes: Indices  # [pe] numbers on the wafer
+    positions: Indices  # [pe]
+    compute: Compute
+    dest: Dest
+    sources: Sequence[Source]
+    total: Times  # [pe] elements
+    done: Times  # [pe] elements
+    next: Times  # [pe] cycle
+    per_word: int
+    pace: int
+    delay: int
+    config: DsdConfig
+    place: Location | None
+    function: str
+    finished: Callable[[Transfer, Indices], None]
+    work: Callable[[int], None]  # told how many elements were processed
+    microthread: int
+    has_promised: bool = False
+
+    def ports(self) -> list[Port]:
+        """Its fabric operands."""
+        return [operand for operand in (*self.sources, self.dest) if isinstance(operand, Port)]
+
+    def inputs(self) -> list[Port]:
+        """Its fabric sources."""
+        return [source for source in self.sources if isinstance(source, Port)]
+
+    def advance(self) -> tuple[set[int], set[int]]:
+        """Process what can be processed.
+
+        Returns:
+            The colors on which words were taken, and those on which words were sent.
+        """
+        open_ = np.flatnonzero(self.done < self.total)
+        ready = self._ready(open_)
+        may = ready > 0
+        taken: set[int] = set()
+        sent: set[int] = set()
+        if may.any():
+            chosen = open_[may]
+            left = self.total[chosen] - self.done[chosen]
+            elements = np.minimum(ready[may] * self.per_word, left)
+            key = (self.done[chosen] << 20) + elements
+            for value in np.unique(key) if (key != key[0]).any() else key[:1]:
+                same = key == value
+                self._process(chosen[same], int(elements[same][0]))
+            taken = {port.stream.routes.color for port in self.inputs()}
+            if isinstance(self.dest, Port):
+                sent = {self.dest.stream.routes.color}
+        self._promise()
+        if may.any():
+            self.finished(self, chosen[self.done[chosen] == self.total[chosen]])
+        return taken, sent
+
+    def waits_for(self, position: int) -> tuple[int, bool]:
+        """The color that the PE (by its place here) waits for, and whether it is an input."""
+        for port in self.inputs():
+            column = port.stream.columns(self.pes[position : position + 1])
+            if column[0] < 0 or port.stream.available(column)[0] <= 0:
+                return port.stream.routes.color, True
+        assert isinstance(self.dest, Port)
+        return self.dest.stream.routes.color, False
+
+    def _ready(self, open_: Indices) -> Times:
+        left = self.total[open_] - self.done[open_]
+        ready = -(-left // self.per_word)
+        for port in self.inputs():
+            columns = port.stream.columns(self.pes[open_])
+            here = np.where(columns >= 0, port.stream.available(columns), 0)
+            ready = np.minimum(ready, here)
+        if isinstance(self.dest, Port):
+            may = ready > 0
+            if may.any():
+                stream = self.dest.stream
+                fan = stream.routes.fan(self.pes[open_[may]])
+                room = stream.credit(fan, self.dest.output_depth)
+                ready[may] = np.minimum(ready[may], room)
+        return ready
+
+    def _process(self, chosen: Indices, count: int) -> None:
+        """Process the next `count` elements of the PEs at `chosen`, which are equally far."""
+        pes = self.pes[chosen]
+        done = int(self.done[chosen[0]])
+        words = -(-count // self.per_word)
+        lanes = self.lanes.at(chosen)
+        start = self.next[chosen]
+        steps = (np.arange(words) * self.pace)[:, np.newaxis]
+        earliest: Times | None = None
+        values: list[Any] = []
+        columns: list[tuple[Stream, Indices]] = []
+        for source in self.sources:
+            if isinstance(source, Port):
+                column = source.stream.columns(pes)
+                bits, arrival = source.stream.peek(column, words)
+                columns.append((source.stream, column))
+                values.append(unpack(bits, source.element, self.per_word, count))
+                earliest = arrival if earliest is None else np.maximum(earliest, arrival)
+            elif isinstance(source, Access):
+                values.append(self._part(source, chosen, done, count))
+            else:
+                values.append(source[chosen] if source.ndim else source)
+        if isinstance(self.dest, Port):
+            stream, depth = self.dest.stream, self.dest.output_depth
+            fan = stream.routes.fan(pes)
+            begin = start if earliest is None else np.maximum(start, earliest[0])
+            room = stream.not_before(fan, depth, begin + self.delay, words)
+            if room is not None:
+                room = room - self.delay
+                earliest = room if earliest is None else np.maximum(earliest, room)
+        if earliest is None:
+            times = start + steps
+        else:
+            slack = np.maximum(earliest - steps, start)
+            times = np.maximum.accumulate(slack, axis=0) + steps
+        self._write(chosen, done, count, lanes, values, times, pes)
+        for stream, column in columns:
+            stream.consume(column, times)
+        self.done[chosen] += count
+        self.next[chosen] = times[-1] + self.pace
+        self.work(count * len(chosen))
+
+    def _write(
+        self,
+        chosen: Indices,
+        done: int,
+        count: int,
+        lanes: Lanes,
+        values: list[Any],
+        times: Times,
+        pes: Indices,
+    ) -> None:
+        match self.dest:
+            case Access():
+                dest = self._part(self.dest, chosen, done, count)
+                if isinstance(dest, Access) and not any(isinstance(v, Indexed) for v in values):
+                    apply(self.compute, dest, values, lanes)
+                else:
+                    _apply_indexed(self.compute, dest, values, lanes, count)
+                return
+            case _:
+                arrays = [_read(value, lanes) for value in values]
+        match self.dest:
+            case Port():
+                result = np.broadcast_to(self.compute(*arrays), (count, len(chosen)))
+                bits = pack(result, self.dest.element, self.per_word)
+                sent = times + self.delay
+                stream = self.dest.stream
+                stream.send(pes, stream.routes.fan(pes), self.dest.output_depth, bits, sent)
+            case Running():
+                total = self.dest.value[chosen]
+                for step in range(count):
+                    row = [array[step] if array.ndim == 2 else array for array in arrays]
+                    total = self.compute(*(row if self.dest.is_last else (total, *row[1:])))
+                self.dest.value[chosen] = total
+                access = self.dest.access
+                place = access.words
+                if isinstance(place, np.ndarray):
+                    place = place[chosen]
+                access.block.store(place, access.element, lanes, total)
+            case None:
+                self.compute(*arrays)
+
+    def _part(self, access: Access, chosen: Indices, done: int, count: int) -> Access | Indexed:
+        """Elements `done` to `done + count` of a memory operand, on the chosen PEs."""
+        words = access.words
+        if isinstance(words, np.ndarray):
+            words = words[chosen]
+        if len(access.extents) == 1:
+            stride = access.strides[0]
+            start = words + done * stride
+            part = Access(access.block, start, (stride,), (count,), access.element)
+            with _on(chosen):
+                part.check()
+            return part
+        offsets = access.offsets().reshape(-1)[done : done + count]
+        size = access.element.words
+        with _on(chosen):
+            access.block.check(words, int(offsets.min()), int(offsets.max()) + size)
+        return Indexed(access, words, offsets)
+
+    def _promise(self) -> None:
+        """Tell senders that words will be taken as they come, if nothing else can hold us up."""
+        inputs = self.inputs()
+        if len(inputs) != 1 or isinstance(self.dest, Port) or self.pace != 1:
+            return
+        open_ = np.flatnonzero(self.done < self.total)
+        stream = inputs[0].stream
+        columns = stream.columns(self.pes[open_])
+        known = columns >= 0
+        left = self.total[open_] - self.done[open_]
+        words = -(-left // self.per_word)
+        if known.any():
+            stream.promise(columns[known], words[known], self.next[open_][known])
+            self.has_promised = True
+
+
+@contextmanager
+def _on(chosen: Indices) -> Generator[None, Any, None]:
+    """Name the PE by its place in the whole operation when an access leaves its object."""
+    try:
+        yield
+    except OutOfBounds as fault:
+        fault.position = int(chosen[fault.position or 0])
+        raise
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Indexed:
+    """Some elements of a multi-dimensional access, by their offsets in words."""
+
+    access: Access
+    words: int | Array
+    offsets: NDArray[np.int64]  # [element]
+
+    def read(self, lanes: Lanes) -> Array:
+        """The elements [element, lane]."""
+        return self.access.block.gather(self.words, self.offsets, self.access.element, lanes)
+
+
+def _read(value: Any, lanes: Lanes) -> Array:
+    return value.read(lanes) if isinstance(value, Access | Indexed) else np.asarray(value)
+
+
+def _apply_indexed(
+    compute: Compute,
+    dest: Access | Indexed,
+    values: Sequence[Any],
+    lanes: Lanes,
+    count: int,
+) -> None:
+    """`dest[i] = compute(values[i]...)` in order, where some operand is not regular."""
+    if isinstance(dest, Access):
+        dest = Indexed(dest, dest.words, dest.offsets().reshape(-1))
+    block, element = dest.access.block, dest.access.element
+    is_plain = len(np.unique(dest.offsets)) == count and not any(
+        _is_in(value, block) and not (isinstance(value, Indexed) and value.access is dest.access)
+        for value in values
+    )
+    if is_plain:
+        arrays = [_read(value, lanes) for value in values]
+        result = np.broadcast_to(compute(*arrays), (count, lanes.count))
+        block.scatter(dest.words, dest.offsets, element, lanes, result)
+        return
+    for step in range(count):
+        row: list[Array] = []
+        for value in values:
+            array = _read(value, lanes)
+            row.append(array[step] if array.ndim == 2 else array)
+        block.store(dest.words + int(dest.offsets[step]), element, lanes, compute(*row))
+
+
+def _is_in(value: Any, block: Block) -> bool:
+    match value:
+        case Access():
+            return value.block is block
+        case Indexed():
+            return value.access.block is block
+        case _:
+            return False
+
+
+def pack(values: Array, element: Scalar, per_word: int) -> NDArray[np.uint32]:
+    """Elements [n, pe] as wavelets [ceil(n / per_word), pe]; 16-bit ones fill low halves first."""
+    typed = np.ascontiguousarray(values, DTYPES[element])
+    if element.words == 2:
+        return typed.view(np.uint32)
+    halves = typed.view(np.uint16).astype(np.uint32)
+    if per_word == 1:
+        return halves
+    if len(halves) % 2:
+        halves = np.concatenate([halves, np.zeros_like(halves[:1])])
+    return halves[0::2] | (halves[1::2] << np.uint32(16))
+
+
+def unpack(words: NDArray[np.uint32], element: Scalar, per_word: int, count: int) -> Array:
+    """The inverse of `pack`: `count` elements [count, pe]."""
+    if element.words == 2:
+        return np.ascontiguousarray(words).view(DTYPES[element])
+    if per_word == 1:
+        return (words & np.uint32(0xFFFF)).astype(np.uint16).view(DTYPES[element])
+    halves = np.empty((2 * len(words), words.shape[1]), np.uint16)
+    halves[0::2] = words & np.uint32(0xFFFF)
+    halves[1::2] = words >> np.uint32(16)
+    return halves[:count].view(DTYPES[element])
