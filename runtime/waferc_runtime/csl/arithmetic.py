@@ -79,7 +79,9 @@ def compare(op: str, a: Number, b: Number) -> Number:
     return _LANES[op](a, b)
 
 
-def arithmetic(op: str, type: CslType, a: Number, b: Number, at: Location, active: Active) -> Number:
+def arithmetic(
+    op: str, type: CslType, a: Number, b: Number, at: Location, active: Active
+) -> Number:
     """`a op b` for operands of one numeric type (of shifts, the right one may be of another).
 
     Raises:

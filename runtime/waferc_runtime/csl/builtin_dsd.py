@@ -118,7 +118,9 @@ def _from_fields(ev: Evaluator, type: Dsd, fields: StructValue, at: Location) ->
     """`.base_address`, `.offset`, `.stride`, `.extent`; strides of a mem4d are address deltas."""
     for name in ("base_address", "extent"):
         if name not in fields.fields:
-            raise CslError(f"the DSD needs {'.tensor_access or ' if name != 'extent' else ''}.{name}", at)
+            raise CslError(
+                f"the DSD needs {'.tensor_access or ' if name != 'extent' else ''}.{name}", at
+            )
     base = element_pointer(ev, fields.fields["base_address"], at)
     offset = fields.fields.get("offset")
     if offset is not None:
@@ -208,7 +210,11 @@ def _fabric(ev: Evaluator, type: Dsd, fields: StructValue, at: Location) -> Valu
     color = _handle_field(ev, fields, "fabric_color", Handle.COLOR, at)
     _require(ev, type, queue, color, at)
     use = FabricUse(
-        "fabin" if is_input else "fabout", queue, None if color is None else color.data, at
+        "fabin" if is_input else "fabout",
+        queue,
+        None if color is None else color.data,
+        ev.active,
+        at,
     )
     ev.context.fabric.append(use)
     color_data = use.color
@@ -343,7 +349,9 @@ def _increment_dsd_offset(ev: Evaluator, node: syntax.BuiltinCall) -> Value:
     own = type_of(count)
     if isinstance(count, Dynamic) and is_integer(own):
         return _updated(ev, dsd, "offset", count, element, node.at)
-    return _updated(ev, dsd, "offset", integer_as(ev, count, Scalar.I16, second.at), element, node.at)
+    return _updated(
+        ev, dsd, "offset", integer_as(ev, count, Scalar.I16, second.at), element, node.at
+    )
 
 
 @builtin("@set_dsd_length")

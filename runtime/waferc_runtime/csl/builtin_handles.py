@@ -14,7 +14,14 @@ from waferc_runtime.csl.conversion import to_core
 from waferc_runtime.csl.core import Handle, Scalar
 from waferc_runtime.csl.diagnostics import CslError, not_supported
 from waferc_runtime.csl.evaluator import Evaluator, arguments, builtin
-from waferc_runtime.csl.types import EnumType, FunctionType, Meta, PointerType, is_integer, type_name
+from waferc_runtime.csl.types import (
+    EnumType,
+    FunctionType,
+    Meta,
+    PointerType,
+    is_integer,
+    type_name,
+)
 from waferc_runtime.csl.values import (
     Dynamic,
     FunctionValue,
@@ -265,9 +272,7 @@ def _initialize_queue(ev: Evaluator, node: syntax.BuiltinCall) -> Value:
     return Void()
 
 
-def _queue_color(
-    ev: Evaluator, config: StructValue, node: syntax.BuiltinCall
-) -> Number | None:
+def _queue_color(ev: Evaluator, config: StructValue, node: syntax.BuiltinCall) -> Number | None:
     color: Number | None = None
     for name, value in config.fields.items():
         match name, value:
@@ -294,7 +299,9 @@ def _export_symbol(ev: Evaluator, node: syntax.BuiltinCall) -> Value:
     elif isinstance(symbol, syntax.Name):
         name = symbol.name
     else:
-        raise CslError("the exported symbol needs a name", node.at, help="give it as second argument")
+        raise CslError(
+            "the exported symbol needs a name", node.at, help="give it as second argument"
+        )
     value = ev.raw(symbol)
     target, type = _export_target(ev, value, symbol.at)
     if name in ev.context.exports:

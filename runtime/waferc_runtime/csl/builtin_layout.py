@@ -13,7 +13,6 @@ from waferc_runtime.csl.values import (
     ArrayValue,
     Known,
     StructValue,
-
     Value,
     Void,
     type_of,
@@ -219,6 +218,4 @@ def _get_rectangle(ev: Evaluator, node: syntax.BuiltinCall) -> Value:
 
     fabric = StructValue(size(machine.fabric_width, machine.fabric_height))
     offsets = StructValue(size(0, 0))
-    return StructValue(
-        size(program.width, program.height) | {"fabric": fabric, "offsets": offsets}
-    )
+    return StructValue(size(program.width, program.height) | {"fabric": fabric, "offsets": offsets})

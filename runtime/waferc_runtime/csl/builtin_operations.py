@@ -90,7 +90,9 @@ def _destination(ev: Evaluator, value: Value, element: Scalar, at: Location) -> 
             assert pointer is not None
             return retype(value.expr, pointer)
     raise CslError(
-        f"the destination is a {type_name(type)}", at, help=f"a DSD, or a pointer to {element.label}"
+        f"the destination is a {type_name(type)}",
+        at,
+        help=f"a DSD, or a pointer to {element.label}",
     )
 
 
@@ -249,12 +251,18 @@ def _common(elements: list[Scalar], at: Location) -> Scalar:
 
 
 def _map_library(
-    ev: Evaluator, callee: LibraryFunction, values: list[Value], places: list[Location], at: Location
+    ev: Evaluator,
+    callee: LibraryFunction,
+    values: list[Value],
+    places: list[Location],
+    at: Location,
 ) -> core.MapOperation:
     function = MATH_FUNCTIONS[callee.name]
     if callee.suffix is None:
         raise CslError(
-            f"@map of {callee.name} needs the type of its elements", at, help=f"as in {callee.name}_f32"
+            f"@map of {callee.name} needs the type of its elements",
+            at,
+            help=f"as in {callee.name}_f32",
         )
     if len(values) != function.arity + 1:
         raise CslError(f"@map of {callee.name} takes {function.arity} inputs and an output", at)

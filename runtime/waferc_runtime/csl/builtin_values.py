@@ -79,7 +79,9 @@ def _bitcast(ev: Evaluator, node: syntax.BuiltinCall) -> Value:
         value, own = coerce(ev, value, unsigned, node.at), unsigned
     if not isinstance(own, Scalar) or not isinstance(type, Scalar) or own.bits != type.bits:
         raise CslError(
-            f"a bitcast of {type_name(own)} to {type_name(type)}", node.at, help="widths must be equal"
+            f"a bitcast of {type_name(own)} to {type_name(type)}",
+            node.at,
+            help="widths must be equal",
         )
     if isinstance(value, Known):
         return known(type, arithmetic.bitcast(value.data, own, type))
@@ -127,7 +129,10 @@ def _range(ev: Evaluator, node: syntax.BuiltinCall) -> Value:
     if not is_integer(type) and type is not Meta.COMPTIME_INT:
         raise CslError(f"a range of {type_name(type)}", target.at, help="ranges are of integers")
     values = [_bound(ev, bound, type) for bound in bounds]
-    zero, one = coerce(ev, comptime_int(0), type, node.at), coerce(ev, comptime_int(1), type, node.at)
+    zero, one = (
+        coerce(ev, comptime_int(0), type, node.at),
+        coerce(ev, comptime_int(1), type, node.at),
+    )
     match values:
         case [stop]:
             return RangeValue(type, zero, stop, one)

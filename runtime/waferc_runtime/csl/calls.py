@@ -204,9 +204,7 @@ def request(
         function.parameters.append(local)
         inside.names[name] = LocalPlace(type, local, is_const=True)
     context.functions[key] = function
-    context.pending.append(
-        PendingFunction(decl, instance, inside, function, result, None)
-    )
+    context.pending.append(PendingFunction(decl, instance, inside, function, result, None))
     return function
 
 
@@ -219,7 +217,8 @@ def whole_function(ev: Evaluator, callee: FunctionValue, at: Location) -> core.F
         type = inner.type(parameter.type)
         if parameter.is_comptime or core_type(type) is None:
             raise CslError(
-                f"the parameter {parameter.name!r} of {callee.decl.name!r} exists at compile time only", at
+                f"the parameter {parameter.name!r} of {callee.decl.name!r} exists at compile time only",
+                at,
             )
         given.append((parameter.name, type, Void()))
     return request(inner, callee, Scope(), given, inner.type(callee.decl.result))

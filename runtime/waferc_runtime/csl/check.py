@@ -41,7 +41,9 @@ def _check_tasks(context: Context) -> None:
             message = f"the id {task.id} is bound to {first.name!r} and to {task.name!r}"
             _report(context, message, task.at, first.at)
         if task.kind == "local" and task.id == TEARDOWN_TASK:
-            _report(context, f"the local task id {task.id} belongs to the teardown handler", task.at)
+            _report(
+                context, f"the local task id {task.id} belongs to the teardown handler", task.at
+            )
         if task.kind == "local" and task.id in MEMCPY_TASKS and MEMCPY in context.libraries:
             _report(context, f"the local task id {task.id} belongs to memcpy", task.at)
         if task.kind == "data" and context.arch == "wse3" and task.id not in context.input_queues:
@@ -72,27 +74,47 @@ def _check_fabric(context: Context, use: FabricUse) -> None:
     if use.queue in reserved and MEMCPY in context.libraries:
         raise CslError(f"the {name} {use.queue} belongs to memcpy", use.at)
     queue = queues.get(use.queue)
-    if queue is None and (context.arch == "wse3" or use.color is None):
-        raise CslError(
-            f"the {name} {use.queue} has no color",
-            use.at,
-            help="@initialize_queue gives it one",
-        )
-    if queue is None and is_input:
-        assert use.color is not None
+    if queue is None and use.color is None:
+        raise _uninitialised(use)
+    if queue is None and is_input and context.arch == "wse2":
         queues[use.queue] = QueueUse(use.color, use.at)
-    elif queue is not None and _differ(queue.color, use.color):
+    elif queue is not None and _differ(queue.color, use):
         raise CslError(
             f"the {name} {use.queue} has another color",
             use.at,
-            notes=[f"it got {_shown(queue.color)} on line {queue.at.line}, here is {_shown(use.color)}"],
+            notes=[
+                f"it got {_shown(queue.color)} on line {queue.at.line}, here is {_shown(use.color)}"
+            ],
         )
 
 
-def _differ(a: Number | None, b: Number | None) -> bool:
-    if a is None or b is None:
+def _uninitialised(use: FabricUse) -> CslError:
+    name = "input_queue" if use.kind == "fabin" else "output_queue"
+    help = "@initialize_queue gives it one"
+    return CslError(f"the {name} {use.queue} has no color", use.at, help=help)
+
+
+def check_initialised(contexts: list[Context]) -> None:
+    """Collect descriptors on queues that no class of their file initialises, which wse3 asks for.
+
+    PEs that never come to use a descriptor need not initialise its queue, so that the classes of a
+    file are looked at together.
+    """
+    for context in contexts:
+        if context.arch == "wse2":
+            return
+        peers = [other for other in contexts if other.file == context.file]
+        for use in context.fabric:
+            queues = [p.input_queues if use.kind == "fabin" else p.output_queues for p in peers]
+            if use.queue is not None and not any(use.queue in q for q in queues):
+                context.program.problems.add(_uninitialised(use))
+
+
+def _differ(color: Number | None, use: FabricUse) -> bool:
+    if color is None or use.color is None:
         return False
-    return not bool(np.all(np.asarray(a) == np.asarray(b)))
+    differ = np.atleast_1d(np.asarray(color) != np.asarray(use.color))
+    return bool((differ if use.active is None else differ & use.active).any())
 
 
 def _shown(color: Number | None) -> str:
@@ -135,7 +157,9 @@ def check_exports(context: Context, layout: LayoutUse) -> None:
                 CslError(
                     f"the symbol {name!r} is a {type_name(use.type)}",
                     use.at,
-                    notes=[f"the layout exports it as {type_name(declared[0])}, line {declared[1].line}"],
+                    notes=[
+                        f"the layout exports it as {type_name(declared[0])}, line {declared[1].line}"
+                    ],
                 )
             )
 

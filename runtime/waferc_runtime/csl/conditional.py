@@ -10,13 +10,13 @@ import numpy as np
 
 from waferc_ir.diagnostics import Location
 from waferc_runtime.csl import core, syntax
-from waferc_runtime.csl.conversion import coerce, constant, peers, to_core
+from waferc_runtime.csl.conversion import coerce, constant, peers, select, to_core
 from waferc_runtime.csl.core import Scalar
 from waferc_runtime.csl.diagnostics import CslError, Split, not_supported
 from waferc_runtime.csl.evaluator import Evaluator, evaluates
 from waferc_runtime.csl.operators import binary
-from waferc_runtime.csl.types import core_type
-from waferc_runtime.csl.values import Dynamic, Known, Value, known
+from waferc_runtime.csl.types import Meta, core_type
+from waferc_runtime.csl.values import Choice, Dynamic, Known, Value, known
 
 MAX_BRANCHES = 500
 
@@ -172,8 +172,6 @@ def _lanes(
 
 def _select(ev: Evaluator, condition: core.Expr, lhs: Value, rhs: Value, at: Location) -> Value:
     lhs, rhs, type = peers(ev, lhs, rhs, at)
-    target = core_type(type)
-    if target is None or isinstance(target, core.Void):
-        raise CslError(f"a value of type {ev.name_of(lhs)} cannot be chosen at run time", at)
-    left, right = to_core(ev, lhs, at), to_core(ev, rhs, at)
-    return Dynamic(type, core.SelectExpr(target, condition, left, right))
+    if type in (Meta.COMPTIME_INT, Meta.COMPTIME_FLOAT):
+        return Choice(type, condition, lhs, rhs)
+    return select(ev, condition, lhs, rhs, type, at)

@@ -125,6 +125,7 @@ class FabricUse:
     kind: Literal["fabin", "fabout"]
     queue: int | None
     color: Number | None
+    active: NDArray[np.bool_] | None  # the PEs that use it
     at: Location
 
 
@@ -195,9 +196,15 @@ class Context:
     """
 
     def __init__(
-        self, program: Program, x: NDArray[np.int32], y: NDArray[np.int32], layout: LayoutUse | None
+        self,
+        program: Program,
+        file: str,
+        x: NDArray[np.int32],
+        y: NDArray[np.int32],
+        layout: LayoutUse | None,
     ) -> None:
         self.program = program
+        self.file = file
         self.x = x
         self.y = y
         self.pes = len(x)

@@ -28,6 +28,7 @@ from waferc_runtime.csl.types import (
 )
 from waferc_runtime.csl.values import (
     ArrayValue,
+    Choice,
     Dynamic,
     FunctionValue,
     Known,
@@ -36,7 +37,6 @@ from waferc_runtime.csl.values import (
     StructValue,
     Value,
     Void,
-
     known,
     type_of,
 )
@@ -45,8 +45,8 @@ from waferc_runtime.csl.values import (
 def coerce(ev: Evaluator, value: Value, type: CslType, at: Location) -> Value:
     """The value as one of `type`, where CSL converts by itself.
 
-    Literals adapt to sized types, pointers to arrays become `[*]T`, anonymous structs become named
-    ones; sized types do not mix.
+    Literals adapt to sized types, known integers to any integer type they fit, pointers to arrays
+    become `[*]T`, anonymous structs become named ones; other sized types do not mix.
 
     Raises:
         CslError: the types differ, or a literal is out of range.
@@ -60,6 +60,9 @@ def coerce(ev: Evaluator, value: Value, type: CslType, at: Location) -> Value:
         case Dynamic(), PointerType() if isinstance(own, PointerType):
             if _pointer_fits(own, type):
                 return point(value, type, at)
+        case Choice(), _ if core_type(type) is not None:
+            lhs, rhs = coerce(ev, value.lhs, type, at), coerce(ev, value.rhs, type, at)
+            return select(ev, value.condition, lhs, rhs, type, at)
         case StructValue(), StructType():
             return _coerce_struct(ev, value, type, at)
         case StructValue(), ArrayType() if value.is_tuple:
@@ -67,10 +70,14 @@ def coerce(ev: Evaluator, value: Value, type: CslType, at: Location) -> Value:
         case StructValue(), Meta.STRUCT:
             return value
         case ArrayValue(), ArrayType() if own == type or value.type.dims == type.dims:
-            items = None if value.items is None else [coerce(ev, i, type.element, at) for i in value.items]
+            items = (
+                None
+                if value.items is None
+                else [coerce(ev, i, type.element, at) for i in value.items]
+            )
             fill = None if value.fill is None else coerce(ev, value.fill, type.element, at)
             return ArrayValue(type, items, fill)
-        case (FunctionValue() | LibraryFunction()), FunctionType():
+        case ((FunctionValue() | LibraryFunction()), FunctionType()):
             return value
         case Void(), Meta.STRUCT:
             return value
@@ -85,7 +92,9 @@ def mismatch(expected: CslType, found: CslType, at: Location) -> CslError:
     if core_type(expected) is not None and core_type(found) is not None:
         numbers = (is_integer(expected) or is_float(expected)) and isinstance(found, Scalar)
         help = f"@as({type_name(expected)}, ...) converts" if numbers else None
-    return CslError(f"a value of type {type_name(expected)} is expected, not {type_name(found)}", at, help=help)
+    return CslError(
+        f"a value of type {type_name(expected)} is expected, not {type_name(found)}", at, help=help
+    )
 
 
 def _coerce_number(ev: Evaluator, value: Known, type: CslType, at: Location) -> Value:
@@ -94,6 +103,8 @@ def _coerce_number(ev: Evaluator, value: Known, type: CslType, at: Location) -> 
             return known(type, coerce_integer(value.data, cast(Scalar, type), at, ev.active))
         if is_float(type) or type is Meta.COMPTIME_FLOAT:
             return known(type, coerce_float(value.data, type, at))
+    elif is_integer(value.type) and is_integer(type):
+        return known(type, coerce_integer(value.data, cast(Scalar, type), at, ev.active))
     elif value.type is Meta.COMPTIME_FLOAT and is_float(type):
         return known(type, coerce_float(value.data, type, at))
     raise mismatch(type, value.type, at)
@@ -105,7 +116,7 @@ def _pointer_fits(own: PointerType, type: PointerType) -> bool:
     if own.many == type.many and own.target == type.target:
         return True
     if type.many and not own.many and isinstance(own.target, ArrayType):
-        return len(own.target.dims) == 1 and own.target.element == type.target
+        return own.target.element == type.target
     return False
 
 
@@ -134,7 +145,8 @@ def _coerce_struct(ev: Evaluator, value: StructValue, type: StructType, at: Loca
     wanted = dict(type.fields)
     if value.type is not None or set(wanted) != set(value.fields):
         raise CslError(
-            f"the fields {', '.join(value.fields)} are not those of the struct", at,
+            f"the fields {', '.join(value.fields)} are not those of the struct",
+            at,
             notes=[f"it has {', '.join(wanted)}"],
         )
     return StructValue({n: coerce(ev, value.fields[n], t, at) for n, t in type.fields}, type)
@@ -170,7 +182,20 @@ def peers(ev: Evaluator, a: Value, b: Value, at: Location) -> tuple[Value, Value
     help = None
     if isinstance(ta, Scalar) and isinstance(tb, Scalar):
         help = f"@as({type_name(ta)}, ...) converts"
-    raise CslError(f"operands of types {type_name(ta)} and {type_name(tb)} do not mix", at, help=help)
+    raise CslError(
+        f"operands of types {type_name(ta)} and {type_name(tb)} do not mix", at, help=help
+    )
+
+
+def select(
+    ev: Evaluator, condition: core.Expr, lhs: Value, rhs: Value, type: CslType, at: Location
+) -> Value:
+    """One of two values of a type, chosen at run time."""
+    target = core_type(type)
+    if target is None or isinstance(target, core.Void):
+        raise CslError(f"a value of type {type_name(type)} cannot be chosen at run time", at)
+    left, right = to_core(ev, lhs, at), to_core(ev, rhs, at)
+    return Dynamic(type, core.SelectExpr(target, condition, left, right))
 
 
 def constant(type: CslType, data: Any) -> core.Const:
@@ -279,5 +304,3 @@ def _initial_items(items: list[Value], scalar: Scalar, at: Location) -> Any:
             return np.array(data, np.float64 if scalar.is_float else None).astype(scalar.numpy)
         rows = [np.broadcast_to(np.asarray(d), lanes[0].shape) for d in data]
         return np.stack(rows).astype(scalar.numpy)  # [count, pe]
-
-

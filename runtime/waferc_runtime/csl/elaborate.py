@@ -26,7 +26,7 @@ from waferc_runtime.csl import (
 )
 from waferc_runtime.csl.builtin_layout import check_reserved
 from waferc_runtime.csl.calls import whole_function
-from waferc_runtime.csl.check import check_class, check_exports
+from waferc_runtime.csl.check import check_class, check_exports, check_initialised
 from waferc_runtime.csl.context import Context, LayoutUse, Program
 from waferc_runtime.csl.diagnostics import CslError, Split
 from waferc_runtime.csl.evaluator import Evaluator
@@ -71,9 +71,7 @@ def elaborate(
     try:
         return _elaborate(Program(sources, machine), layout, params)
     except RecursionError:
-        raise CslError(
-            f"{layout} nests expressions, statements and calls too deeply"
-        ) from None
+        raise CslError(f"{layout} nests expressions, statements and calls too deeply") from None
 
 
 def _elaborate(program: Program, path: str, params: Mapping[str, int]) -> core.Elaborated:
@@ -88,6 +86,7 @@ def _elaborate(program: Program, path: str, params: Mapping[str, int]) -> core.E
     classes = [
         cls for group in _groups(layout) for cls in _evaluate(program, layout, group, contexts)
     ]
+    check_initialised(contexts)
     routes = _routes(program, layout, contexts)
     exported = {name for context in contexts for name in context.exports}
     for name, (_, at) in layout.exports.items():
@@ -147,7 +146,7 @@ def _evaluate(
         part = work.pop(0)
         before = len(program.problems.errors)
         try:
-            context = Context(program, part.x, part.y, None)
+            context = Context(program, part.file, part.x, part.y, None)
             classes.append(_class(context, part, layout))
             contexts.append(context)
         except Split as split:
@@ -202,9 +201,7 @@ def _colors(context: Context, kind: str) -> dict[int, int | core.Lanes]:
     return colors
 
 
-def _routes(
-    program: Program, layout: LayoutUse, contexts: list[Context]
-) -> dict[int, core.Routes]:
+def _routes(program: Program, layout: LayoutUse, contexts: list[Context]) -> dict[int, core.Routes]:
     """Masks per color, from the layout and from the PEs' own configurations."""
     for context in contexts:
         for color, config in context.colors:

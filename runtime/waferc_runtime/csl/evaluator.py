@@ -119,9 +119,7 @@ class Evaluator:
             case MemoryPlace() if isinstance(value.type, ArrayType):
                 return value
             case MemoryPlace() | SlotPlace() | LocalPlace() if self.is_comptime:
-                raise CslError(
-                    "the value of a run-time variable is not known at compile time", at
-                )
+                raise CslError("the value of a run-time variable is not known at compile time", at)
             case MemoryPlace():
                 scalar = scalar_of(value.type)
                 assert scalar is not None
@@ -135,9 +133,7 @@ class Evaluator:
 
     def comptime(self) -> Evaluator:
         """An evaluator at the same place for which everything has to be known."""
-        inner = Evaluator(
-            self.context, self.instance, self.scope, None, self.active, self.calls
-        )
+        inner = Evaluator(self.context, self.instance, self.scope, None, self.active, self.calls)
         inner.is_setup = self.is_setup
         return inner
 
@@ -149,7 +145,9 @@ class Evaluator:
         """The type that an expression names."""
         value = self.known(node)
         if not isinstance(value, TypeValue):
-            raise CslError(f"a type is expected, not a value of type {self.name_of(value)}", node.at)
+            raise CslError(
+                f"a type is expected, not a value of type {self.name_of(value)}", node.at
+            )
         return value.data
 
     def name_of(self, value: Value) -> str:
@@ -240,14 +238,7 @@ def _builtin(ev: Evaluator, node: syntax.BuiltinCall) -> Value:
 
 
 KNOWN_BUILTINS = frozenset(
-    (
-        "@rpc @set_teardown_handler @set_control_task_table @bind_rotating_tasks @queue_flush "
-        "@set_empty_queue_handler @allocate_fifo @get_dsr @get_xdsr @get_sr @load_to_dsr "
-        "@load_to_dsr_xdsr @load_to_dsr_xdsr_sr @set_fifo_read_length @set_fifo_write_length @dfilt "
-        "@get_array @get_string_from_byte @get_filter_id @random16 @set_active_prng @get_config "
-        "@set_config @export @get_symbol_id @get_symbol_value @get_tensor_ptr "
-        "@has_exported_tensors"
-    ).split()
+    ["@rpc", "@set_teardown_handler", "@set_control_task_table", "@bind_rotating_tasks", "@queue_flush", "@set_empty_queue_handler", "@allocate_fifo", "@get_dsr", "@get_xdsr", "@get_sr", "@load_to_dsr", "@load_to_dsr_xdsr", "@load_to_dsr_xdsr_sr", "@set_fifo_read_length", "@set_fifo_write_length", "@dfilt", "@get_array", "@get_string_from_byte", "@get_filter_id", "@random16", "@set_active_prng", "@get_config", "@set_config", "@export", "@get_symbol_id", "@get_symbol_value", "@get_tensor_ptr", "@has_exported_tensors"]
 )
 
 

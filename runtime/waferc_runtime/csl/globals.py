@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from waferc_ir.diagnostics import Location
 from waferc_runtime.csl import core, syntax
-from waferc_runtime.csl.context import Context, Global, Instance
+from waferc_runtime.csl.context import Global, Instance
 from waferc_runtime.csl.conversion import allocate, coerce, place_of, to_core
 from waferc_runtime.csl.core import Handle, Scalar
 from waferc_runtime.csl.diagnostics import CslError, not_supported
@@ -26,7 +26,6 @@ from waferc_runtime.csl.values import (
     SlotPlace,
     Value,
     is_known,
-
     type_of,
 )
 
@@ -113,7 +112,9 @@ def _constant(ev: Evaluator, decl: syntax.VariableDecl) -> Value:
     if decl.type is not None:
         value = coerce(ev, value, ev.type(decl.type), decl.value.at)
     if not is_known(value):
-        raise CslError(f"the value of const {decl.name!r} is not known at compile time", decl.value.at)
+        raise CslError(
+            f"the value of const {decl.name!r} is not known at compile time", decl.value.at
+        )
     return value
 
 
@@ -151,6 +152,10 @@ def _memory(
     if decl.alignment is not None:
         alignment = ev.integer(decl.alignment)
         if alignment < 1 or alignment & (alignment - 1) or alignment > 1024:
-            raise CslError(f"an alignment of {alignment} bytes", decl.alignment.at, help="a power of two is meant")
+            raise CslError(
+                f"an alignment of {alignment} bytes",
+                decl.alignment.at,
+                help="a power of two is meant",
+            )
         ev.context.alignments[id(object)] = alignment
     return place_of(object, type, is_const=False)

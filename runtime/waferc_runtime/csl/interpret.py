@@ -230,7 +230,9 @@ def _for(ev: Evaluator, node: syntax.For) -> Flow | None:
             items = list(iterable.fields.values())
             return _loop(ev, node, len(items), lambda n: items[n])
         case _:
-            raise CslError(f"a value of type {ev.name_of(iterable)} has no elements", node.iterable.at)
+            raise CslError(
+                f"a value of type {ev.name_of(iterable)} has no elements", node.iterable.at
+            )
 
 
 def _loop(ev: Evaluator, node: syntax.For, count: int, item: Callable[[int], Value]) -> Flow | None:

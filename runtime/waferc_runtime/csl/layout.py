@@ -27,12 +27,16 @@ def run_layout(program: Program, path: str, params: Mapping[str, int]) -> Layout
     file = program.file(path, None)
     blocks = [decl for decl in file.declarations if isinstance(decl, syntax.LayoutBlock)]
     if len(blocks) != 1:
-        at = blocks[1].at if blocks else Location(path, 1, 1, 1, program.sources[path].split("\n")[0])
+        at = (
+            blocks[1].at
+            if blocks
+            else Location(path, 1, 1, 1, program.sources[path].split("\n")[0])
+        )
         number = "two layout blocks" if blocks else "no layout block"
         raise CslError(f"{path} has {number}", at)
     layout = LayoutUse()
     zero = np.zeros(1, np.int32)
-    context = Context(program, zero, zero, layout)
+    context = Context(program, path, zero, zero, layout)
     instance = new_instance(program, file, _params(program, file, params), "")
     import_modules(context, instance, 0)
     run_setup(Evaluator(context, instance), blocks[0].body)
@@ -45,9 +49,7 @@ def run_layout(program: Program, path: str, params: Mapping[str, int]) -> Layout
     return layout
 
 
-def _params(
-    program: Program, file: syntax.File, params: Mapping[str, int]
-) -> dict[str, Value]:
+def _params(program: Program, file: syntax.File, params: Mapping[str, int]) -> dict[str, Value]:
     declared = {d.name: d for d in file.declarations if isinstance(d, syntax.ParamDecl)}
     values: dict[str, Value] = {}
     for name, number in params.items():

@@ -27,6 +27,7 @@ from waferc_runtime.csl.values import (
     LibraryModule,
     StructValue,
     Value,
+    Void,
     comptime_int,
 )
 
@@ -116,13 +117,17 @@ def stream_names() -> list[str]:
 
 
 def memcpy_params(module: LibraryModule) -> StructValue:
-    """What `get_params(px)` of `<memcpy/get_params>` returns: the params of the import."""
-    return StructValue(dict(module.params))
+    """What `get_params(px)` of `<memcpy/get_params>` returns: the params of the import.
+
+    Streams that were not asked for are there, and void.
+    """
+    absent: dict[str, Value] = {name: Void() for name in stream_names()}
+    return StructValue(absent | dict(module.params))
 
 
 def _stream(module: LibraryModule, name: str, at: Location) -> Value:
     value = module.params.get(name)
-    if value is None:
+    if value is None or isinstance(value, Void):
         raise CslError(
             f"memcpy has no color {name}", at, help="give it to <memcpy/get_params> in the layout"
         )

@@ -258,7 +258,6 @@ def _no_label(node: syntax.While | syntax.For) -> None:
         raise not_supported("a labeled loop", node.at)
 
 
-
 @contextmanager
 def _in_loop(ev: Evaluator) -> Iterator[None]:
     """Inside, break and continue are allowed."""

@@ -14,7 +14,6 @@ from waferc_runtime.csl.diagnostics import CslError
 from waferc_runtime.csl.evaluator import Evaluator, evaluates
 from waferc_runtime.csl.places import address_of
 from waferc_runtime.csl.types import (
-    CslType,
     EnumType,
     Meta,
     is_float,
@@ -84,7 +83,9 @@ def _shift(ev: Evaluator, op: str, lhs: Value, rhs: Value, at: Location) -> Valu
         data = arithmetic.arithmetic(op, type, lhs.data, rhs.data, at, ev.active)
         return known(type, data)
     if type is Meta.COMPTIME_INT:
-        raise CslError("a comptime_int has no size at run time", at, help="@as(u16, ...) gives it one")
+        raise CslError(
+            "a comptime_int has no size at run time", at, help="@as(u16, ...) gives it one"
+        )
     if amount is Meta.COMPTIME_INT:
         rhs = coerce(ev, rhs, Scalar.U16, at)
     left, right = to_core(ev, lhs, at), to_core(ev, rhs, at)

@@ -44,7 +44,11 @@ def _grammar() -> str:
 @cache
 def _parser() -> Lark:
     return Lark(
-        _grammar(), parser="lalr", lexer="contextual", propagate_positions=True, maybe_placeholders=False
+        _grammar(),
+        parser="lalr",
+        lexer="contextual",
+        propagate_positions=True,
+        maybe_placeholders=False,
     )
 
 
@@ -74,7 +78,9 @@ def _syntax_error(error: UnexpectedInput, file: str, lines: list[str]) -> CslErr
             last = max((n for n, line in enumerate(lines, 1) if line.strip()), default=1)
             text = lines[last - 1]
             at = Location(file, last, len(text.rstrip()) + 1, 1, text)
-            return CslError("the file ends in the middle of a declaration", at, help=_expected(error))
+            return CslError(
+                "the file ends in the middle of a declaration", at, help=_expected(error)
+            )
         case UnexpectedToken():
             token = error.token
             line, column = token.line or 1, token.column or 1

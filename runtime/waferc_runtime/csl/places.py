@@ -60,9 +60,9 @@ DIRECTIONS: dict[str, int] = {
     "SOUTH": core.SOUTH,
     "RAMP": core.RAMP,
 }
-_PREDECLARED: dict[str, Value] = {
-    name: TypeValue(type) for name, type in TYPE_NAMES.items()
-} | {name: Known(Handle.DIRECTION, mask) for name, mask in DIRECTIONS.items()}
+_PREDECLARED: dict[str, Value] = {name: TypeValue(type) for name, type in TYPE_NAMES.items()} | {
+    name: Known(Handle.DIRECTION, mask) for name, mask in DIRECTIONS.items()
+}
 
 
 @evaluates(syntax.Name)
@@ -280,9 +280,7 @@ def _is_zero(index: core.Const) -> bool:
     return not isinstance(index.value, np.ndarray) and index.value == 0
 
 
-def _flat(
-    ev: Evaluator, dims: tuple[int, ...], indices: list[Value], at: Location
-) -> core.Expr:
+def _flat(ev: Evaluator, dims: tuple[int, ...], indices: list[Value], at: Location) -> core.Expr:
     """The row-major index as one expression; known parts are folded."""
     types = {type_of(index) for index in indices if not isinstance(index, Known)}
     single = next(iter(types)) if len(types) == 1 else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from waferc_ir.diagnostics import Location
 from waferc_runtime.csl import syntax
-from waferc_runtime.csl.conversion import point
+from waferc_runtime.csl.conversion import materialise, point
 from waferc_runtime.csl.core import Scalar
 from waferc_runtime.csl.diagnostics import CslError
 from waferc_runtime.csl.evaluator import Evaluator, evaluates
@@ -59,7 +59,8 @@ def _target(
         raise CslError("a tensor access ends in an element, as in a[i]", target.at)
     base = ev.raw(target.base)
     if isinstance(base, ArrayValue):
-        raise CslError("a tensor access to a constant", target.at, help="declare the array as var")
+        name = target.base.name if isinstance(target.base, syntax.Name) else "constant"
+        base = materialise(ev, base, name, target.at)
     base = ev.read(base, target.at)
     if isinstance(base, Dynamic) and isinstance(base.type, PointerType):
         if isinstance(base.type.target, ArrayType) and not base.type.many:
@@ -141,5 +142,3 @@ def _mentions(node: syntax.Expr, variables: tuple[str, ...]) -> bool:
             return _mentions(node.base, variables)
         case _:
             return False
-
-

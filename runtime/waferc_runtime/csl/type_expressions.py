@@ -37,9 +37,7 @@ def _array(ev: Evaluator, node: syntax.ArrayTypeExpr) -> Value:
             raise CslError(f"an array extent of {dim}", extent.at)
     element = ev.type(node.element)
     if isinstance(element, ArrayType):
-        raise CslError(
-            "an array of arrays", node.at, help="arrays have many dimensions: [n, m]T"
-        )
+        raise CslError("an array of arrays", node.at, help="arrays have many dimensions: [n, m]T")
     type = ArrayType(dims, element)
     if type.count > MAX_ELEMENTS:
         raise CslError(f"an array of {type.count:,} elements does not fit a PE", node.at)

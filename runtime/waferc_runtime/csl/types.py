@@ -91,8 +91,7 @@ TYPE_NAMES: Mapping[str, CslType] = MappingProxyType(
 )
 
 UNSUPPORTED_TYPE_NAMES = frozenset(
-    "bf16 cb16 circbuf_dsd dsr_dest dsr_src0 dsr_src1 dsr_fifo_dest dsr_fifo_src1 xdsr sr anyopaque"
-    .split()
+    ["bf16", "cb16", "circbuf_dsd", "dsr_dest", "dsr_src0", "dsr_src1", "dsr_fifo_dest", "dsr_fifo_src1", "xdsr", "sr", "anyopaque"]
 )
 
 
@@ -136,9 +135,7 @@ def is_float(type: CslType) -> bool:
 
 def is_numeric(type: CslType) -> bool:
     """Whether values of the type can be added."""
-    return (
-        is_integer(type) or is_float(type) or type in (Meta.COMPTIME_INT, Meta.COMPTIME_FLOAT)
-    )
+    return is_integer(type) or is_float(type) or type in (Meta.COMPTIME_INT, Meta.COMPTIME_FLOAT)
 
 
 def integer_range(type: Scalar) -> tuple[int, int]:

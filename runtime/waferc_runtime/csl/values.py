@@ -177,6 +177,16 @@ class TensorValue:
     extents: tuple[Value, ...]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Choice:
+    """One of two literals, chosen at run time; where it is used gives it a type with a size."""
+
+    type: CslType
+    condition: core.Expr
+    lhs: Value
+    rhs: Value
+
+
 @dataclass(slots=True, eq=False)
 class Cell:
     """A variable that lives at compile time."""
@@ -210,6 +220,7 @@ Value = (
     | LibraryModule
     | RangeValue
     | TensorValue
+    | Choice
 )
 Place = MemoryPlace | SlotPlace | LocalPlace
 
@@ -233,7 +244,7 @@ def is_known(value: Value) -> bool:
     match value:
         case Dynamic():
             return value.is_constant
-        case MemoryPlace() | SlotPlace() | LocalPlace():
+        case MemoryPlace() | SlotPlace() | LocalPlace() | Choice():
             return False
         case ArrayValue():
             items = [value.fill] if value.items is None else value.items
@@ -251,7 +262,9 @@ def is_known(value: Value) -> bool:
 def type_of(value: Value) -> CslType:
     """The type of a value."""
     match value:
-        case Known() | Dynamic() | MemoryPlace() | SlotPlace() | LocalPlace() | ArrayValue():
+        case Known() | Dynamic() | Choice() | MemoryPlace() | SlotPlace() | LocalPlace():
+            return value.type
+        case ArrayValue():
             return value.type
         case Text():
             return Meta.STRING

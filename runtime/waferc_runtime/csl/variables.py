@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-
-
 from waferc_ir.diagnostics import Location
 from waferc_runtime.csl import core, syntax
 from waferc_runtime.csl.conditional import new_local
@@ -94,7 +92,9 @@ def _variable(ev: Evaluator, node: syntax.VariableDecl) -> None:
         raise CslError(f"the var {node.name!r} has neither type nor value", node.at)
     if type in (Meta.COMPTIME_INT, Meta.COMPTIME_FLOAT):
         raise CslError(
-            f"the var {node.name!r} is a {type_name(type)}", node.at, help="give it a type that has a size"
+            f"the var {node.name!r} is a {type_name(type)}",
+            node.at,
+            help="give it a type that has a size",
         )
     at = node.at if node.value is None else node.value.at
     if value is not None:
@@ -134,9 +134,7 @@ def _static(
     return place_of(object, type, is_const=is_const)
 
 
-def _array(
-    ev: Evaluator, node: syntax.VariableDecl, type: ArrayType, value: Value | None
-) -> None:
+def _array(ev: Evaluator, node: syntax.VariableDecl, type: ArrayType, value: Value | None) -> None:
     place = _static(ev, node.name, type, node.at, is_const=False)
     ev.scope.names[node.name] = place
     if value is None:
@@ -154,9 +152,7 @@ def _array(
         ev.out.append(core.Store(item.pointer, to_core(ev, value.item(number), node.at), node.at))
 
 
-def _fill(
-    ev: Evaluator, flat: MemoryPlace, type: ArrayType, fill: Value, at: Location
-) -> None:
+def _fill(ev: Evaluator, flat: MemoryPlace, type: ArrayType, fill: Value, at: Location) -> None:
     assert ev.frame is not None
     counter = core.Local("i", Scalar.U16, len(ev.frame.function.locals))
     ev.frame.function.locals.append(counter)
