@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from waferc.analysis.liveness import Storage, storages
 from waferc.layouts.code_size import BASE_BYTES, STACK_BYTES, code_bytes
 from waferc_ir.machine import Machine
-from waferc_ir.ops.declare import Op
-from waferc_ir.program import Program
+from waferc_ir.program import Program, Statement
 from waferc_ir.types import TiledType
 
 
@@ -80,17 +79,20 @@ def arrays(found: Sequence[Storage]) -> list[Placed]:
 def footprints(program: Program, machine: Machine) -> list[Footprint]:
     """The SRAM of each region of a tiled program, in the order of the regions."""
     packed = arrays(storages(program))
+    code = {region.name: BASE_BYTES for region in program.regions}
+    for statement in program.statements:
+        for name in _regions(statement):
+            code[name] += code_bytes(statement.op)
     result: list[Footprint] = []
     for region in program.regions:
         mine = [a for a in packed if a.storages[0].region == region.name]
         states = sum(a.size_bytes for a in mine if a.storages[0].is_state)
-        code = sum(code_bytes(s.op) for s in program.statements if region.name in _regions(s.op))
         result.append(
             Footprint(
                 region.name,
                 states,
                 sum(a.size_bytes for a in mine) - states,
-                code + BASE_BYTES,
+                code[region.name],
                 machine.sram_bytes,
                 machine.reserved_bytes,
             )
@@ -98,10 +100,9 @@ def footprints(program: Program, machine: Machine) -> list[Footprint]:
     return result
 
 
-def _regions(op: Op) -> set[str]:
+def _regions(statement: Statement) -> set[str]:
     """Regions whose PEs take part in an operation."""
-    types = [operand.type for operand in op.operands()]
-    result = op.result_type()
-    if result is not None:
-        types.append(result)
+    types = [operand.type for operand in statement.op.operands()]
+    if statement.result is not None:
+        types.append(statement.result.type)
     return {given.region for given in types if isinstance(given, TiledType)}

@@ -49,7 +49,6 @@ class Step:
     operands: tuple[Value, ...]
     result: Value
     strategies: tuple[Strategy, ...]
-    statement: Statement | None
 
 
 @dataclass(frozen=True)
@@ -82,7 +81,10 @@ class Problem:
 
 
 def steps_of(
-    statements: Sequence[Statement], arriving: Mapping[Value, Mapping[Layout, int]], space: Space
+    statements: Sequence[Statement],
+    arriving: Mapping[Value, Mapping[Layout, int]],
+    space: Space,
+    known: dict[Value, Step],
 ) -> list[Step]:
     """The steps of the statements of one region.
 
@@ -91,31 +93,32 @@ def steps_of(
         arriving: values that other regions make, with the layouts in which they may come and the
             cycles of bringing them.
         space: the region.
+        known: steps of earlier attempts in an equal region, by result; new ones are entered.
 
     Raises:
         TileError: operations that have no strategies; all of them.
     """
     problems: list[WaferError] = []
-    steps = [Step((), value, _sources(options), None) for value, options in arriving.items()]
+    steps = [Step((), value, _sources(options)) for value, options in arriving.items()]
     for statement in statements:
         op, result = statement.op, statement.result
         if result is None or isinstance(op, graph_structure.Parameter | graph_structure.Fill):
             continue
-        if isinstance(op, graph_structure.Input):
-            options = dict.fromkeys(space.grid.layouts(op.shape), 0)
-            steps.append(Step((), result, _sources(options), statement))
+        if result in known:
+            steps.append(known[result])
             continue
         family = FAMILIES.get(type(op))
-        if family is None:
-            problems.append(
-                TileError(
-                    f"{op.name} has no layout strategies",
-                    statement.at,
-                    help="run the decompose pass before tile",
-                )
-            )
+        if isinstance(op, graph_structure.Input):
+            strategies = _sources(dict.fromkeys(space.grid.layouts(op.shape), 0))
+        elif family is not None:
+            strategies = tuple(family.strategies(op, space))
+        else:
+            message = f"{op.name} has no layout strategies"
+            help = "run the decompose pass before tile"
+            problems.append(TileError(message, statement.at, help=help))
             continue
-        steps.append(Step(op.operands(), result, tuple(family.strategies(op, space)), statement))
+        known[result] = Step(op.operands(), result, strategies)
+        steps.append(known[result])
     error = collect(problems)
     if error is not None:
         raise error

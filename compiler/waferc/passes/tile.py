@@ -27,14 +27,14 @@ from waferc_ir.types import Layout, Region
 _RATES = (
     Rates(1 / 64, 1 / 64),
     Rates(1 / 2, 1 / 2),
+    Rates(2, 1 / 2),
+    Rates(2, 4),
     Rates(8, 1 / 2),
-    Rates(1 / 2, 8),
     Rates(8, 8),
     Rates(64, 8),
-    Rates(8, 64),
 )
 _PROBE = Rates(8, 8)
-_PROBE_SLACK = 0.5  # of the SRAM: other rates seldom save more
+_PROBE_SLACK = 0.2  # of the SRAM: other rates seldom save more
 # Sides of regions that are tried when none is given.
 _SIDES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
 
@@ -148,6 +148,7 @@ class _Tiling:
         self.sweeps = sweeps
         self.cost = CostModel(machine, grid.width, grid.height)
         self.relayouts = Relayouts(self.cost)
+        self.steps: dict[Value, Step] = {}
 
     def write(
         self, program: Program, parts: Sequence[Sequence[Statement]], rates: Sequence[Rates]
@@ -221,7 +222,7 @@ class _Tiling:
         rates: Rates,
     ) -> dict[Value, Strategy]:
         space = Space(self.grid, self.cost)
-        steps: list[Step] = steps_of(part, arriving, space)
+        steps = steps_of(part, arriving, space, self.steps)
         problem = problem_of(steps, self.relayouts, rates)
         solution = search(problem, self.beam, self.sweeps)
         return {
