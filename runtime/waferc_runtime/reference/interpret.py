@@ -13,7 +13,7 @@ from enum import Enum, auto
 
 from waferc_runtime.builtins.dsd import DSD_OPS
 from waferc_runtime.builtins.scalar import wrap
-from waferc_runtime.builtins.timing import expression_cycles, statement_cycles
+from waferc_runtime.builtins.timing import expression_cycles, library_cycles, statement_cycles
 from waferc_runtime.csl import core
 from waferc_runtime.reference.evaluate import (
     address,
@@ -206,6 +206,7 @@ class Interpreter:
         def apply(arguments: Sequence[Value]) -> Steps[Value]:
             if isinstance(function, core.Function):
                 return (yield from self.call(function, arguments, frame.depth + 1))
+            self.thread.clock += library_cycles(function, self.state.machine)
             types = [statement.element] * len(arguments)
             return library(self.state, self.thread, function, arguments, types, statement.at)
 

@@ -113,7 +113,9 @@ class Processor:
             values = _split(bits, task.function.parameters)
         else:
             del self.state.active[number]
-        self._start(task.function, values, now + self.state.machine.task_switch_cycles)
+        switch = self.state.machine.task_switch_cycles
+        self.state.work.busy_cycles += switch
+        self._start(task.function, values, now + switch)
         return True
 
     def _ready_since(self, task: core.TaskBinding) -> int | None:

@@ -6,6 +6,7 @@ that ends asynchronously goes on in a task. Each step has colors and queues of i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -315,13 +316,15 @@ def late_receiver(draw: st.DrawFn, draft: Draft) -> list[core.Stmt]:
 COMMUNICATION = (chain_reduce, broadcast, all_gather, shift, late_receiver)
 
 
-@dataclass(frozen=True, eq=False)
 class Drawn:
     """A program, the first contents of its arrays [array, y, x, element], and its steps."""
 
-    program: core.Elaborated
-    values: NDArray[np.float32]
-    steps: tuple[str, ...]
+    def __init__(
+        self, program: core.Elaborated, values: NDArray[np.float32], steps: Sequence[str]
+    ) -> None:
+        self.program = program
+        self.values = values
+        self.steps = steps
 
     def __repr__(self) -> str:
         size = f"{self.program.width} x {self.program.height}"
