@@ -32,22 +32,21 @@ from waferc_runtime.csl.values import MAX_LANE_INT, Number
 Active = NDArray[np.bool_] | None  # [pe]; None: all
 MAX_BITS = 4096  # of a comptime_int
 
-_LANES: Mapping[str, Callable[[Any, Any], Any]] = MappingProxyType(
-    {
-        "+": operator.add,
-        "-": operator.sub,
-        "*": operator.mul,
-        "&": operator.and_,
-        "|": operator.or_,
-        "^": operator.xor,
-        "==": operator.eq,
-        "!=": operator.ne,
-        "<": operator.lt,
-        "<=": operator.le,
-        ">": operator.gt,
-        ">=": operator.ge,
-    }
-)
+_OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "&": operator.and_,
+    "|": operator.or_,
+    "^": operator.xor,
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+_LANES: Mapping[str, Callable[[Any, Any], Any]] = MappingProxyType(_OPERATORS)
 _BITS_OF = {Scalar.F16: np.uint16, Scalar.F32: np.uint32}
 
 
@@ -114,7 +113,7 @@ def invert(type: CslType, x: Number, at: Location) -> Number:
 
 def logical_not(x: Number) -> Number:
     """`!x`."""
-    return ~x if isinstance(x, np.ndarray) else not x
+    return np.logical_not(x) if isinstance(x, np.ndarray) else not x
 
 
 def round_to(type: CslType, x: Number) -> Number:
@@ -184,7 +183,7 @@ def convert(x: Number, source: CslType, type: CslType, at: Location, active: Act
     if is_float(type) or type is Meta.COMPTIME_FLOAT:
         return coerce_float(x, type, at)
     if is_float(source) or source is Meta.COMPTIME_FLOAT:
-        pe = first_offender(cast(Any, ~np.isfinite(cast(Any, x))), active)
+        pe = first_offender(~np.isfinite(cast(Any, x)), active)
         if pe is not None:
             raise CslError(f"{pick(x, pe)} is not an integer of type {type_name(type)}", at)
         if isinstance(x, np.ndarray):
@@ -248,7 +247,7 @@ def _float_arithmetic(
 
 
 def _check_divisor(b: Number, at: Location, active: Active) -> None:
-    if first_offender(cast(Any, cast(Any, b) == 0), active) is not None:
+    if first_offender(cast(Any, b) == 0, active) is not None:
         raise CslError("division by zero", at)
 
 
@@ -265,7 +264,7 @@ def _divide(op: str, a: Number, b: Number, at: Location, active: Active) -> Numb
 
 
 def _shift(op: str, type: CslType, a: Number, b: Number, at: Location, active: Active) -> Number:
-    pe = first_offender(cast(Any, cast(Any, b) < 0), active)
+    pe = first_offender(cast(Any, b) < 0, active)
     if pe is not None:
         raise CslError(f"a shift by {pick(b, pe)}", at, help="shift counts are not negative")
     limit = type.bits if isinstance(type, Scalar) else MAX_BITS

@@ -12,7 +12,8 @@ from typing import Any, cast
 
 from lark import Token, Tree
 from lark.tree import Meta
-from lark.visitors import Transformer_NonRecursive, v_args
+from lark.visitors import Transformer_NonRecursive
+from lark.visitors import v_args as _v_args  # pyright: ignore[reportUnknownVariableType]
 
 from waferc_ir.diagnostics import Location
 from waferc_runtime.csl import syntax as s
@@ -52,7 +53,6 @@ def _call(method: Callable[..., Any], _data: str, children: list[Any], meta: Met
     return builder.measured(method(at, children), children, at)
 
 
-@v_args(wrapper=_call)
 class Builder(Transformer_NonRecursive[Token, Any]):
     """Builds the syntax tree of one file and measures its depth on the way."""
 
@@ -294,9 +294,9 @@ class Builder(Transformer_NonRecursive[Token, Any]):
         return s.Binary(str(c[1]), c[0], c[2], at)
 
     def unary(self, at: Location, c: list[Any]) -> s.Unary:
-        if c[0] == "&" and isinstance(c[1], s.Name):
+        if str(c[0]) == "&" and isinstance(c[1], s.Name):
             self._addressed.add(c[1].name)
-        return s.Unary(c[0].value, c[1], at)
+        return s.Unary(cast(Any, str(c[0])), c[1], at)
 
     def member(self, at: Location, c: list[Any]) -> s.Member:
         return s.Member(c[0], str(c[1]), at)
@@ -359,6 +359,10 @@ class Builder(Transformer_NonRecursive[Token, Any]):
 
     def character(self, at: Location, c: list[Any]) -> s.Integer:
         return s.Integer(ord(_unescape(str(c[0])[1:-1], at)), at)
+
+
+# every method is called with the place of its rule
+cast(Any, _v_args)(wrapper=_call)(Builder)
 
 
 def _part(children: list[Any], kind: str) -> Any:

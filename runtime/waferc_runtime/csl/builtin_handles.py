@@ -112,8 +112,9 @@ def _get_data_task_id(ev: Evaluator, node: syntax.BuiltinCall) -> Value:
     wanted = Handle.COLOR if ev.context.arch == "wse2" else Handle.INPUT_QUEUE
     if not isinstance(value, Known) or value.type is not wanted:
         raise CslError(
-            f"@get_data_task_id takes a {wanted.value} on {ev.context.arch}, not {ev.name_of(value)}",
+            f"@get_data_task_id takes a {wanted.value}, not {ev.name_of(value)}",
             argument.at,
+            help=f"on {ev.context.arch}",
         )
     return Known(Handle.DATA_TASK, value.data)
 

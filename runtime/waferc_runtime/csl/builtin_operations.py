@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 from waferc_ir.diagnostics import Location
 from waferc_runtime.builtins.dsd import DSD_OPS
 from waferc_runtime.builtins.math import MATH_FUNCTIONS
@@ -268,7 +266,7 @@ def _map_library(
         raise CslError(f"@map of {callee.name} takes {function.arity} inputs and an output", at)
     if function.result is not None:
         raise not_supported(f"@map of {callee.name}", at)
-    element = cast(Scalar, callee.suffix)
+    element = callee.suffix
     inputs = tuple(
         _input(ev, value, where)
         if isinstance(type_of(value), Dsd)

@@ -217,7 +217,7 @@ def whole_function(ev: Evaluator, callee: FunctionValue, at: Location) -> core.F
         type = inner.type(parameter.type)
         if parameter.is_comptime or core_type(type) is None:
             raise CslError(
-                f"the parameter {parameter.name!r} of {callee.decl.name!r} exists at compile time only",
+                f"the parameter {parameter.name!r} of {callee.decl.name!r} needs a known value",
                 at,
             )
         given.append((parameter.name, type, Void()))
@@ -282,9 +282,9 @@ def _math(ev: Evaluator, callee: LibraryFunction, node: syntax.Call) -> Value:
     else:
         type = type_of(values[0])
     is_exact = function.is_exact and function.result is None
-    if not is_float(type) and type is not Meta.COMPTIME_FLOAT:
-        if not (is_exact and (isinstance(type, Scalar) or type is Meta.COMPTIME_INT)):
-            raise CslError(f"{callee.name} of a value of type {type_name(type)}", node.at)
+    is_whole = is_exact and (isinstance(type, Scalar) or type is Meta.COMPTIME_INT)
+    if not (is_float(type) or type is Meta.COMPTIME_FLOAT or is_whole):
+        raise CslError(f"{callee.name} of a value of type {type_name(type)}", node.at)
     numbers = [value for value in values if isinstance(value, Known)]
     if len(numbers) == len(values) and (ev.is_comptime or not isinstance(type, Scalar)):
         dtype = type.numpy if isinstance(type, Scalar) else None
@@ -293,8 +293,8 @@ def _math(ev: Evaluator, callee: LibraryFunction, node: syntax.Call) -> Value:
         data = result if result.ndim else result.item()
         if is_float(out):
             data = round_to(out, data)
-        elif isinstance(data, np.ndarray) and out is not Scalar.BOOL:
-            data = data.astype(np.int64)
+        elif result.ndim and out is not Scalar.BOOL:
+            data = result.astype(np.int64)
         return known(out, data)
     out = function.result or cast(Scalar, type)
     expressions = tuple(to_core(ev, v, a.at) for v, a in zip(values, given, strict=True))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 import numpy as np
 
 from waferc_ir.diagnostics import Location
@@ -122,7 +120,7 @@ def _shown(color: Number | None) -> str:
 
 
 def _check_recursion(context: Context) -> None:
-    """Locals in memory exist once: their function must not call itself, not even by way of others."""
+    """Locals in memory exist once: their function must not come to call itself."""
     for function, at in context.static.items():
         seen: set[core.Function] = set()
         stack = list(context.calls.get(function, ()))
@@ -153,15 +151,9 @@ def check_exports(context: Context, layout: LayoutUse) -> None:
                 )
             )
         elif not _same(declared[0], use):
-            context.program.problems.add(
-                CslError(
-                    f"the symbol {name!r} is a {type_name(use.type)}",
-                    use.at,
-                    notes=[
-                        f"the layout exports it as {type_name(declared[0])}, line {declared[1].line}"
-                    ],
-                )
-            )
+            note = f"on line {declared[1].line} the layout exports a {type_name(declared[0])}"
+            message = f"the symbol {name!r} is a {type_name(use.type)}"
+            context.program.problems.add(CslError(message, use.at, notes=[note]))
 
 
 def _same(declared: CslType, use: ExportUse) -> bool:
@@ -169,7 +161,7 @@ def _same(declared: CslType, use: ExportUse) -> bool:
         case PointerType(), PointerType():
             return declared.many == use.type.many and declared.target == use.type.target
         case FunctionType(), FunctionType():
-            mine = cast(FunctionType, use.type)
+            mine = use.type
             return declared.parameters == mine.parameters and declared.result == mine.result
         case _:
             return declared == use.type

@@ -1,4 +1,4 @@
-"""What evaluation works on: the program, a class of PEs (or the layout), instances of files, scopes."""
+"""What evaluation works on: the program, a class of PEs or the layout, instances, scopes."""
 
 from __future__ import annotations
 

@@ -32,6 +32,7 @@ from waferc_runtime.csl.values import (
     Dynamic,
     FunctionValue,
     Known,
+    Lanes,
     LibraryFunction,
     MemoryPlace,
     StructValue,
@@ -201,11 +202,13 @@ def select(
 def constant(type: CslType, data: Any) -> core.Const:
     """A core constant of a scalar, enum or handle type."""
     target = core_type(type)
+    assert target is not None
     if isinstance(data, np.ndarray):
+        lanes = cast(Lanes, data)
         dtype = target.numpy if isinstance(target, Scalar) else "int32"
         with np.errstate(all="ignore"):
-            return core.Const(cast(core.CoreType, target), data.astype(dtype))
-    return core.Const(cast(core.CoreType, target), data)
+            return core.Const(target, lanes.astype(dtype))
+    return core.Const(target, data)
 
 
 def to_core(ev: Evaluator, value: Value, at: Location) -> core.Expr:
@@ -287,20 +290,19 @@ def allocate(
 
 def _initial(data: Any, pointer: core.Pointer) -> Any:
     if isinstance(data, np.ndarray):
-        lanes = data.astype(pointer.target.numpy)
+        lanes = cast(Lanes, data).astype(pointer.target.numpy)
         return np.broadcast_to(lanes, (pointer.count, len(lanes)))  # [count, pe]
     return data
 
 
 def _initial_items(items: list[Value], scalar: Scalar, at: Location) -> Any:
-    data: list[Any] = []
-    for item in items:
-        if not isinstance(item, Known):
-            raise CslError("the initial value of a variable has to be known", at)
-        data.append(item.data)
-    lanes = [d for d in data if isinstance(d, np.ndarray)]
+    data = [item.data for item in items if isinstance(item, Known)]
+    if len(data) < len(items):
+        raise CslError("the initial value of a variable has to be known", at)
+    shapes = [number.shape for number in data if isinstance(number, np.ndarray)]
     with np.errstate(all="ignore"):
-        if not lanes:
-            return np.array(data, np.float64 if scalar.is_float else None).astype(scalar.numpy)
-        rows = [np.broadcast_to(np.asarray(d), lanes[0].shape) for d in data]
+        if not shapes:
+            wide = np.float64 if scalar.is_float else scalar.numpy
+            return np.array(data, wide).astype(scalar.numpy)
+        rows = [np.broadcast_to(np.asarray(number), shapes[0]) for number in data]
         return np.stack(rows).astype(scalar.numpy)  # [count, pe]

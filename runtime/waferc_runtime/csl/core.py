@@ -144,6 +144,8 @@ class Const:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GetLocal:
+    """The value of a local."""
+
     local: Local
 
     @property
@@ -153,6 +155,8 @@ class GetLocal:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GetSlot:
+    """The value of a slot."""
+
     slot: Slot
 
     @property
@@ -202,6 +206,8 @@ CompareOp = Literal["==", "!=", "<", "<=", ">", ">="]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class UnaryExpr:
+    """`-x`, `!x` or `~x`."""
+
     type: Scalar
     op: UnaryOp
     x: Expr
@@ -360,6 +366,8 @@ Expr = (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SetLocal:
+    """`local = value;`."""
+
     local: Local
     value: Expr
     at: Location | None = None
@@ -367,6 +375,8 @@ class SetLocal:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SetSlot:
+    """`slot = value;`."""
+
     slot: Slot
     value: Expr
     at: Location | None = None
@@ -391,6 +401,8 @@ class Evaluate:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class If:
+    """`if (condition) { then } else { otherwise }`."""
+
     condition: Expr
     then: list[Stmt]
     otherwise: list[Stmt]
@@ -422,17 +434,23 @@ class For:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Return:
+    """`return value;`."""
+
     value: Expr | None
     at: Location | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Break:
+    """Leave the innermost loop."""
+
     at: Location | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Continue:
+    """Go on with the innermost loop."""
+
     at: Location | None = None
 
 
@@ -482,6 +500,8 @@ class TaskControl:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Assert:
+    """`@assert(condition);`."""
+
     condition: Expr
     at: Location | None = None
 

@@ -6,7 +6,7 @@ in the tables here; `elaborate` imports them all.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
@@ -208,7 +208,7 @@ class Evaluator:
         return yes, no
 
     @contextmanager
-    def only(self, active: Active) -> Iterator[None]:
+    def only(self, active: Active) -> Generator[None]:
         """Evaluate for some PEs only."""
         before, self.active = self.active, active
         try:
@@ -217,7 +217,7 @@ class Evaluator:
             self.active = before
 
     @contextmanager
-    def block(self) -> Iterator[None]:
+    def block(self) -> Generator[None]:
         """A scope for the names of a block."""
         before, self.scope = self.scope, Scope(self.scope)
         try:
@@ -231,15 +231,21 @@ def _builtin(ev: Evaluator, node: syntax.BuiltinCall) -> Value:
     handler = BUILTINS.get(node.name)
     if handler is None:
         close = suggestion(node.name, BUILTINS)
-        if node.name in KNOWN_BUILTINS:
+        if node.name in UNSUPPORTED_BUILTINS:
             raise not_supported(node.name, node.at)
         raise CslError(f"there is no builtin {node.name}", node.at, help=close)
     return handler(ev, node)
 
 
-KNOWN_BUILTINS = frozenset(
-    ["@rpc", "@set_teardown_handler", "@set_control_task_table", "@bind_rotating_tasks", "@queue_flush", "@set_empty_queue_handler", "@allocate_fifo", "@get_dsr", "@get_xdsr", "@get_sr", "@load_to_dsr", "@load_to_dsr_xdsr", "@load_to_dsr_xdsr_sr", "@set_fifo_read_length", "@set_fifo_write_length", "@dfilt", "@get_array", "@get_string_from_byte", "@get_filter_id", "@random16", "@set_active_prng", "@get_config", "@set_config", "@export", "@get_symbol_id", "@get_symbol_value", "@get_tensor_ptr", "@has_exported_tensors"]
-)
+_UNSUPPORTED = """
+    @rpc @set_teardown_handler @set_control_task_table @bind_rotating_tasks @queue_flush
+    @set_empty_queue_handler @allocate_fifo @get_dsr @get_xdsr @get_sr @load_to_dsr
+    @load_to_dsr_xdsr @load_to_dsr_xdsr_sr @set_fifo_read_length @set_fifo_write_length
+    @dfilt @get_array @get_string_from_byte @get_filter_id @random16 @set_active_prng
+    @get_config @set_config @export @get_symbol_id @get_symbol_value @get_tensor_ptr
+    @has_exported_tensors
+"""
+UNSUPPORTED_BUILTINS = frozenset(_UNSUPPORTED.split())
 
 
 def arguments(

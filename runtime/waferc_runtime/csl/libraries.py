@@ -1,6 +1,6 @@
 """The libraries that the engines implement: names of their members and what they are.
 
-`<math>`, `<layout>`, `<time>`, `<memcpy/get_params>` and `<memcpy/memcpy>`. What memcpy's params hold
+`<math>`, `<layout>`, `<time>`, `<memcpy/get_params>`, `<memcpy/memcpy>`. What memcpy's params hold
 is the same for all PEs, as no engine reads it.
 """
 

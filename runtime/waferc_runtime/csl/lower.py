@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any
 
@@ -42,7 +42,7 @@ from waferc_runtime.csl.variables import declare_local
 
 
 def lower_pending(context: Context) -> None:
-    """Lower the bodies of all functions that are called, bound or exported; problems are collected."""
+    """Lower the bodies of all functions that are called, bound or exported."""
     while context.pending:
         pending = context.pending.pop(0)
         with context.program.problems.collecting():
@@ -97,7 +97,7 @@ def _breaks(body: list[core.Stmt]) -> bool:
 
 
 def lower_block(ev: Evaluator, body: syntax.Block) -> None:
-    """Lower the statements of a block into `ev.out`; problems are collected statement by statement."""
+    """Lower the statements of a block into `ev.out`; a problem ends its statement only."""
     problems = ev.context.program.problems
     with ev.block():
         for statement in body.statements:
@@ -106,9 +106,9 @@ def lower_block(ev: Evaluator, body: syntax.Block) -> None:
             with problems.collecting():
                 _STATEMENTS[type(statement)](ev, statement)
                 done = True
-            if isinstance(statement, syntax.VariableDecl):
-                if not done or len(problems.errors) > errors:
-                    ev.scope.failed.add(statement.name)
+            has_failed = not done or len(problems.errors) > errors
+            if has_failed and isinstance(statement, syntax.VariableDecl):
+                ev.scope.failed.add(statement.name)
 
 
 def _inside(ev: Evaluator, lower: Callable[[], None]) -> list[core.Stmt]:
@@ -184,7 +184,7 @@ def _lower_branches(
     otherwise: syntax.Expr | syntax.Block | None,
     node: syntax.If | syntax.Switch,
 ) -> None:
-    """A chain of branches. What follows a branch that only some PEs take is lowered for the others."""
+    """A chain of branches. What follows one that only some PEs take is lowered for the others."""
     if len(branches) > MAX_BRANCHES:
         raise CslError(f"more than {MAX_BRANCHES} branches", node.at)
     before_out, before_active = ev.out, ev.active
@@ -259,7 +259,7 @@ def _no_label(node: syntax.While | syntax.For) -> None:
 
 
 @contextmanager
-def _in_loop(ev: Evaluator) -> Iterator[None]:
+def _in_loop(ev: Evaluator) -> Generator[None]:
     """Inside, break and continue are allowed."""
     assert ev.frame is not None
     ev.frame.loops += 1
@@ -294,9 +294,8 @@ def _for_range(ev: Evaluator, node: syntax.For, range: RangeValue) -> None:
     if not is_integer(range.element):
         raise CslError(f"a range of {type_name(range.element)} at run time", at)
     bounds = (range.start, range.stop, range.step)
-    if isinstance(range.step, Known) and not isinstance(range.step.data, np.ndarray):
-        if range.step.data == 0:
-            raise CslError("a range with step 0", at)
+    if isinstance(range.step, Known) and np.any(np.asarray(range.step.data) == 0):
+        raise CslError("a range with step 0", at)
     start, stop, step = (to_core(ev, bound, at) for bound in bounds)
     variable = _local(ev, node.value, range.element)
     index = None if node.index is None else _local(ev, node.index, Scalar.U16)

@@ -1,4 +1,4 @@
-"""Instances of files: binding, importing, and running what a file does before the program starts."""
+"""Instances of files: binding, importing, and what a file does before the program starts."""
 
 from __future__ import annotations
 

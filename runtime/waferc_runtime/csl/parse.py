@@ -1,11 +1,12 @@
-"""CSL text to syntax tree. The only recursion is the parser's own stack, so depth cannot crash it."""
+"""CSL text to syntax tree. No recursion depends on the text, so that depth cannot crash it."""
 
 from __future__ import annotations
 
 from functools import cache
 from importlib.resources import files
+from typing import cast
 
-from lark import Lark
+from lark import Lark, Token
 from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedToken, VisitError
 
 from waferc_ir.diagnostics import Location
@@ -74,7 +75,7 @@ def parse(text: str, file: str) -> File:
 
 def _syntax_error(error: UnexpectedInput, file: str, lines: list[str]) -> CslError:
     match error:
-        case UnexpectedToken() if error.token.type == "$END":
+        case UnexpectedToken() if cast(Token, error.token).type == "$END":
             last = max((n for n, line in enumerate(lines, 1) if line.strip()), default=1)
             text = lines[last - 1]
             at = Location(file, last, len(text.rstrip()) + 1, 1, text)
@@ -82,7 +83,7 @@ def _syntax_error(error: UnexpectedInput, file: str, lines: list[str]) -> CslErr
                 "the file ends in the middle of a declaration", at, help=_expected(error)
             )
         case UnexpectedToken():
-            token = error.token
+            token = cast(Token, error.token)
             line, column = token.line or 1, token.column or 1
             at = Location(file, line, column, max(1, len(token)), lines[line - 1])
             return CslError(f"unexpected {str(token)!r}", at, help=_expected(error))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any, cast
 
 import numpy as np
@@ -60,7 +61,7 @@ DIRECTIONS: dict[str, int] = {
     "SOUTH": core.SOUTH,
     "RAMP": core.RAMP,
 }
-_PREDECLARED: dict[str, Value] = {name: TypeValue(type) for name, type in TYPE_NAMES.items()} | {
+_PREDECLARED: Mapping[str, Value] = {name: TypeValue(type) for name, type in TYPE_NAMES.items()} | {
     name: Known(Handle.DIRECTION, mask) for name, mask in DIRECTIONS.items()
 }
 
@@ -176,14 +177,15 @@ def _array_item(ev: Evaluator, base: ArrayValue, indices: list[Value], node: syn
     if len(numbers) < len(indices):
         name = node.base.name if isinstance(node.base, syntax.Name) else "constant"
         return element(ev, materialise(ev, base, name, node.at), indices, node.at)
-    flat = known(Meta.COMPTIME_INT, 0)
+    total: Any = 0
     check_rank(base.type, len(indices), node.at)
     strides = row_major(base.type.dims)
     for number, extent, stride in zip(numbers, base.type.dims, strides, strict=True):
         check_bounds(ev, number, extent, node.at)
-        flat = known(Meta.COMPTIME_INT, flat.data + cast(int, number.data) * stride)
+        total = total + cast(int, number.data) * stride
+    flat = known(Meta.COMPTIME_INT, total)
     if not isinstance(flat.data, np.ndarray):
-        return base.item(cast(int, flat.data))
+        return base.item(int(flat.data))
     return _gather(ev, base, flat, node.at)
 
 

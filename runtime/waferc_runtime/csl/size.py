@@ -1,8 +1,8 @@
 """Where objects lie in a PE's memory, and about how large the code of a class is.
 
 Code: 16 bytes for entering and leaving a function; 4 for each statement and each operation of an
-expression (an instruction of 32 bits); 8 more for a call, a branch or a loop; for a DSD operation 8, and
-12 to load each descriptor among its operands.
+expression (an instruction of 32 bits); 8 more for a call, a branch, a loop; for a DSD operation 8,
+and 12 to load each descriptor among its operands.
 """
 
 from __future__ import annotations

@@ -16,18 +16,24 @@ from waferc_ir.diagnostics import Location
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Name:
+    """A name."""
+
     name: str
     at: Location
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Integer:
+    """An integer or character literal."""
+
     value: int
     at: Location
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Float:
+    """A floating-point literal."""
+
     value: float
     at: Location
 
@@ -42,6 +48,8 @@ class Text:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Truth:
+    """`true` or `false`."""
+
     value: bool
     at: Location
 
@@ -64,6 +72,8 @@ class BuiltinCall:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Call:
+    """`callee(arguments)`."""
+
     callee: Expr
     arguments: tuple[Expr, ...]
     at: Location
@@ -71,6 +81,8 @@ class Call:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Member:
+    """`base.name`."""
+
     base: Expr
     name: str
     at: Location
@@ -86,6 +98,8 @@ class Dereference:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Index:
+    """`base[indices]`."""
+
     base: Expr
     indices: tuple[Expr, ...]
     at: Location
@@ -93,6 +107,8 @@ class Index:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Unary:
+    """A unary operation, or an address."""
+
     op: Literal["!", "~", "-", "&"]
     x: Expr
     at: Location
@@ -110,6 +126,8 @@ class Binary:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ComptimeExpr:
+    """`comptime x`."""
+
     x: Expr
     at: Location
 
@@ -179,6 +197,8 @@ class LabeledBlock:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PointerTypeExpr:
+    """`[*]target` or `*target`."""
+
     target: Expr
     many: bool
     const: bool
@@ -187,6 +207,8 @@ class PointerTypeExpr:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ArrayTypeExpr:
+    """`[extents]element`."""
+
     extents: tuple[Expr, ...]
     element: Expr
     at: Location
@@ -194,6 +216,8 @@ class ArrayTypeExpr:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FunctionTypeExpr:
+    """`fn(parameters) result`."""
+
     kind: Literal["fn", "task"]
     parameters: tuple[Expr, ...]
     result: Expr
@@ -211,6 +235,8 @@ class StructTypeExpr:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EnumTypeExpr:
+    """`enum(base) { members }`."""
+
     base: Expr | None
     members: tuple[tuple[str, Expr | None], ...]
     at: Location
@@ -249,6 +275,8 @@ Expr = (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Block:
+    """`{ statements }`."""
+
     statements: tuple[Statement, ...]
     at: Location
 
@@ -280,12 +308,16 @@ class Assign:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ExprStatement:
+    """An expression as a statement."""
+
     value: Expr
     at: Location
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class If:
+    """A chain of conditions, each with its body."""
+
     branches: tuple[tuple[Expr, Block], ...]
     otherwise: Block | None
     at: Location
@@ -306,6 +338,8 @@ class For:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class While:
+    """`while (condition) : (step) { body }`."""
+
     condition: Expr
     step: Statement | None
     body: Block
@@ -315,12 +349,16 @@ class While:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Return:
+    """`return value;`."""
+
     value: Expr | None
     at: Location
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Break:
+    """`break;` or `break :label value;`."""
+
     label: str | None
     value: Expr | None
     at: Location
@@ -328,6 +366,8 @@ class Break:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Continue:
+    """`continue;`."""
+
     at: Location
 
 
@@ -360,6 +400,8 @@ Statement = (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ParamDecl:
+    """`param name: type = default;`."""
+
     name: str
     type: Expr | None
     default: Expr | None
@@ -368,6 +410,8 @@ class ParamDecl:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Parameter:
+    """A parameter of a function."""
+
     name: str
     type: Expr
     is_comptime: bool
@@ -391,6 +435,8 @@ class FunctionDecl:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LayoutBlock:
+    """`layout { ... }`."""
+
     body: Block
     at: Location
 

@@ -35,7 +35,7 @@ def _tensor(ev: Evaluator, node: syntax.TensorAccess) -> Value:
         raise CslError("two variables of one name", node.at)
     extents = tuple(ev.value(extent) for extent in node.extents)
     base, forms, dims = _target(ev, node)
-    strides = {variable: comptime_int(0) for variable in variables}
+    strides: dict[str, Value] = {variable: comptime_int(0) for variable in variables}
     indices: list[Value] = []
     for form, step in zip(forms, row_major(dims), strict=True):
         indices.append(form.get(None, comptime_int(0)))
@@ -62,9 +62,11 @@ def _target(
         name = target.base.name if isinstance(target.base, syntax.Name) else "constant"
         base = materialise(ev, base, name, target.at)
     base = ev.read(base, target.at)
-    if isinstance(base, Dynamic) and isinstance(base.type, PointerType):
-        if isinstance(base.type.target, ArrayType) and not base.type.many:
-            base = MemoryPlace(base.type.target, base.expr, base.type.const, base.is_constant)
+    match base:
+        case Dynamic(type=PointerType(target=ArrayType() as array, many=False) as pointer):
+            base = MemoryPlace(array, base.expr, pointer.const, base.is_constant)
+        case _:
+            pass
     forms = [_affine(ev, index, node.variables) for index in target.indices]
     type = type_of(base)
     dims = type.dims if isinstance(type, ArrayType) else (1,) * len(forms)

@@ -91,7 +91,8 @@ TYPE_NAMES: Mapping[str, CslType] = MappingProxyType(
 )
 
 UNSUPPORTED_TYPE_NAMES = frozenset(
-    ["bf16", "cb16", "circbuf_dsd", "dsr_dest", "dsr_src0", "dsr_src1", "dsr_fifo_dest", "dsr_fifo_src1", "xdsr", "sr", "anyopaque"]
+    {"bf16", "cb16", "circbuf_dsd", "xdsr", "sr", "anyopaque"}
+    | {"dsr_dest", "dsr_src0", "dsr_src1", "dsr_fifo_dest", "dsr_fifo_src1"}
 )
 
 

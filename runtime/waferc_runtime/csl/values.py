@@ -1,4 +1,4 @@
-"""Values of the evaluator: known at compile time, per PE of the class if need be, or computed later.
+"""Values of the evaluator: known at compile time, per PE of a class if need be, or computed later.
 
 Data of a known number is a Python number, or an array with one entry per PE ("lanes"); lanes whose
 entries are all equal do not occur, `known` folds them. Integers and handles are int64 lanes, floats
@@ -57,7 +57,7 @@ class Void:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Dynamic:
-    """What `expr` yields at run time. `is_constant`: an address or descriptor that never changes."""
+    """What `expr` yields at run time. `is_constant`: an address or descriptor, always the same."""
 
     type: CslType
     expr: core.Expr
