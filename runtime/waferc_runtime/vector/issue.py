@@ -67,7 +67,8 @@ class Network:
         """A fabric operand; its color is the same on all PEs at hand."""
         assert isinstance(dsd.color, int)
         depths = self.machine.output_queue_depths
-        depth = max(depths) if dsd.queue is None else depths[dsd.queue]
+        is_unnamed = dsd.queue is None or dsd.kind == "fabin"  # words leave by output queues only
+        depth = max(depths) if is_unnamed else depths[dsd.queue]
         return Port(self.stream(dsd.color), element, depth)
 
     def is_receiving(

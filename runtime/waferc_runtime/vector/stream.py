@@ -73,10 +73,17 @@ class Stream:
         self._read[columns] += len(processed)
         self._last[columns] = processed[-1]
 
-    def promise(self, columns: Indices, words: Times, from_cycle: Times) -> None:
-        """Say that `words` more will be processed as they come, one per cycle at most."""
-        self._promised[columns] = self._read[columns] + words
+    def promise(self, columns: Indices, words: Times, from_cycle: Times) -> bool:
+        """Say that `words` more will be processed as they come, one per cycle at most.
+
+        Returns:
+            Whether that is news.
+        """
+        promised = self._read[columns] + words
+        is_news = bool((promised > self._promised[columns]).any())
+        self._promised[columns] = promised
         self._next[columns] = from_cycle
+        return is_news
 
     # ---- the sender's side -----------------------------------------------------------------------
 

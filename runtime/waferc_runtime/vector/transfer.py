@@ -257,8 +257,9 @@ class Transfer:
         left = self.total[open_] - self.done[open_]
         words = -(-left // self.per_word)
         if known.any():
-            stream.promise(columns[known], words[known], self.next[open_][known])
-            self.has_promised = True
+            self.has_promised = stream.promise(
+                columns[known], words[known], self.next[open_][known]
+            )
 
 
 @contextmanager
