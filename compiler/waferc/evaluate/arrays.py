@@ -113,9 +113,9 @@ def causal_mask(x: Array, offset: int) -> Array:
 def embedding(table: Array, ids: Array) -> Array:
     """Rows of `table` by `ids`; ids outside of the table yield rows of zeros."""
     inside = np.logical_and(ids >= 0, ids < table.shape[0])
-    rows: Array = np.take(table, np.where(inside, ids, 0), axis=0)
-    rows[~inside] = 0
-    return rows
+    found: Array = np.take(table, np.clip(ids, 0, table.shape[0] - 1), axis=0)
+    found[~inside] = 0
+    return found
 
 
 def contract(lhs: Array, rhs: Array, lhs_dims: str, rhs_dims: str, out_dims: str) -> Array:

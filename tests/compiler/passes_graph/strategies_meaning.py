@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from waferc_ir.ops import graph_compute as compute
 from waferc_ir.ops import graph_move as move
 from waferc_ir.ops import graph_structure as structure
 from waferc_ir.ops.declare import Op
-from waferc_ir.program import Program
+from waferc_ir.program import Program, Value
 from waferc_ir.types import TensorType
 
 Arrays = dict[str, NDArray[Any]]
@@ -60,6 +61,46 @@ def steady_programs(draw: st.DrawFn, max_ops: int = 8) -> Program:
         op = draw(st.sampled_from(MAKERS))(growing)
         if is_steady(op):
             growing.add(op)
+    return _finished(growing, draw)
+
+
+class Chaining(Growing):
+    """Picks what was computed last, so that operations follow on each other."""
+
+    def pick(
+        self, dtypes: Sequence[DType] = tuple(DType), min_rank: int = 0, max_rank: int = 9
+    ) -> tuple[Value, TensorType]:
+        back = self.draw(st.sampled_from([1, 1, 1, 2]))
+        computed = [s.result for s in self.builder.statements if s.op.name != "graph.parameter"]
+        for value in computed[-back:]:
+            if value is not None and isinstance(value.type, TensorType):
+                kind = value.type
+                if kind.dtype in dtypes and min_rank <= kind.rank <= max_rank:
+                    return value, kind
+        return super().pick(dtypes, min_rank, max_rank)
+
+
+_CHAINED = (
+    "_reshape", "_permute", "_permute", "_slice", "_slice", "_concat", "_expand", "_pad",
+    "_contract", "_contract", "_linear", "_reduce", "_unary", "_binary_scalar", "_binary",
+)  # fmt: skip
+_BY_NAME = {maker.__name__: maker for maker in MAKERS}
+
+
+@st.composite
+def chained_programs(draw: st.DrawFn, max_ops: int = 7) -> Program:
+    """Programs of data movement and contractions, each of what the one before it yields."""
+    growing = Chaining(draw)
+    shape = tuple(draw(st.lists(st.sampled_from([1, 2, 3, 4]), min_size=2, max_size=4)))
+    growing.add(structure.Input(growing.label(), shape, DType.F32))
+    for _ in range(max_ops):
+        op = _BY_NAME[draw(st.sampled_from(_CHAINED))](growing)
+        if is_steady(op):
+            growing.add(op)
+    return _finished(growing, draw)
+
+
+def _finished(growing: Growing, draw: st.DrawFn) -> Program:
     read = {operand for s in growing.builder.statements for operand in s.op.operands()}
     for value in growing.values:
         if value not in read:

@@ -6,7 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.compiler.passes_graph.strategies_meaning import steady_programs, unit_with_data
+from tests.compiler.passes_graph.strategies_meaning import (
+    chained_programs,
+    steady_programs,
+    unit_with_data,
+)
 from tests.ir.strategies import graph_programs
 
 from waferc.evaluate.graph import evaluate
@@ -50,7 +54,7 @@ def signature(program: Program) -> list[tuple[str, str, str]]:
 
 
 @pytest.mark.parametrize("chain", CHAINS)
-@given(program=steady_programs(), seed=st.integers(0, 99))
+@given(program=steady_programs() | chained_programs(), seed=st.integers(0, 99))
 def test_passes_keep_meaning(chain: str, program: Program, seed: int) -> None:
     unit, inputs = unit_with_data(program, seed)
     before = evaluate(program, inputs, unit.weights)
