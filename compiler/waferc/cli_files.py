@@ -135,11 +135,14 @@ def example_input(text: str) -> Array:
 def read_arrays(path: Path) -> dict[str, Array]:
     """The arrays of an `.npz` file by name; nothing is unpickled. Raises FileError."""
     try:
-        loaded = np.load(path, allow_pickle=False)
-        if not isinstance(loaded, np.lib.npyio.NpzFile):
-            raise FileError(f"{path} is one array, not an .npz file", help="write it with np.savez")
-        with loaded:
-            return {name: loaded[name] for name in loaded.files}
+        with path.open("rb") as file:  # np.load leaves files that it cannot read open
+            loaded = np.load(file, allow_pickle=False)
+            if not isinstance(loaded, np.lib.npyio.NpzFile):
+                raise FileError(
+                    f"{path} is one array, not an .npz file", help="write it with np.savez"
+                )
+            with loaded:
+                return {name: loaded[name] for name in loaded.files}
     except OSError as problem:
         raise FileError(f"cannot read {path}: {problem.strerror or problem}") from None
     except (ValueError, EOFError, KeyError, MemoryError, zipfile.BadZipFile) as problem:

@@ -125,7 +125,7 @@ def test_program_text_goes_to_standard_output_and_comes_back(
     assert waferc("compile", model, "--region", "2x1", "--emit", "csl") == 0
     csl = capsys.readouterr().out
     assert "@set_rectangle(2, 1)" in csl
-    assert "small.py:15" in csl
+    assert "small.py:14" in csl
 
     assert waferc("compile", model, "--dump-after", "decompose") == 0
     assert "graph.contract" in capsys.readouterr().out
