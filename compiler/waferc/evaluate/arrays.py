@@ -106,8 +106,9 @@ def attention(
 
 def causal_mask(x: Array, offset: int) -> Array:
     """Minus infinity where (index in the last dim) > (index in the one before) + `offset`."""
-    rows = np.arange(x.shape[-2]).reshape(-1, 1)
-    return np.where(np.arange(x.shape[-1]) > rows + offset, x.dtype.type(-np.inf), x)
+    rows = np.arange(int(x.shape[-2]))[:, None]
+    columns = np.arange(int(x.shape[-1]))
+    return np.where(columns > rows + offset, x.dtype.type(-np.inf), x)
 
 
 def embedding(table: Array, ids: Array) -> Array:
