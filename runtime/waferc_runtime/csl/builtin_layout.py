@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import numpy as np
+from numpy.typing import NDArray
+
 from waferc_ir.diagnostics import Location
 from waferc_runtime.csl import core, syntax
-from waferc_runtime.csl.context import ColorConfig, LayoutUse, TileCode, resolve_path
+from waferc_runtime.csl.context import resolve_path
 from waferc_runtime.csl.core import Handle, Scalar
 from waferc_runtime.csl.diagnostics import CslError, not_supported
 from waferc_runtime.csl.evaluator import Evaluator, arguments, builtin
-from waferc_runtime.csl.types import FunctionType, PointerType, type_name
+from waferc_runtime.csl.placement import (
+    ColorConfig,
+    Coordinates,
+    LayoutUse,
+    Placement,
+    TileCode,
+)
+from waferc_runtime.csl.types import FunctionType, Meta, PointerType, is_integer, type_name
 from waferc_runtime.csl.values import (
     ArrayValue,
     Known,
+    Number,
     StructValue,
     Value,
     Void,
+    take,
     type_of,
 )
 
@@ -44,45 +56,57 @@ def _set_rectangle(ev: Evaluator, node: syntax.BuiltinCall) -> Value:
             notes=[f"it has {machine.program_width} x {machine.program_height} PEs for programs"],
         )
     layout.rectangle = node.at
+    layout.placement = Placement(width, height)
     ev.context.program.width, ev.context.program.height = width, height
     return Void()
 
 
 def _coordinates(
     ev: Evaluator, x: syntax.Expr, y: syntax.Expr, node: syntax.BuiltinCall
-) -> tuple[int, int]:
+) -> tuple[Coordinates, Coordinates, NDArray[np.intp]]:
+    """X and y of the PEs meant, and which iterations of a loop run at once they are of."""
     layout = _layout(ev, node)
     if layout.rectangle is None:
         raise CslError(f"{node.name} before @set_rectangle", node.at)
-    column, row = ev.integer(x), ev.integer(y)
+    lanes = (ev.context.pes,)
+    columns = np.broadcast_to(np.asarray(_coordinate(ev, x), np.intp), lanes)
+    rows = np.broadcast_to(np.asarray(_coordinate(ev, y), np.intp), lanes)
+    here = np.arange(ev.context.pes) if ev.active is None else np.flatnonzero(ev.active)
+    columns, rows = columns[here], rows[here]
     program = ev.context.program
-    if not (0 <= column < program.width and 0 <= row < program.height):
+    outside = (columns < 0) | (columns >= program.width) | (rows < 0) | (rows >= program.height)
+    if outside.any():
+        pe = int(np.argmax(outside))
         raise CslError(
-            f"PE ({column}, {row}) lies outside of the rectangle of"
+            f"PE ({columns[pe]}, {rows[pe]}) lies outside of the rectangle of"
             f" {program.width} x {program.height} PEs",
             node.at,
         )
-    return column, row
+    return columns, rows, here
+
+
+def _coordinate(ev: Evaluator, node: syntax.Expr) -> Number:
+    value = ev.value(node)
+    is_number = is_integer(type_of(value)) or type_of(value) is Meta.COMPTIME_INT
+    if not is_number or not isinstance(value, Known):
+        raise CslError(f"an integer is expected, not {ev.name_of(value)}", node.at)
+    return value.data
 
 
 @builtin("@set_tile_code")
 def _set_tile_code(ev: Evaluator, node: syntax.BuiltinCall) -> Value:
     x, y, *rest = arguments(node, 2, 4)
     layout = _layout(ev, node)
-    place = _coordinates(ev, x, y, node)
+    columns, rows, here = _coordinates(ev, x, y, node)
     importer = ev.instance.file
     path = resolve_path(ev.text(rest[0]), importer) if rest else importer
     ev.context.program.file(path, rest[0].at if rest else node.at)
     params = ev.value(rest[1]) if len(rest) == 2 else StructValue({})
     if not isinstance(params, StructValue):
         raise CslError(f"a struct of params is expected, not {ev.name_of(params)}", rest[1].at)
-    if place in layout.tiles:
-        raise CslError(
-            f"PE {place} gets code twice",
-            node.at,
-            notes=[f"first on line {layout.tiles[place].at.line}"],
-        )
-    layout.tiles[place] = TileCode(path, params, node.at)
+    params = take(params, here)
+    assert isinstance(params, StructValue)
+    layout.add_code(TileCode(path, params, columns, rows, node.at))
     return Void()
 
 
@@ -90,17 +114,19 @@ def _set_tile_code(ev: Evaluator, node: syntax.BuiltinCall) -> Value:
 def _set_color_config(ev: Evaluator, node: syntax.BuiltinCall) -> Value:
     x, y, color, given = arguments(node, 4)
     layout = _layout(ev, node)
-    column, row = _coordinates(ev, x, y, node)
-    number = _color(ev, color)
+    columns, rows, here = _coordinates(ev, x, y, node)
+    value = _color(ev, color)
     config = _config(ev, given)
-    first = layout.colors.get((column, row, number))
-    if first is not None:
-        raise CslError(
-            f"color {number} of PE ({column}, {row}) is configured twice",
-            node.at,
-            notes=[f"first on line {first.at.line}"],
-        )
-    layout.colors[column, row, number] = config
+    reserved = ev.context.program.machine.reserved_colors
+    if not isinstance(value.data, np.ndarray):
+        check_reserved(int(value.data), reserved, color.at)
+        layout.add_color(int(value.data), config, columns, rows)
+        return Void()
+    numbers = value.data[here]
+    for number in np.unique(numbers):
+        check_reserved(int(number), reserved, color.at)
+        pes = np.flatnonzero(numbers == number)
+        layout.add_color(int(number), config, columns[pes], rows[pes])
     return Void()
 
 
@@ -109,20 +135,16 @@ def _set_local_color_config(ev: Evaluator, node: syntax.BuiltinCall) -> Value:
     color, given = arguments(node, 2)
     if ev.context.is_layout or not ev.is_setup:
         raise CslError(f"{node.name} belongs into a comptime block of a PE", node.at)
-    value = ev.known(color)
-    if not isinstance(value, Known) or value.type is not Handle.COLOR:
-        raise CslError(f"a color is expected, not {ev.name_of(value)}", color.at)
+    value = _color(ev, color)
     ev.context.colors.append((value.data, _config(ev, given)))
     return Void()
 
 
-def _color(ev: Evaluator, node: syntax.Expr) -> int:
-    value = ev.value(node)
-    if type_of(value) is not Handle.COLOR:
+def _color(ev: Evaluator, node: syntax.Expr) -> Known:
+    value = ev.known(node)
+    if not isinstance(value, Known) or value.type is not Handle.COLOR:
         raise CslError(f"a color is expected, not {ev.name_of(value)}", node.at)
-    number = ev.integer_of(value, node.at)
-    check_reserved(number, ev.context.program.machine.reserved_colors, node.at)
-    return number
+    return value
 
 
 def check_reserved(color: int, reserved: tuple[int, ...], at: Location) -> None:

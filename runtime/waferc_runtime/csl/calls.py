@@ -77,7 +77,7 @@ def _call(ev: Evaluator, node: syntax.Call) -> Value:
 
 
 def _memcpy_params(ev: Evaluator, node: syntax.Call) -> Value:
-    ev.integer(node.arguments[0])
+    ev.known(node.arguments[0])
     assert isinstance(node.callee, syntax.Member)
     module = ev.raw(node.callee.base)
     assert isinstance(module, LibraryModule)
@@ -125,7 +125,7 @@ def call_known(
     inner = Evaluator(
         ev.context, cast(Instance, callee.instance), Scope(), None, ev.active, ev.calls + 1
     )
-    inner.is_setup = ev.is_setup
+    inner.is_setup, inner.is_vector = ev.is_setup, ev.is_vector
     for parameter, value, where in zip(decl.parameters, values, places, strict=True):
         if not is_known(value) and not isinstance(value, MemoryPlace):
             raise CslError(f"the argument {parameter.name!r} is not known at compile time", where)

@@ -15,8 +15,9 @@ from waferc_ir.machine import Machine
 from waferc_runtime.csl import core, syntax
 from waferc_runtime.csl.diagnostics import CslError, Problems, suggestion
 from waferc_runtime.csl.parse import parse
+from waferc_runtime.csl.placement import ColorConfig, LayoutUse
 from waferc_runtime.csl.types import CslType
-from waferc_runtime.csl.values import Cell, InstanceLike, Number, StructValue, Value
+from waferc_runtime.csl.values import Cell, InstanceLike, Number, Value
 
 MAX_ITERATIONS = 20_000_000  # of all loops at compile time
 
@@ -147,34 +148,6 @@ class ExportUse:
     export: core.Export
     type: CslType
     at: Location
-
-
-@dataclass(slots=True)
-class ColorConfig:
-    """Routes of one color: masks of directions, and where they were given."""
-
-    rx: int
-    tx: int
-    at: Location
-
-
-@dataclass(slots=True)
-class TileCode:
-    """The file and the params of a PE."""
-
-    file: str
-    params: StructValue
-    at: Location
-
-
-@dataclass(slots=True)
-class LayoutUse:
-    """What the layout block has said so far."""
-
-    rectangle: Location | None = None
-    tiles: dict[tuple[int, int], TileCode] = field(default_factory=lambda: {})
-    colors: dict[tuple[int, int, int], ColorConfig] = field(default_factory=lambda: {})
-    exports: dict[str, tuple[CslType, Location]] = field(default_factory=lambda: {})
 
 
 @dataclass(slots=True)

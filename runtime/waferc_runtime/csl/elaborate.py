@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from numpy.typing import NDArray
 
 from waferc_ir.diagnostics import WaferError
 from waferc_ir.machine import Machine
@@ -27,23 +26,18 @@ from waferc_runtime.csl import (
 from waferc_runtime.csl.builtin_layout import check_reserved
 from waferc_runtime.csl.calls import whole_function
 from waferc_runtime.csl.check import check_class, check_exports, check_initialised
-from waferc_runtime.csl.context import Context, LayoutUse, Program
+from waferc_runtime.csl.context import Context, Program
 from waferc_runtime.csl.diagnostics import CslError, Split
 from waferc_runtime.csl.evaluator import Evaluator
 from waferc_runtime.csl.globals import global_value
 from waferc_runtime.csl.layout import run_layout
 from waferc_runtime.csl.lower import lower_pending
 from waferc_runtime.csl.modules import import_modules, new_instance, run_comptime_blocks
+from waferc_runtime.csl.placement import Group, LayoutUse, Placement
 from waferc_runtime.csl.size import code_bytes, place_objects
 from waferc_runtime.csl.types import type_name
 from waferc_runtime.csl.values import (
     FunctionValue,
-    KindKey,
-    StructValue,
-    Value,
-    kind_of,
-    merge,
-    take,
 )
 
 # the modules of builtins and handlers that nothing else here refers to
@@ -82,12 +76,15 @@ def _elaborate(program: Program, path: str, params: Mapping[str, int]) -> core.E
         program.problems.check()
         raise
     program.problems.check()
+    assert layout.placement is not None
     contexts: list[Context] = []
     classes = [
-        cls for group in _groups(layout) for cls in _evaluate(program, layout, group, contexts)
+        cls
+        for group in layout.placement.groups()
+        for cls in _evaluate(program, layout, group, contexts)
     ]
     check_initialised(contexts)
-    routes = _routes(program, layout, contexts)
+    _add_local_configs(program, layout.placement, contexts)
     exported = {name for context in contexts for name in context.exports}
     for name, (_, at) in layout.exports.items():
         if name not in exported and not program.problems.errors:
@@ -95,49 +92,17 @@ def _elaborate(program: Program, path: str, params: Mapping[str, int]) -> core.E
     program.problems.check()
     types = {name: type_name(type) for name, (type, _) in layout.exports.items()}
     return core.Elaborated(
-        program.machine.arch, program.width, program.height, classes, routes, types
+        program.machine.arch,
+        program.width,
+        program.height,
+        classes,
+        layout.placement.routes(),
+        types,
     )
 
 
-class _Group:
-    """PEs that are evaluated together: their file, their params, their coordinates."""
-
-    def __init__(
-        self, file: str, params: StructValue, x: NDArray[np.int32], y: NDArray[np.int32]
-    ) -> None:
-        self.file = file
-        self.params = params
-        self.x = x
-        self.y = y
-
-    def parts(self, numbers: NDArray[np.intp]) -> list[_Group]:
-        """The group cut by the number of each PE."""
-        groups: list[_Group] = []
-        for number in np.unique(numbers):
-            pes = np.flatnonzero(numbers == number)
-            params = take(self.params, pes)
-            assert isinstance(params, StructValue)
-            groups.append(_Group(self.file, params, self.x[pes], self.y[pes]))
-        return groups
-
-
-def _groups(layout: LayoutUse) -> list[_Group]:
-    """PEs by file and kinds of params, in the order of rows."""
-    keys: dict[tuple[str, KindKey], list[tuple[int, int]]] = {}
-    for x, y in sorted(layout.tiles, key=lambda place: (place[1], place[0])):
-        tile = layout.tiles[x, y]
-        keys.setdefault((tile.file, kind_of(tile.params)), []).append((x, y))
-    groups: list[_Group] = []
-    for (file, _), places in keys.items():
-        params: Value = merge([layout.tiles[place].params for place in places])
-        assert isinstance(params, StructValue)
-        x, y = np.array(places, np.int32).T
-        groups.append(_Group(file, params, x, y))
-    return groups
-
-
 def _evaluate(
-    program: Program, layout: LayoutUse, group: _Group, contexts: list[Context]
+    program: Program, layout: LayoutUse, group: Group, contexts: list[Context]
 ) -> list[core.PEClass]:
     """The classes of a group: one, unless it has to be split."""
     classes: list[core.PEClass] = []
@@ -155,7 +120,7 @@ def _evaluate(
     return classes
 
 
-def _class(context: Context, group: _Group, layout: LayoutUse) -> core.PEClass:
+def _class(context: Context, group: Group, layout: LayoutUse) -> core.PEClass:
     program = context.program
     instance = new_instance(program, program.file(group.file, None), group.params.fields, "")
     import_modules(context, instance, 0)
@@ -201,25 +166,14 @@ def _colors(context: Context, kind: str) -> dict[int, int | core.Lanes]:
     return colors
 
 
-def _routes(program: Program, layout: LayoutUse, contexts: list[Context]) -> dict[int, core.Routes]:
-    """Masks per color, from the layout and from the PEs' own configurations."""
+def _add_local_configs(program: Program, placement: Placement, contexts: list[Context]) -> None:
+    """Enter the routes that PEs configure themselves; problems are collected."""
     for context in contexts:
         for color, config in context.colors:
             numbers = np.broadcast_to(np.asarray(color), (context.pes,))
-            for x, y, number in zip(context.x, context.y, numbers, strict=True):
-                key = int(x), int(y), int(number)
+            for number in np.unique(numbers):
+                pes = np.flatnonzero(numbers == number)
+                x, y = context.x[pes].astype(np.intp), context.y[pes].astype(np.intp)
                 with program.problems.collecting():
-                    check_reserved(key[2], program.machine.reserved_colors, config.at)
-                if key in layout.colors:
-                    message = f"color {key[2]} of PE ({key[0]}, {key[1]}) is configured twice"
-                    notes = [f"first on line {layout.colors[key].at.line}"]
-                    program.problems.add(CslError(message, config.at, notes=notes))
-                layout.colors[key] = config
-    shape = program.height, program.width
-    routes: dict[int, core.Routes] = {}
-    for (x, y, color), config in layout.colors.items():
-        if color not in routes:
-            routes[color] = core.Routes(np.zeros(shape, np.uint8), np.zeros(shape, np.uint8))
-        routes[color].rx[y, x] = config.rx
-        routes[color].tx[y, x] = config.tx
-    return dict(sorted(routes.items()))
+                    check_reserved(int(number), program.machine.reserved_colors, config.at)
+                    placement.add_color(int(number), config, x, y)

@@ -97,6 +97,7 @@ class Evaluator:
         self.calls = calls
         self.out: list[core.Stmt] = []
         self.is_setup = False  # inside a top-level comptime or layout block
+        self.is_vector = False  # in a loop of the layout that runs all iterations at once
 
     @property
     def is_comptime(self) -> bool:
@@ -134,7 +135,7 @@ class Evaluator:
     def comptime(self) -> Evaluator:
         """An evaluator at the same place for which everything has to be known."""
         inner = Evaluator(self.context, self.instance, self.scope, None, self.active, self.calls)
-        inner.is_setup = self.is_setup
+        inner.is_setup, inner.is_vector = self.is_setup, self.is_vector
         return inner
 
     def known(self, node: syntax.Expr) -> Value:

@@ -6,12 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
+
 from waferc_ir.diagnostics import Location
 from waferc_runtime.csl import syntax
 from waferc_runtime.csl.conditional import switch_branches
 from waferc_runtime.csl.conversion import coerce
 from waferc_runtime.csl.core import Handle, Scalar
-from waferc_runtime.csl.diagnostics import CslError, not_supported
+from waferc_runtime.csl.diagnostics import CslError, Split, not_supported
 from waferc_runtime.csl.evaluator import Evaluator
 from waferc_runtime.csl.operators import binary
 from waferc_runtime.csl.places import check_bounds, check_rank, row_major
@@ -26,6 +28,8 @@ from waferc_runtime.csl.values import (
     Void,
     type_of,
 )
+
+MIN_LANES = 4  # iterations that make it worth while to run them at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +134,8 @@ def zero_of(type: CslType, at: Location) -> Value:
 
 def assign_cell(ev: Evaluator, node: syntax.Assign) -> None:
     """Assign to a compile-time variable, or to an element or field of one."""
+    if ev.is_vector:
+        raise sequential(ev)
     value = ev.value(node.value)
     if node.op:
         value = binary(ev, node.op, ev.value(node.target), value, node.at)
@@ -185,15 +191,26 @@ def _expression(ev: Evaluator, node: syntax.ExprStatement) -> None:
 
 
 def _if(ev: Evaluator, node: syntax.If) -> Flow | None:
-    for condition, body in node.branches:
-        if _holds(ev, condition):
-            return run(ev, body)
-    return None if node.otherwise is None else run(ev, node.otherwise)
+    before = ev.active
+    try:
+        for condition, body in node.branches:
+            holds = _condition(ev, condition)
+            parts = ev.split_active(holds) if ev.is_vector else bool(ev.uniform(holds))
+            if parts is True:
+                return run(ev, body)
+            if parts is False:
+                continue
+            ev.active = parts[0]
+            if run(ev, body) is not None:
+                raise sequential(ev)
+            ev.active = parts[1]
+        return None if node.otherwise is None else run(ev, node.otherwise)
+    finally:
+        ev.active = before
 
 
-def _holds(ev: Evaluator, node: syntax.Expr) -> bool:
-    condition = coerce(ev, ev.value(node), Scalar.BOOL, node.at)
-    return bool(ev.uniform(ev.truth(condition, node.at)))
+def _condition(ev: Evaluator, node: syntax.Expr) -> Known:
+    return ev.truth(coerce(ev, ev.value(node), Scalar.BOOL, node.at), node.at)
 
 
 def _switch(ev: Evaluator, node: syntax.Switch) -> Flow | None:
@@ -223,6 +240,8 @@ def _for(ev: Evaluator, node: syntax.For) -> Flow | None:
                 raise CslError("a range with step 0", node.iterable.at)
             count = len(range(start, stop, step))
             element = iterable.element
+            if _run_at_once(ev, node, element, start, step, count):
+                return None
             return _loop(ev, node, count, lambda n: Known(element, start + n * step))
         case ArrayValue():
             return _loop(ev, node, iterable.type.count, iterable.item)
@@ -233,6 +252,43 @@ def _for(ev: Evaluator, node: syntax.For) -> Flow | None:
             raise CslError(
                 f"a value of type {ev.name_of(iterable)} has no elements", node.iterable.at
             )
+
+
+def _run_at_once(
+    ev: Evaluator, node: syntax.For, element: CslType, start: int, step: int, count: int
+) -> bool:
+    """Run an innermost loop of the layout with all iterations as lanes, if that can be.
+
+    It cannot when it assigns, leaves the loop, or needs a number that differs; nor when anything is
+    wrong with it, so that errors are those of the iteration that they belong to.
+    """
+    context = ev.context
+    layout = context.layout
+    if layout is None or ev.is_vector or count < MIN_LANES or id(node) in layout.sequential:
+        return False
+    before = context.pes
+    context.pes, layout.staged, ev.is_vector = count, [], True
+    try:
+        with ev.block():
+            lanes = start + step * np.arange(count, dtype=np.int64)
+            ev.scope.names[node.value] = Known(element, lanes)
+            if node.index is not None:
+                ev.scope.names[node.index] = Known(Scalar.U16, np.arange(count, dtype=np.int64))
+            if run(ev, node.body) is not None:
+                raise sequential(ev)
+    except (Split, CslError):
+        layout.staged = None
+        layout.sequential.add(id(node))
+        return False
+    finally:
+        context.pes, ev.is_vector = before, False
+    layout.commit()
+    return True
+
+
+def sequential(ev: Evaluator) -> Split:
+    """The signal that iterations cannot be run at once."""
+    return Split(np.arange(ev.context.pes))
 
 
 def _loop(ev: Evaluator, node: syntax.For, count: int, item: Callable[[int], Value]) -> Flow | None:
@@ -257,7 +313,7 @@ def _after_break(flow: Flow, label: str | None) -> Flow | None:
 
 def _while(ev: Evaluator, node: syntax.While) -> Flow | None:
     program = ev.context.program
-    while _holds(ev, node.condition):
+    while ev.uniform(_condition(ev, node.condition)):
         program.iterate(node.at)
         flow = run(ev, node.body)
         if flow is not None and flow.kind != "continue":

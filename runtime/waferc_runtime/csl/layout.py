@@ -8,12 +8,13 @@ import numpy as np
 
 from waferc_ir.diagnostics import Location
 from waferc_runtime.csl import syntax
-from waferc_runtime.csl.context import Context, LayoutUse, Program
+from waferc_runtime.csl.context import Context, Program
 from waferc_runtime.csl.core import Handle, Scalar
 from waferc_runtime.csl.diagnostics import CslError, suggestion
 from waferc_runtime.csl.evaluator import Evaluator
 from waferc_runtime.csl.interpret import run_setup
 from waferc_runtime.csl.modules import import_modules, new_instance, run_comptime_blocks
+from waferc_runtime.csl.placement import LayoutUse, Placement
 from waferc_runtime.csl.types import Meta
 from waferc_runtime.csl.values import Known, Value
 
@@ -40,12 +41,12 @@ def run_layout(program: Program, path: str, params: Mapping[str, int]) -> Layout
     instance = new_instance(program, file, _params(program, file, params), "")
     import_modules(context, instance, 0)
     run_setup(Evaluator(context, instance), blocks[0].body)
-    if all(tile.file != path for tile in layout.tiles.values()):
+    if layout.placement is None or not layout.placement.uses(path):
         run_comptime_blocks(context, instance, 0)
-    if layout.rectangle is None:
+    if layout.placement is None:
         program.problems.add(CslError("the layout block sets no rectangle", blocks[0].at))
     elif not program.problems.errors:
-        _check_tiles(program, layout, blocks[0].at)
+        _check_tiles(program, layout.placement, blocks[0].at)
     return layout
 
 
@@ -72,19 +73,13 @@ def _params(program: Program, file: syntax.File, params: Mapping[str, int]) -> d
     return values
 
 
-def _check_tiles(program: Program, layout: LayoutUse, at: Location) -> None:
-    total = program.width * program.height
-    missing = total - len(layout.tiles)
-    if missing:
-        first = next(
-            (x, y)
-            for y in range(program.height)
-            for x in range(program.width)
-            if (x, y) not in layout.tiles
-        )
+def _check_tiles(program: Program, placement: Placement, at: Location) -> None:
+    missing = placement.without_code()
+    if missing is not None:
+        count, first = missing
         program.problems.add(
             CslError(
-                f"{missing:,} of {total:,} PEs have no code",
+                f"{count:,} of {program.width * program.height:,} PEs have no code",
                 at,
                 notes=[f"the first is PE {first}"],
                 help="@set_tile_code gives a PE its file",

@@ -331,30 +331,30 @@ def kind_of(value: Value) -> KindKey:
             return ("same", id(value))
 
 
-def merge(values: list[Value]) -> Value:
-    """One value with a lane for each of `values`, which are of one kind."""
+def concatenate(values: list[Value], counts: list[int]) -> Value:
+    """One value for the PEs of all `values`, which are of one kind and for `counts` PEs each."""
     first = values[0]
     match first:
         case Known():
-            return known(first.type, np.array([_data(v) for v in values]))
+            if len(values) == 1:
+                return first
+            data = [v.data for v in values if isinstance(v, Known)]
+            parts = [np.broadcast_to(d, (n,)) for d, n in zip(data, counts, strict=True)]
+            return known(first.type, np.concatenate(parts))
         case StructValue():
             rows = [v.fields for v in values if isinstance(v, StructValue)]
-            fields = {name: merge([row[name] for row in rows]) for name in first.fields}
+            fields = {n: concatenate([row[n] for row in rows], counts) for n in first.fields}
             return StructValue(fields, first.type)
         case ArrayValue():
             arrays = [v for v in values if isinstance(v, ArrayValue)]
             items = None
             if first.items is not None:
-                items = [merge([a.item(n) for a in arrays]) for n in range(len(first.items))]
+                indices = range(len(first.items))
+                items = [concatenate([a.item(n) for a in arrays], counts) for n in indices]
             fills = [a.fill for a in arrays if a.fill is not None]
-            return ArrayValue(first.type, items, merge(fills) if fills else None)
+            return ArrayValue(first.type, items, concatenate(fills, counts) if fills else None)
         case _:
             return first
-
-
-def _data(value: Value) -> Number:
-    assert isinstance(value, Known)
-    return value.data
 
 
 def pointer_to(place_type: CslType, is_const: bool) -> PointerType:
