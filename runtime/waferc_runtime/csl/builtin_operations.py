@@ -220,7 +220,10 @@ def _map_function(
     function = request(ev, callee, inner.scope, given, result)
     assert ev.frame is not None
     ev.context.calls.setdefault(ev.frame.function, set()).add(function)
-    return core.MapOperation(function, _common(elements, at), tuple(inputs), output, at)
+    if not elements:
+        raise CslError("@map needs a DSD among its operands", at)
+    # where the function is known, its parameters and result say what each element is
+    return core.MapOperation(function, elements[0], tuple(inputs), output, at)
 
 
 def _input(ev: Evaluator, value: Value, at: Location) -> core.Expr:
@@ -236,16 +239,6 @@ def _element(type: CslType, at: Location) -> Scalar:
     if scalar is None:
         raise CslError(f"@map of elements of type {type_name(type)}", at)
     return scalar
-
-
-def _common(elements: list[Scalar], at: Location) -> Scalar:
-    kinds = set(elements)
-    if len(kinds) > 1:
-        names = " and ".join(sorted(kind.label for kind in kinds))
-        raise not_supported(f"@map over elements of types {names} at once", at)
-    if not kinds:
-        raise CslError("@map needs a DSD among its operands", at)
-    return elements[0]
 
 
 def _map_library(
