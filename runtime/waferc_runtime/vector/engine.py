@@ -158,7 +158,10 @@ class VectorEngine:
         state.variables[slot] = Variable(value)
 
     def _input_depths(self, color: int) -> NDArray[np.int64]:
-        """Depth of the input queue that takes `color`, by PE; the deepest if none is named."""
+        """Depth of the input queue that takes `color`, by PE.
+
+        It is that of the deepest queue where the program names none.
+        """
         depths = np.asarray(self._machine.input_queue_depths, np.int64)
         pes = self._program.width * self._program.height
         found = np.full(pes, depths.max(), np.int64)

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -231,12 +232,23 @@ class Scheduler:
         dest = resized(access_of(run.output, run.result), count)
         if pure.cycles is not None:
             group.extra += count * pure.cycles
-        else:
+            apply(with_out(pure.compute), dest, values, lanes)
+            return pc
+        steps: list[NDArray[np.int64]] = []  # cycles by element, one part per step of `apply`
+
+        def compute(*arrays: Any) -> Any:
             assert pure.varying is not None
-            flat = [v.read(lanes).reshape(count, -1) if hasattr(v, "read") else v for v in values]
-            spent = np.broadcast_to(pure.varying(*flat), (count, lanes.count))
-            group.spend(spent.sum(axis=0, dtype=np.int64))
-        apply(with_out(pure.compute), dest, values, lanes)
+            steps.append(np.asarray(pure.varying(*arrays), np.int64))
+            return pure.compute(*arrays)
+
+        apply(with_out(compute), dest, values, lanes)
+        size = count // len(steps)
+        spent = np.zeros(lanes.count, np.int64)
+        for step in steps:
+            spread = np.broadcast_to(step, np.broadcast_shapes(step.shape, (1, lanes.count)))
+            spread = spread.reshape(-1, lanes.count)
+            spent += spread.sum(axis=0) * (size // len(spread))
+        group.spend(spent)
         return pc
 
     def control(self, group: Group, action: str, task: RunValue) -> None:
