@@ -291,8 +291,8 @@ def _starts(given: TiledType, dim: int, shape: Sequence[int]) -> NDArray[np.intp
 def _causal_mask(op: tile_compute.CausalMask, x: Array, given: TiledType) -> Array:
     row_starts = _starts(given, given.rank - 2, x.shape[:2])
     column_starts = _starts(given, given.rank - 1, x.shape[:2])
-    rows = np.add.outer(row_starts, np.arange(x.shape[-2]))
-    columns = np.add.outer(column_starts, np.arange(x.shape[-1]))
+    rows = np.add.outer(row_starts, np.arange(given.local_shape[-2]))
+    columns = np.add.outer(column_starts, np.arange(given.local_shape[-1]))
     hidden = np.greater(columns[:, :, None, :], rows[:, :, :, None] + op.offset)
     between = (1,) * (given.rank - 2)
     hidden = hidden.reshape(*x.shape[:2], *between, *x.shape[-2:])

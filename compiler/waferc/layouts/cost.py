@@ -27,9 +27,10 @@ from waferc_ir.types import Axis
 
 _DSD_FUNCTIONS = frozenset({"neg", "abs", "relu", "add", "sub", "mul", "max", "min"})
 _DIVISIONS = frozenset({"div", "reciprocal"})
-_ONE_MATH = frozenset({"exp", "log", "sqrt", "rsqrt", "tanh", "sin", "cos"})
-# written with an exponential (or two logarithmic steps) and a division or a polynomial
-_TWO_MATH = frozenset({"sigmoid", "silu", "gelu", "gelu_tanh", "erf", "pow", "softplus"})
+# library functions, and polynomials about as long
+_ONE_MATH = frozenset({"exp", "log", "sqrt", "rsqrt", "tanh", "sin", "cos", "erf", "gelu"})
+# an exponential or a logarithm, and a division or another function
+_TWO_MATH = frozenset({"sigmoid", "silu", "gelu_tanh", "pow", "softplus"})
 
 
 @dataclass(frozen=True)
