@@ -46,7 +46,6 @@ class ReferenceEngine:
         self._input_queues: list[dict[int, int]] = [
             {} for _ in range(elaborated.width * elaborated.height)
         ]  # by PE: color to queue
-        self._received: list[set[int]] = [set() for _ in self._input_queues]
         self._machine = machine
         self._fabric = Fabric(
             elaborated.width,
@@ -138,6 +137,11 @@ class ReferenceEngine:
         """What crossed the fabric, with the obstacles that words met."""
         return self._fabric.traffic
 
+    @property
+    def words_under_way(self) -> int:
+        """Words that have been sent and not been received."""
+        return self._fabric.words_under_way()
+
     # ---- building --------------------------------------------------------------------------------
 
     def _place(self, pe_class: core.PEClass) -> None:
@@ -149,10 +153,8 @@ class ReferenceEngine:
                 color: queue for queue, color in _by_lane(pe_class.input_queues, lane).items()
             }
             for use in uses:
-                if use.is_input and use.mask[lane] and use.color[lane] >= 0:
-                    self._received[index].add(int(use.color[lane]))
-                    if use.queue[lane] >= 0:
-                        queues.setdefault(int(use.color[lane]), int(use.queue[lane]))
+                if use.is_input and use.mask[lane] and use.queue[lane] >= 0 <= use.color[lane]:
+                    queues.setdefault(int(use.color[lane]), int(use.queue[lane]))
             self._input_queues[index] = queues
             state = State(
                 index,
@@ -177,9 +179,7 @@ class ReferenceEngine:
     def _input_depth(self, pe: int, color: int) -> int:
         queue = self._input_queues[pe].get(color)
         depths = self._machine.input_queue_depths
-        if queue is not None and 0 <= queue < len(depths):
-            return depths[queue]
-        return max(depths) if color in self._received[pe] else 0
+        return depths[queue] if queue is not None and queue in range(len(depths)) else max(depths)
 
     # ---- running ---------------------------------------------------------------------------------
 

@@ -68,7 +68,8 @@ class Traffic:
     """What crossed the fabric so far. `link_load` [4, h, w] counts words leaving E, W, N, S.
 
     `contended` counts how often a word found its link taken by another color, `stalled` how often
-    it found no room ahead.
+    it found no room ahead; `multicast_wait` sums the cycles that words bound for several
+    directions lay in routers.
     """
 
     link_load: NDArray[np.int64]
@@ -76,13 +77,15 @@ class Traffic:
     wavelet_hops: int = 0
     contended: int = 0
     stalled: int = 0
+    multicast_wait: int = 0
 
 
 class Fabric:
     """All routers of the rectangle. PEs are numbered row by row.
 
-    `input_depth(pe, color)` is the depth of the input queue that takes the color on that PE (0 if
-    none does); `wake(pe, cycle)` is called with every cycle at which a PE may have something to do.
+    `input_depth(pe, color)` is the depth of the input queue that takes the color on that PE (the
+    deepest if the program names none); `wake(pe, cycle)` is called with every cycle at which a PE
+    may have something to do.
     """
 
     def __init__(
@@ -197,6 +200,13 @@ class Fabric:
         """Words of `color` that lie in the input queue of `pe`."""
         return len(self.input(pe, color).words)
 
+    def words_under_way(self) -> int:
+        """Words in all queues and routers."""
+        routers = [buffer for router in self._routers for buffer in router.values()]
+        outputs = [buffer for queues in self._outputs for buffer in queues.values()]
+        buffers = [*routers, *outputs, *self._inputs.values()]
+        return sum(len(buffer.words) for buffer in buffers)
+
     # ---- moving ----------------------------------------------------------------------------------
 
     def step(self, pe: int, now: int) -> None:
@@ -244,8 +254,10 @@ class Fabric:
         arriving = [self.input(pe, color)] if tx & RAMP else []
         if not self._has_room([*(target for _, target in targets), *arriving]):
             return
-        _, _, bits = buffer.words.popleft()
+        landed, _, bits = buffer.words.popleft()
         buffer.served = now
+        if len(exits) > 1:
+            self.traffic.multicast_wait += now - landed
         for direction in exits:
             self._last_use[pe, direction] = now, color
         for (there, target), direction in zip(targets, links, strict=True):

@@ -23,14 +23,22 @@ class Outcome:
     statistics: Statistics
     error: RunError | None
     contended: int = 0
-    stalled: int = 0
+    multicast_wait: int = 0
+    words_left: int = 0
 
 
 def on_reference(drawn: Drawn, launches: int = 1) -> Outcome:
     engine = ReferenceEngine(drawn.program, MACHINES[drawn.program.arch])
     memory, error = _run(engine, drawn, launches)
     traffic = engine.traffic
-    return Outcome(memory, engine.statistics(), error, traffic.contended, traffic.stalled)
+    return Outcome(
+        memory,
+        engine.statistics(),
+        error,
+        traffic.contended,
+        traffic.multicast_wait,
+        engine.words_under_way,
+    )
 
 
 def on_vector(drawn: Drawn, launches: int = 1) -> Outcome:

@@ -1,7 +1,9 @@
 """Both engines: the same memory, the same cycles, the same verdict.
 
-Cycles are equal to the last where no word found its link taken by another color and no multicast
-was held up; otherwise they are within two per cent (or a few cycles, in short programs).
+Cycles are equal to the last where every word goes on as soon as there is room for it. The vector
+engine gives each color the links for itself and each receiver of a multicast its own way, so that
+it may be faster where words of several colors meet on a link, or where a receiver of a multicast
+holds up the others; but by no more cycles than words waited for that.
 """
 
 from __future__ import annotations
@@ -24,8 +26,6 @@ SLOW = settings(
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
-CONTENDED_SHARE = 0.02
-CONTENDED_CYCLES = 6
 
 
 def assert_agreement(reference: Outcome, vector: Outcome) -> None:
@@ -38,14 +38,12 @@ def assert_agreement(reference: Outcome, vector: Outcome) -> None:
     assert found.macs == expected.macs
     assert found.flops == expected.flops
     assert found.wavelets_sent == expected.wavelets_sent
-    assert found.wavelet_hops == expected.wavelet_hops
-    np.testing.assert_array_equal(found.link_load, expected.link_load)
+    if reference.words_left == 0:  # the vector engine counts a word's hops when it is sent
+        assert found.wavelet_hops == expected.wavelet_hops
+        np.testing.assert_array_equal(found.link_load, expected.link_load)
     np.testing.assert_array_equal(found.busy_cycles, expected.busy_cycles)
-    if reference.contended == 0:
-        assert found.cycles == expected.cycles
-    else:
-        slack = max(CONTENDED_SHARE * expected.cycles, CONTENDED_CYCLES)
-        assert abs(found.cycles - expected.cycles) <= slack
+    late = reference.contended + reference.multicast_wait
+    assert expected.cycles - late <= found.cycles <= expected.cycles
 
 
 @SLOW
