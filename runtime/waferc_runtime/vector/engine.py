@@ -130,7 +130,7 @@ class VectorEngine:
         load = np.zeros((4, *shape), np.int64)
         sent = 0
         for stream in self._scheduler.network.streams.values():
-            load += stream.routes.link_load()
+            load += stream.link_load()
             sent += int(stream.routes.sent.sum())
         cycles = self._cycles()
         return Statistics(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,6 +37,21 @@ class Fan:
     hops: NDArray[np.int64]  # [way]
     first: Indices | None  # [sender]
 
+    def of(self, senders: Indices) -> Fan:
+        """The ways of some of the senders, by their positions in ascending order."""
+        if self.first is None:
+            if len(senders) == len(self.sender):
+                return self
+            places = self.sender[: len(senders)]
+            return Fan(places, self.receiver[senders], self.hops[senders], None)
+        if len(senders) == len(self.first):
+            return self
+        length = np.diff(np.append(self.first, len(self.sender)))[senders]
+        first = np.cumsum(length) - length
+        sender = np.repeat(np.arange(len(senders)), length)
+        ways = np.arange(len(sender)) - first[sender] + self.first[senders][sender]
+        return Fan(sender, self.receiver[ways], self.hops[ways], first)
+
 
 class ColorRoutes:
     """The routes of one color. PEs are numbered row by row."""
@@ -53,7 +69,7 @@ class ColorRoutes:
         self._length = np.zeros(pes, np.int64)
         self._receiver = np.zeros(0, np.intp)
         self._hops = np.zeros(0, np.int64)
-        self._links: list[tuple[Indices, Indices, int]] = []  # sender, PE it leaves, direction
+        self._links: list[tuple[Indices, Indices, int, int]] = []  # sender, PE left, way, hops
 
     def fan(self, senders: Indices) -> Fan:
         """The ways of words from these PEs.
@@ -88,11 +104,21 @@ class ColorRoutes:
                     break
         return None
 
-    def link_load(self) -> NDArray[np.int64]:
-        """Words that left each PE: [direction E W N S, y, x]."""
+    def ways(self) -> tuple[Indices, Indices, NDArray[np.int64]]:
+        """Senders with one receiver, those receivers, and the hops between them."""
+        senders = np.flatnonzero(self._length == 1)
+        start = self._start[senders]
+        return senders, self._receiver[start], self._hops[start]
+
+    def link_load(self, behind: Callable[[Indices, int], NDArray[np.int64]]) -> NDArray[np.int64]:
+        """Words that left each PE: [direction E W N S, y, x].
+
+        `behind(senders, hops)` says how many words of each sender are not yet past the link that
+        is so many hops away.
+        """
         load = np.zeros((4, len(self.sent)), np.int64)
-        for sender, pe, direction in self._links:
-            np.add.at(load[direction], pe, self.sent[sender])
+        for sender, pe, direction, hops in self._links:
+            np.add.at(load[direction], pe, self.sent[sender] - behind(sender, hops))
         return load.reshape(4, self._height, self._width)
 
     def _trace(self, senders: Indices) -> None:
@@ -132,7 +158,7 @@ class ColorRoutes:
                         int(going[refused][0]),
                         int(there[refused][0]),
                     )
-                self._links.append((going, left, place))
+                self._links.append((going, left, place, hops))
                 sources.append(going)
                 places.append(there)
             hops += 1

@@ -82,6 +82,8 @@ class Scheduler:
                     self._run(self._ready.popleft())
                 elif self._stirred:
                     self._advance(self._stirred.pop())
+                elif self._go_on_in_part():
+                    continue
                 elif not self._release() and not self._dispatch(classes):
                     break
         blocked = [
@@ -321,15 +323,28 @@ class Scheduler:
         empty = np.flatnonzero(transfer.total == 0)
         if len(empty):
             transfer.finished(transfer, empty)
-        self._step(transfer)
+        if len(empty) < len(transfer.total):
+            self._stirred |= colors
+        else:
+            self._forget(transfer)
 
     def _advance(self, color: int) -> None:
         for transfer in list(self._transfers.get(color, ())):
             self._step(transfer)
 
-    def _step(self, transfer: Transfer) -> None:
+    def _go_on_in_part(self) -> bool:
+        """Let operations go on that cannot be brought to their end at once; whether some did.
+
+        That comes last, so that words travel in large portions.
+        """
+        able = [transfer for transfer in self._open_transfers() if transfer.could_go_on]
+        for transfer in able:
+            self._step(transfer, in_part=True)
+        return bool(able)
+
+    def _step(self, transfer: Transfer, in_part: bool = False) -> None:
         try:
-            taken, sent = transfer.advance()
+            taken, sent = transfer.advance(in_part)
         except (OutOfBounds, Misuse, RouteFault) as fault:
             raise self._transfer_error(transfer, fault) from fault
         self._stirred |= taken | sent
@@ -337,10 +352,11 @@ class Scheduler:
             self._stirred |= {port.stream.routes.color for port in transfer.inputs()}
             transfer.has_promised = False
         if not (transfer.done < transfer.total).any():
-            for port in transfer.ports():
-                here = self._transfers[port.stream.routes.color]
-                if transfer in here:
-                    here.remove(transfer)
+            self._forget(transfer)
+
+    def _forget(self, transfer: Transfer) -> None:
+        for color in {port.stream.routes.color for port in transfer.ports()}:
+            self._transfers[color].remove(transfer)
 
     def _through(self, waiting: Waiting, transfer: Transfer, places: Indices) -> None:
         """Some PEs of a synchronous operation are through."""
@@ -371,10 +387,8 @@ class Scheduler:
             self._set(transfer.state, config.unblock, "unblock", lanes, cycles)
 
     def _open_transfers(self) -> list[Transfer]:
-        found: list[Transfer] = []
-        for transfers in self._transfers.values():
-            found += [t for t in transfers if all(t is not other for other in found)]
-        return found
+        transfers = [transfer for here in self._transfers.values() for transfer in here]
+        return list({id(transfer): transfer for transfer in transfers}.values())
 
     # ---- tasks -----------------------------------------------------------------------------------
 

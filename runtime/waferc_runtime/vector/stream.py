@@ -96,6 +96,20 @@ class Stream:
         room = limit - self._written[column]
         return room if fan.first is None else np.minimum.reduceat(room, fan.first)
 
+    def smooth_credit(self, fan: Fan, output_depth: int, begin: Times) -> Times:
+        """How many words each sender may send, one per cycle from `begin` on; 0 if not so fast."""
+        column = self._column[fan.receiver]
+        capacity = self._capacity(fan, output_depth)
+        written, read = self._written[column], self._read[column]
+        limit = np.maximum(read + capacity, self._promised[column])
+        start = begin if fan.first is None else begin[fan.sender]
+        smooth = (self._last[column] + 1 <= start) & (
+            (self._promised[column] <= read + capacity)
+            | (self._next[column] + written - capacity - read + 1 <= start)
+        )
+        room = np.where(smooth, limit - written, 0)
+        return room if fan.first is None else np.minimum.reduceat(room, fan.first)
+
     def not_before(self, fan: Fan, output_depth: int, start: Times, count: int) -> Times | None:
         """When each of the next `count` words may be sent: [count, sender]; None if at any time.
 
@@ -142,6 +156,27 @@ class Stream:
         self._words[index] = words
         self._arrival[index] = sent + flight
         self._written[column] += count
+
+    def link_load(self) -> NDArray[np.int64]:
+        """Words that left each PE: [direction E W N S, y, x].
+
+        Words that nobody takes fill the input queue and the routers from the receiver back; that
+        is counted where a sender has one receiver.
+        """
+        pes = len(self._column)
+        held = np.full(pes, -(1 << 40), np.int64)  # none, where there are several receivers
+        length = np.zeros(pes, np.int64)
+        senders, receivers, hops = self.routes.ways()
+        column = self._column[receivers]
+        buffers = self._machine.router_buffer_wavelets
+        unread = self._written[column] - self._read[column]
+        held[senders] = unread - self._depth[column] - buffers
+        length[senders] = hops
+
+        def behind(sender: Indices, hops: int) -> NDArray[np.int64]:
+            return np.maximum(held[sender] - buffers * (length[sender] - 1 - hops), 0)
+
+        return self.routes.link_load(behind)
 
     def _capacity(self, fan: Fan, output_depth: int) -> Times:
         buffers = self._machine.router_buffer_wavelets * (fan.hops + 1)

@@ -22,6 +22,7 @@ from waferc_runtime.vector.access import Access
 from waferc_runtime.vector.elementwise import apply
 from waferc_runtime.vector.lanes import Indices, Lanes
 from waferc_runtime.vector.memory import Block, OutOfBounds
+from waferc_runtime.vector.routes import Fan
 from waferc_runtime.vector.state import ClassState
 from waferc_runtime.vector.stream import Stream
 
@@ -83,6 +84,8 @@ class Transfer:
     work: Callable[[int], None]  # told how many elements were processed
     microthread: int
     has_promised: bool = False
+    could_go_on: bool = False  # somewhere, in part
+    fan: Fan | None = None
 
     def ports(self) -> list[Port]:
         """Its fabric operands."""
@@ -92,21 +95,24 @@ class Transfer:
         """Its fabric sources."""
         return [source for source in self.sources if isinstance(source, Port)]
 
-    def advance(self) -> tuple[set[int], set[int]]:
-        """Process what can be processed.
+    def advance(self, in_part: bool) -> tuple[set[int], set[int]]:
+        """Carry it out where it can be brought to its end, or, `in_part`, where it can go on.
 
         Returns:
             The colors on which words were taken, and those on which words were sent.
         """
         open_ = np.flatnonzero(self.done < self.total)
-        ready = self._ready(open_)
-        may = ready > 0
         taken: set[int] = set()
         sent: set[int] = set()
+        self.could_go_on = False
+        if not len(open_):
+            return taken, sent
+        ready = self._ready(open_)
+        left = self.total[open_] - self.done[open_]
+        elements = np.minimum(ready * self.per_word, left)
+        may = elements > 0 if in_part else elements == left
         if may.any():
-            chosen = open_[may]
-            left = self.total[chosen] - self.done[chosen]
-            elements = np.minimum(ready[may] * self.per_word, left)
+            chosen, elements = open_[may], elements[may]
             key = (self.done[chosen] << 20) + elements
             for value in np.unique(key) if (key != key[0]).any() else key[:1]:
                 same = key == value
@@ -114,9 +120,12 @@ class Transfer:
             taken = {port.stream.routes.color for port in self.inputs()}
             if isinstance(self.dest, Port):
                 sent = {self.dest.stream.routes.color}
-        self._promise()
-        if may.any():
-            self.finished(self, chosen[self.done[chosen] == self.total[chosen]])
+            through = chosen[self.done[chosen] == self.total[chosen]]
+            if len(through):
+                self.finished(self, through)
+        if len(may) > np.count_nonzero(may):
+            self.could_go_on = bool((ready[~may] > 0).any())
+            self._promise()
         return taken, sent
 
     def waits_for(self, position: int) -> tuple[int, bool]:
@@ -139,7 +148,7 @@ class Transfer:
             may = ready > 0
             if may.any():
                 stream = self.dest.stream
-                fan = stream.routes.fan(self.pes[open_[may]])
+                fan = self._fan(open_[may])
                 room = stream.credit(fan, self.dest.output_depth)
                 ready[may] = np.minimum(ready[may], room)
         return ready
@@ -168,7 +177,7 @@ class Transfer:
                 values.append(source[chosen] if source.ndim else source)
         if isinstance(self.dest, Port):
             stream, depth = self.dest.stream, self.dest.output_depth
-            fan = stream.routes.fan(pes)
+            fan = self._fan(chosen)
             begin = start if earliest is None else np.maximum(start, earliest[0])
             room = stream.not_before(fan, depth, begin + self.delay, words)
             if room is not None:
@@ -212,7 +221,7 @@ class Transfer:
                 bits = pack(result, self.dest.element, self.per_word)
                 sent = times + self.delay
                 stream = self.dest.stream
-                stream.send(pes, stream.routes.fan(pes), self.dest.output_depth, bits, sent)
+                stream.send(pes, self._fan(chosen), self.dest.output_depth, bits, sent)
             case Running():
                 total = self.dest.value[chosen]
                 for step in range(count):
@@ -246,20 +255,36 @@ class Transfer:
         return Indexed(access, words, offsets)
 
     def _promise(self) -> None:
-        """Tell senders that words will be taken as they come, if nothing else can hold us up."""
+        """Tell senders how many words will be taken as they come, as far as that is sure.
+
+        That is so if nothing but the words themselves can hold us up: the other operands are in
+        memory, and where we send to there is room as fast as we can send.
+        """
         inputs = self.inputs()
-        if len(inputs) != 1 or isinstance(self.dest, Port) or self.pace != 1:
+        if len(inputs) != 1 or self.pace != 1:
             return
         open_ = np.flatnonzero(self.done < self.total)
         stream = inputs[0].stream
         columns = stream.columns(self.pes[open_])
-        known = columns >= 0
         left = self.total[open_] - self.done[open_]
         words = -(-left // self.per_word)
-        if known.any():
-            self.has_promised = stream.promise(
-                columns[known], words[known], self.next[open_][known]
-            )
+        able = columns >= 0
+        if isinstance(self.dest, Port) and len(open_):
+            fan = self._fan(open_)
+            begin = self.next[open_] + self.delay
+            room = self.dest.stream.smooth_credit(fan, self.dest.output_depth, begin)
+            words = np.minimum(words, room)
+            able &= words > 0
+        if able.any():
+            is_news = stream.promise(columns[able], words[able], self.next[open_][able])
+            self.has_promised = self.has_promised or is_news
+
+    def _fan(self, chosen: Indices) -> Fan:
+        """The ways of words from the PEs at `chosen`."""
+        assert isinstance(self.dest, Port)
+        if self.fan is None:
+            self.fan = self.dest.stream.routes.fan(self.pes)
+        return self.fan.of(chosen)
 
 
 @contextmanager
