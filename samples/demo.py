@@ -141,7 +141,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--region", type=_region, default=(8, 8), metavar="WxH", help="PEs of a region (8x8)"
     )
-    parser.add_argument("--stages", type=int, default=2, help="regions (%(default)s)")
+    parser.add_argument("--stages", type=int, default=4, help="regions (%(default)s)")
     parser.add_argument("--output", type=Path, default=Path("build/demo"), help="%(default)s")
     return parser.parse_args(arguments)
 
