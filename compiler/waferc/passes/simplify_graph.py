@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import ClassVar
 
 from waferc.passes import simplify_arithmetic as arithmetic
+from waferc.passes import simplify_contract as contract
 from waferc.passes import simplify_moves as moves
 from waferc.passes.base import Pass
 from waferc.passes.simplifying import Rule, Simplifying
@@ -24,7 +25,7 @@ RULES: Mapping[type[Op], tuple[Rule, ...]] = MappingProxyType(
         graph_move.Expand: (moves.expand,),
         graph_move.Concat: (moves.concat,),
         graph_move.Pad: (moves.pad,),
-        graph_compute.Contract: (moves.contract,),
+        graph_compute.Contract: (contract.permuted, contract.merged),
         graph_compute.Reduce: (moves.reduce,),
         graph_compute.Cast: (arithmetic.cast, moves.permute_later),
         graph_compute.Unary: (arithmetic.unary, moves.permute_later),
@@ -50,9 +51,9 @@ _MAXIMUM_ROUNDS = 16
 class SimplifyGraph(Pass):
     """Compose reshapes, permutations, slices and paddings; drop operations that do nothing.
 
-    Permutations go into contractions, fills into scalar operands, slices to before what they cut;
-    masks that are a constant triangle become causal masks. Repeated until nothing changes; what is
-    dead is dropped.
+    Permutations and merged dimensions go into contractions, fills into scalar operands, slices to
+    before what they cut; masks that are a constant triangle become causal masks. Repeated until
+    nothing changes; what is dead is dropped.
     """
 
     name: ClassVar[str] = "simplify-graph"

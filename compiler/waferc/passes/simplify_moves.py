@@ -55,21 +55,6 @@ def permute(to: Simplifying, op: Permute) -> Value | None:
             return None
 
 
-def contract(to: Simplifying, op: Contract) -> Value | None:
-    """Of a permuted operand: the operand as it was, with its letters in that order."""
-    lhs, rhs = to.definition(op.lhs), to.definition(op.rhs)
-    if isinstance(lhs, Permute):
-        return to.add(replace(op, lhs=lhs.x, lhs_dims=_unpermuted(op.lhs_dims, lhs)))
-    if isinstance(rhs, Permute):
-        return to.add(replace(op, rhs=rhs.x, rhs_dims=_unpermuted(op.rhs_dims, rhs)))
-    return None
-
-
-def _unpermuted(letters: str, permutation: Permute) -> str:
-    by_dim = dict(zip(permutation.dims, letters, strict=True))
-    return "".join(by_dim[dim] for dim in range(len(letters)))
-
-
 def slice_(to: Simplifying, op: Slice) -> Value | None:
     """All of a dimension: nothing. Of a slice of the same dimension: one slice."""
     if (op.start, op.stop, op.step) == (0, shape_of(op.x)[op.dim], 1):

@@ -58,6 +58,23 @@ def scores(b: Builder, x: Value) -> tuple[Value, ...]:
     return (b.add(Permute(product, (2, 0, 1))),)
 
 
+def merged(b: Builder, x: Value) -> tuple[Value, ...]:
+    flat = b.add(Reshape(x, (6, 4)))
+    product = b.add(Contract(flat, flat, "ak", "ab", "akb"))
+    return (b.add(Reshape(product, (2, 3, 4, 4))),)
+
+
+def merged_in_one(b: Builder, x: Value) -> tuple[Value, ...]:
+    weight = b.add(Parameter("weight", (6, 4), DType.F32))
+    product = b.add(Contract(b.add(Reshape(x, (6, 4))), weight, "ak", "nk", "na"))
+    return (b.add(Reshape(product, (6, 2, 3))),)
+
+
+def merged_apart(b: Builder, x: Value) -> tuple[Value, ...]:
+    weight = b.add(Parameter("weight", (6, 4), DType.F32))
+    return (b.add(Contract(b.add(Reshape(x, (6, 4))), weight, "ak", "ab", "kb")),)
+
+
 def masked(b: Builder, x: Value) -> tuple[Value, ...]:
     square = b.add(Contract(x, x, "amk", "ank", "amn"))
     triangle = b.add(Parameter("triangle", (3, 3), DType.BOOL))
@@ -155,6 +172,9 @@ CASES: dict[str, tuple[Build, str]] = {
         " slice contract slice binary",
     ),
     "scores": (scores, "binary_scalar contract"),
+    "merged": (merged, "contract"),
+    "merged_in_one": (merged_in_one, "parameter contract"),
+    "merged_apart": (merged_apart, "parameter reshape contract"),
     "masked": (masked, "contract causal_mask"),
     "masked_by_sum": (masked_by_sum, "contract causal_mask"),
 }  # fmt: skip
