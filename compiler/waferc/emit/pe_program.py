@@ -128,11 +128,16 @@ class Port:
 
 @dataclass(frozen=True, slots=True)
 class Fabric:
-    """A fabric DSD of `elements` wavelets on a port."""
+    """A fabric DSD of `elements` elements on a port.
+
+    `extent` is its length in CSL where that differs between PEs; `elements` then is the length to
+    reckon with.
+    """
 
     port: Port
     elements: int
     element: Element
+    extent: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

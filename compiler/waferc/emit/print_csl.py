@@ -163,11 +163,12 @@ def _declaration(dsd: Descriptor) -> str:
             access = f"|{', '.join(variables)}|{{{extents}}} -> {dsd.array.name}[{index}]"
             kind = "mem1d_dsd" if dsd.is_vector else "mem4d_dsd"
             return f"@get_dsd({kind}, .{{ .tensor_access = {access} }})"
-        case Fabric(port=port, elements=elements):
+        case Fabric(port=port, elements=elements, extent=extent):
             kind, field = ("fabin_dsd", "input") if port.direction == "in" else (
                 "fabout_dsd", "output")  # fmt: skip
             return (
-                f"@get_dsd({kind}, .{{ .fabric_color = {port.name}_color, .extent = {elements},"
+                f"@get_dsd({kind}, .{{ .fabric_color = {port.name}_color,"
+                f" .extent = {extent or elements},"
                 f" .{field}_queue = {port.name}_{port.direction} }})"
             )
         case Moved() | Named():

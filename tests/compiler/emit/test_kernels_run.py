@@ -15,11 +15,10 @@ from waferc.emit.emit import emit
 from waferc.evaluate.tiled import evaluate
 from waferc.unit import Unit
 from waferc_ir.dtypes import DType
+from waferc_runtime.host.bundle import make_bundle
+from waferc_runtime.host.session import Session
 
 Array = NDArray[Any]
-
-bundle = pytest.importorskip("waferc_runtime.host.bundle")
-session = pytest.importorskip("waferc_runtime.host.session")
 
 # Functions of <math> and products are rounded by other formulas than the evaluator's.
 TOLERANCES = {DType.F32: 2e-6, DType.F16: 4e-3}
@@ -28,8 +27,8 @@ TOLERANCES = {DType.F32: 2e-6, DType.F16: 4e-3}
 def run(unit: Unit, inputs: dict[str, Array], engine: str) -> dict[str, Array]:
     """Outputs of an emitted program on the virtual wafer."""
     emitted = emit(unit)
-    made = bundle.make_bundle(emitted.manifest, emitted.sources, {})
-    return session.Session(made, engine).run(inputs)
+    made = make_bundle(emitted.manifest, emitted.sources, {})
+    return Session(made, engine).run(inputs)
 
 
 def check(case: Case, target: str, engine: str) -> None:

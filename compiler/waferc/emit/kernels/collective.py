@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 from waferc.emit.kernels.context import (
     KernelContext,
@@ -22,12 +23,10 @@ from waferc.emit.pe_program import (
     Affine,
     DsdOperation,
     Fabric,
-    For,
     If,
     MapOperation,
     Operand,
     Statement,
-    variable,
 )
 from waferc.emit.views import View, nest, row_major
 from waferc_ir.ops import collective
@@ -122,10 +121,7 @@ def all_gather(
     if pes == 1 or result.elements == 0:
         return gather.keep(extent, 0)
     full, rest = divmod(extent, block)
-    last: list[Statement] = []
-    if full:
-        start = variable("j", block * gather.step)
-        last.append(For("j", 0, min(full, pes - 1), gather.receive(block, start)))
+    last: list[Statement] = list(gather.receive(block, Affine(), min(full, pes - 1)))
     if rest and full < pes - 1:
         last += gather.receive(rest, Affine(full * block * gather.step))
     last += gather.keep(min(block, max(0, extent - (pes - 1) * block)), (pes - 1) * block)
@@ -147,16 +143,13 @@ def _forward(
     gather: _Gather, axis: Axis, pes: int, full: int, rest: int, block: int
 ) -> tuple[Statement, ...]:
     """What a PE in the middle does before it gets the whole."""
-    place = f"pe_{axis}"
+    inside = (*gather.forward(block, per_place=True), *gather.send(block))
     if full >= pes - 1:
-        return (For("j", 0, place, gather.forward(block), expected=pes // 2), *gather.send(block))
+        return inside
     # PEs behind the last whole block forward `full` blocks and the rest
-    inside = (
-        *((For("j", 0, place, gather.forward(block), expected=full // 2),) if full > 1 else ()),
-        *gather.send(block),
-    )
-    at_rest = (For("j", 0, full, gather.forward(block)), *gather.send(rest))
-    behind = (For("j", 0, full, gather.forward(block)), *gather.forward(rest))
+    at_rest = (*gather.forward(full * block), *gather.send(rest))
+    behind = gather.forward(full * block + rest)
+    place = f"p{axis}"
     branches: list[tuple[str, tuple[Statement, ...]]] = []
     if full > 1:
         branches.append((f"{place} < {full}", inside))
@@ -189,16 +182,32 @@ class _Gather:
             return ()
         return nest(self._shape(lanes), [self._port(lanes, sends=True), self._x.view("x")], move)
 
-    def forward(self, lanes: int) -> tuple[Statement, ...]:
-        """Receive that many lanes and send them on."""
+    def forward(self, lanes: int, *, per_place: bool = False) -> tuple[Statement, ...]:
+        """Receive that many lanes and send them on; `per_place`: from each PE before."""
         if lanes == 0:
             return ()
-        return (move([self._port(lanes, sends=True), self._port(lanes, sends=False)]),)
+        ports = [self._port(lanes, sends=True), self._port(lanes, sends=False)]
+        if per_place:
+            pes = self._context.region.extent(self._axis)
+            ports = [
+                replace(
+                    port,
+                    elements=port.elements * (pes // 2),
+                    extent=f"p{self._axis} * {port.elements}",
+                )
+                for port in ports
+            ]
+        return (move(ports),)
 
-    def receive(self, lanes: int, start: Affine) -> tuple[Statement, ...]:
-        """Receive lanes into the result, `start` elements behind its beginning."""
-        out = self._result.view("out").moved(start)
-        return nest(self._shape(lanes), [out, self._port(lanes, sends=False)], move)
+    def receive(self, lanes: int, start: Affine, blocks: int = 1) -> tuple[Statement, ...]:
+        """Receive `blocks` times `lanes` lanes, `start` elements behind the result's beginning."""
+        if lanes * blocks == 0:
+            return ()
+        whole = self._result.view("out").moved(start)
+        out = replace(whole, strides=(lanes * self.step, *whole.strides))
+        port = self._port(lanes, sends=False)
+        port = replace(port, elements=port.elements * blocks)
+        return nest((blocks, *self._shape(lanes)), [out, port], move)
 
     def keep(self, lanes: int, start: int) -> tuple[Statement, ...]:
         """Copy the first lanes of the own tile to lane `start` of the result."""
