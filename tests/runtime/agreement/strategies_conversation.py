@@ -34,7 +34,7 @@ def parts(draw: st.DrawFn, total: int) -> list[int]:
     """`total` cut into up to three parts."""
     cuts = sorted(draw(st.lists(st.integers(1, max(total - 1, 1)), max_size=2, unique=True)))
     edges = [0, *[cut for cut in cuts if cut < total], total]
-    return list(np.diff(edges))
+    return [int(part) for part in np.diff(edges)]
 
 
 @st.composite

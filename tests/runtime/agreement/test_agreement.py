@@ -9,11 +9,7 @@ holds up the others; but by no more cycles than words waited for that.
 from __future__ import annotations
 
 import numpy as np
-import pytest
 from hypothesis import HealthCheck, given, settings
-
-pytest.importorskip("waferc_runtime.vector.engine")
-
 from tests.runtime.agreement.engines import Outcome, on_reference, on_vector
 from tests.runtime.agreement.strategies_conversation import conversations
 from tests.runtime.agreement.strategies_core import Drawn, programs
@@ -54,7 +50,7 @@ def test_programs_run_alike(drawn: Drawn) -> None:
     assert_agreement(on_reference(drawn), on_vector(drawn))
 
 
-@SLOW
+@settings(SLOW, max_examples=30)
 @given(programs())
 def test_a_second_launch_runs_alike(drawn: Drawn) -> None:
     assert_agreement(on_reference(drawn, 2), on_vector(drawn, 2))
