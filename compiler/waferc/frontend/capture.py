@@ -77,7 +77,8 @@ def capture(
         raise CaptureError(
             f"a model is an nn.Module, an ExportedProgram or a .pt2 path, not {_kind(model)}"
         )
-    with _quiet(), _explained("decompose"):
+    where = f"{model}: " if isinstance(model, (str, Path)) else ""
+    with _quiet(), _explained(f"{where}torch cannot decompose the model"):
         decomposed = program.run_decompositions(_decompositions())
     return read_exported(decomposed, name or given, is_library_file)
 
@@ -138,7 +139,7 @@ def _export(
 ) -> torch.export.ExportedProgram:
     import torch
 
-    with _quiet(), _explained("trace"), torch.no_grad():
+    with _quiet(), _explained("torch cannot trace the model"), torch.no_grad():
         return torch.export.export(module, args, kwargs, strict=False)
 
 
@@ -180,7 +181,7 @@ def _quiet() -> Generator[None]:
 
 
 @contextmanager
-def _explained(doing: str) -> Generator[None]:
+def _explained(failure: str) -> Generator[None]:
     """Turns what torch or the user's forward raises into an error with the user's line."""
     try:
         yield
@@ -195,7 +196,7 @@ def _explained(doing: str) -> Generator[None]:
                 help="select with torch.where, or decide outside of forward",
             ) from None
         raise CaptureError(
-            f"torch cannot {doing} the model: {type(problem).__name__}: {_first_line(problem)}", at
+            f"{failure}: {type(problem).__name__}: {_first_line(problem)}", at
         ) from None
 
 
