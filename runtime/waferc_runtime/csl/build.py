@@ -21,6 +21,7 @@ from waferc_runtime.csl.diagnostics import CslError
 
 MAX_DEPTH = 200  # levels of the syntax tree
 MAX_DIGITS = 100
+MAX_BRANCHES = 500  # of one chain
 
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "0": "\0"}
 
@@ -80,6 +81,8 @@ class Builder(Transformer_NonRecursive[Token, Any]):
     def measured(self, node: Any, children: list[Any], at: Location) -> Any:
         """`node`, once its depth is known to be bearable."""
         depth = 1 + max((self._depths.get(id(c), 0) for c in children), default=0)
+        if isinstance(node, _Else) and node.branches:
+            depth -= 2  # a chain is flat
         if depth > MAX_DEPTH:
             raise CslError(
                 f"this is nested more than {MAX_DEPTH} levels deep",
@@ -233,7 +236,14 @@ class Builder(Transformer_NonRecursive[Token, Any]):
         if len(c) == 2:
             return s.If((first,), None, at)
         rest = cast(_Else, c[2])
-        return s.If((first, *rest.branches), rest.final, at)
+        return s.If((first, *self._few(rest.branches, at)), rest.final, at)
+
+    def _few(
+        self, branches: tuple[tuple[s.Expr, Any], ...], at: Location
+    ) -> tuple[tuple[s.Expr, Any], ...]:
+        if len(branches) >= MAX_BRANCHES:
+            raise CslError(f"more than {MAX_BRANCHES} branches", at)
+        return branches
 
     def else_part(self, _at: Location, c: list[Any]) -> _Else:
         if isinstance(c[0], s.If):
@@ -283,7 +293,7 @@ class Builder(Transformer_NonRecursive[Token, Any]):
         if len(c) == 2:
             return s.IfExpr((first,), None, at)
         rest = cast(_Else, c[2])
-        return s.IfExpr((first, *rest.branches), rest.final, at)
+        return s.IfExpr((first, *self._few(rest.branches, at)), rest.final, at)
 
     def else_branch(self, _at: Location, c: list[Any]) -> _Else:
         if isinstance(c[0], s.IfExpr):

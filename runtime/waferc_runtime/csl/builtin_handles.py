@@ -263,6 +263,10 @@ def _initialize_queue(ev: Evaluator, node: syntax.BuiltinCall) -> Value:
     color = _queue_color(ev, config, node)
     if color is None and (type is Handle.INPUT_QUEUE or ev.context.arch == "wse3"):
         raise CslError(f"the {type_name(type)} {id} gets no color", node.at, help=".color = ...")
+    if color is not None and type is Handle.OUTPUT_QUEUE and ev.context.arch == "wse2":
+        raise CslError(
+            "an output_queue has no color on wse2", node.at, help="the fabout_dsd has it there"
+        )
     if id in uses:
         raise CslError(
             f"the {type_name(type)} {id} is initialised twice",

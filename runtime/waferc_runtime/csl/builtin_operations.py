@@ -192,7 +192,7 @@ def _map_function(
     elements: list[Scalar] = []
     count = len(decl.parameters)
     if len(values) < count:
-        raise CslError(f"{decl.name} takes {count} arguments, not {len(values)}", at)
+        raise CslError(f"@map of {decl.name} takes at least {count} operands", at)
     for parameter, value, where in zip(decl.parameters, values, places, strict=False):
         type = inner.type(parameter.type)
         if isinstance(type_of(value), Dsd):
@@ -208,9 +208,8 @@ def _map_function(
     result = inner.type(decl.result)
     is_void = result is Meta.VOID
     if len(values) != count + (not is_void):
-        raise CslError(
-            f"@map of {decl.name} takes {count} inputs and {'no' if is_void else 'an'} output", at
-        )
+        wanted = count + (not is_void)
+        raise CslError(f"@map of {decl.name} takes {wanted} operands, not {len(values)}", at)
     output = None
     if not is_void:
         scalar = _element(result, decl.result.at)
@@ -256,7 +255,9 @@ def _map_library(
             help=f"as in {callee.name}_f32",
         )
     if len(values) != function.arity + 1:
-        raise CslError(f"@map of {callee.name} takes {function.arity} inputs and an output", at)
+        raise CslError(
+            f"@map of {callee.name} takes {function.arity + 1} operands, not {len(values)}", at
+        )
     if function.result is not None:
         raise not_supported(f"@map of {callee.name}", at)
     element = callee.suffix

@@ -10,6 +10,7 @@ import numpy as np
 
 from waferc_ir.diagnostics import Location
 from waferc_runtime.csl import core, syntax
+from waferc_runtime.csl.build import MAX_BRANCHES
 from waferc_runtime.csl.conversion import coerce, constant, peers, select, to_core
 from waferc_runtime.csl.core import Scalar
 from waferc_runtime.csl.diagnostics import CslError, Split, not_supported
@@ -17,8 +18,6 @@ from waferc_runtime.csl.evaluator import Evaluator, evaluates
 from waferc_runtime.csl.operators import binary
 from waferc_runtime.csl.types import Meta, core_type
 from waferc_runtime.csl.values import Choice, Dynamic, Known, Value, known
-
-MAX_BRANCHES = 500
 
 
 @dataclass(frozen=True, slots=True)

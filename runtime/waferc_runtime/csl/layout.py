@@ -39,14 +39,15 @@ def run_layout(program: Program, path: str, params: Mapping[str, int]) -> Layout
     zero = np.zeros(1, np.int32)
     context = Context(program, path, zero, zero, layout)
     instance = new_instance(program, file, _params(program, file, params), "")
-    import_modules(context, instance, 0)
     run_setup(Evaluator(context, instance), blocks[0].body)
     if layout.placement is None or not layout.placement.uses(path):
+        import_modules(context, instance, 0)
         run_comptime_blocks(context, instance, 0)
+    if program.problems.errors:
+        return layout
     if layout.placement is None:
-        program.problems.add(CslError("the layout block sets no rectangle", blocks[0].at))
-    elif not program.problems.errors:
-        _check_tiles(program, layout.placement, blocks[0].at)
+        raise CslError("the layout block sets no rectangle", blocks[0].at)
+    _check_tiles(program, layout.placement, blocks[0].at)
     return layout
 
 

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from waferc_runtime.csl import core, syntax
-from waferc_runtime.csl.conditional import MAX_BRANCHES, Branch, new_local, switch_branches
+from waferc_runtime.csl.build import MAX_BRANCHES
+from waferc_runtime.csl.conditional import Branch, new_local, switch_branches
 from waferc_runtime.csl.context import Context, PendingFunction
 from waferc_runtime.csl.conversion import as_core, coerce, constant, materialise, to_core
 from waferc_runtime.csl.core import Scalar

@@ -204,7 +204,7 @@ def _gather(ev: Evaluator, base: ArrayValue, flat: Known, at: Location) -> Value
 def check_rank(type: ArrayType, count: int, at: Location) -> None:
     """Refuse the wrong number of indices."""
     if count != len(type.dims):
-        raise CslError(f"{count} indices for an array of {len(type.dims)} dimensions", at)
+        raise CslError(f"{count} indices for an array of rank {len(type.dims)}", at)
 
 
 def check_bounds(ev: Evaluator, index: Known, extent: int, at: Location) -> None:

@@ -71,7 +71,7 @@ def _target(
     type = type_of(base)
     dims = type.dims if isinstance(type, ArrayType) else (1,) * len(forms)
     if len(dims) != len(forms):
-        raise CslError(f"{len(forms)} indices for an array of {len(dims)} dimensions", target.at)
+        raise CslError(f"{len(forms)} indices for an array of rank {len(dims)}", target.at)
     return base, forms, dims
 
 
