@@ -37,7 +37,8 @@ class Access:
 
     def span(self) -> tuple[int, int]:
         """Words from `words` on that are touched: first, and one past the last."""
-        reach = [stride * (extent - 1) for stride, extent in zip(self.strides, self.extents)]
+        dims = zip(self.strides, self.extents, strict=True)
+        reach = [stride * (extent - 1) for stride, extent in dims]
         low = sum(step for step in reach if step < 0)
         return low, sum(step for step in reach if step > 0) + self.element.words
 

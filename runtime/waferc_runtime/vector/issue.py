@@ -128,7 +128,8 @@ def transfers_of(
 def map_transfers(group: Group, run: MapRun, network: Network) -> list[Transfer]:
     """A `@map` of a function on arrays with fabric operands."""
     pure = run.pure
-    assert pure is not None and pure.cycles is not None
+    assert pure is not None
+    assert pure.cycles is not None
     machine = network.machine
     operands = (*run.inputs, run.output)
     for value in operands:

@@ -1,4 +1,4 @@
-"""DSD operations as a program issues them: operands checked, lengths found, memory ones executed."""
+"""DSD operations as a program issues them: operands checked, lengths found, memory ones run."""
 
 from __future__ import annotations
 
@@ -95,8 +95,7 @@ def run_in_memory(group: Group, operands: Operands, lanes: Lanes, machine: Machi
             ]
             apply(compute, resized(access_of(dest, op.element), count), sources, lanes)
         case PointerValue() as pointer:
-            value = _into_pointer(compute, op, operands, lanes, count)
-            pointer.block.store(pointer.words, op.element, lanes, value)
+            _into_pointer(compute, pointer, operands, lanes, count)
         case _:
             raise Misuse(f"{op.name} cannot write to its first operand")
     group.state.count_work(op, count * lanes.count)
@@ -104,23 +103,49 @@ def run_in_memory(group: Group, operands: Operands, lanes: Lanes, machine: Machi
 
 
 def _into_pointer(
-    compute: Compute, op: DsdOp, operands: Operands, lanes: Lanes, count: int
-) -> Array:
-    """The value that is left behind a pointer: a fold, or the last result."""
-    sources: list[Array] = []
+    compute: Compute, pointer: PointerValue, operands: Operands, lanes: Lanes, count: int
+) -> None:
+    """Leave a fold of the sources behind a pointer, or the last result."""
+    op = operands.op
+    place = Access(pointer.block, pointer.words, (), (), op.element)
+    place.check()
+    sources: list[Access | Array] = []
     for source, element in zip(operands.sources, op.source_elements, strict=True):
         if isinstance(source, MemoryDsd):
             access = resized(access_of(source, element), count)
             access.check()
-            sources.append(access.read(lanes).reshape(count, lanes.count))
+            sources.append(access)
         else:
             sources.append(np.asarray(source))
-    if folds(operands.dest, operands.sources):
-        start = np.broadcast_to(sources[0], (lanes.count,)).astype(DTYPES[op.element])
-        if any(source.ndim == 2 for source in sources[1:]):
-            return fold(compute, start, sources[1:])
-        return compute(start, *sources[1:])
-    return compute(*(source[-1] if source.ndim == 2 else source for source in sources))
+    accesses = [source for source in sources if isinstance(source, Access)]
+    is_fold = folds(pointer, operands.sources)
+    start = sources[0]
+    total: Array | None = None
+    if is_fold and isinstance(start, np.ndarray):
+        total = np.broadcast_to(start, (lanes.count,)).astype(DTYPES[op.element])
+    rows = [_rows(source, lanes) for source in sources]
+    if not any(access.overlaps(place) for access in accesses):
+        if total is not None and accesses:
+            result = fold(compute, total, rows[1:])
+        elif total is not None:
+            result = compute(total, *rows[1:])
+        else:
+            result = compute(*(row[-1] if row.ndim == 2 else row for row in rows))
+        place.write(lanes, result)
+        return
+    for step in range(count):  # a source sees what was written before
+        rows = [_rows(source, lanes) for source in sources]
+        row = [part[step] if part.ndim == 2 else part for part in rows]
+        total = compute(*(row if total is None else (total, *row[1:])))
+        place.write(lanes, total)
+        total = total if is_fold else None
+
+
+def _rows(source: Access | Array, lanes: Lanes) -> Array:
+    """The elements of an operand one after the other: [element, lane]; numbers as they are."""
+    if isinstance(source, Access):
+        return source.read(lanes).reshape(source.count, lanes.count)
+    return source
 
 
 def folds(dest: RunValue, sources: Sequence[RunValue]) -> bool:

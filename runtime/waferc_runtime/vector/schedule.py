@@ -21,6 +21,7 @@ from waferc_ir.diagnostics import Location
 from waferc_ir.machine import Machine
 from waferc_runtime.builtins.dsd import DsdOp
 from waferc_runtime.builtins.scalar import ZeroDivisorError
+from waferc_runtime.builtins.timing import flight_cycles
 from waferc_runtime.csl import core
 from waferc_runtime.run_error import RunError, pe_name
 from waferc_runtime.vector.compile import AssertionFault
@@ -34,8 +35,8 @@ from waferc_runtime.vector.memory import OutOfBounds
 from waferc_runtime.vector.operation import Misuse, access_of, resized, run_in_memory, variants
 from waferc_runtime.vector.recorded import with_out
 from waferc_runtime.vector.routes import RouteFault
-from waferc_runtime.vector.state import ClassState
-from waferc_runtime.vector.tasks import next_tasks
+from waferc_runtime.vector.state import NEVER, ClassState
+from waferc_runtime.vector.tasks import TaskStart, candidates
 from waferc_runtime.vector.transfer import Transfer
 from waferc_runtime.vector.values import FabricDsd, MemoryDsd, RunValue
 
@@ -393,22 +394,39 @@ class Scheduler:
     # ---- tasks -----------------------------------------------------------------------------------
 
     def _dispatch(self, classes: Sequence[ClassState]) -> bool:
-        """Start the next task on every PE that has none and is to run one."""
-        started = False
-        for state in classes:
-            receiving = self.network.is_receiving(state, self._open_transfers())
-            for start in next_tasks(state, self.network, receiving):
-                clock = np.maximum(state.clock[start.lanes.index], start.since)
-                values = start.take(clock) if start.take is not None else []
-                if start.color is not None:
-                    self._stirred.add(start.color)
-                code = self.network.code(state, start.function)
-                values += [None] * (code.locals - len(values))
-                clock = clock + self._machine.task_switch_cycles
-                busy = np.full(len(clock), self._machine.task_switch_cycles, np.int64)
-                self.start(Group(state, start.lanes, clock, busy, [Frame(code, values)]))
-                started = True
-        return started
+        """Start the next task on PEs that have none and are to run one; whether there were any.
+
+        What a task sends or activates comes later than it begins, elsewhere by a flight at least.
+        So tasks that begin within a flight of the earliest are the next on their PEs.
+        """
+        transfers = self._open_transfers()
+        choices = [
+            choice
+            for state in classes
+            for choice in [
+                candidates(state, self.network, self.network.is_receiving(state, transfers))
+            ]
+            if choice is not None
+        ]
+        first = min((int(choice.begin.min()) for choice in choices), default=NEVER)
+        if first == NEVER:
+            return False
+        before = first + flight_cycles(1, self._machine)
+        for choice in choices:
+            for start in choice.start(before):
+                self._start_task(choice.state, start)
+        return True
+
+    def _start_task(self, state: ClassState, start: TaskStart) -> None:
+        clock = np.maximum(state.clock[start.lanes.index], start.since)
+        values = start.take(clock) if start.take is not None else []
+        if start.color is not None:
+            self._stirred.add(start.color)
+        code = self.network.code(state, start.function)
+        values += [None] * (code.locals - len(values))
+        clock = clock + self._machine.task_switch_cycles
+        busy = np.full(len(clock), self._machine.task_switch_cycles, np.int64)
+        self.start(Group(state, start.lanes, clock, busy, [Frame(code, values)]))
 
     # ---- errors ----------------------------------------------------------------------------------
 

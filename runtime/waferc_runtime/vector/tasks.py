@@ -29,41 +29,67 @@ class TaskStart:
     color: int | None = None
 
 
-def next_tasks(
+@dataclass(frozen=True, slots=True, eq=False)
+class Candidates:
+    """The task that each PE of a class takes next, if it has one.
+
+    `begin` [pe] is the cycle at which it can start, NEVER where there is none. `is_alone`: no
+    other task can come between, as the class has but one.
+    """
+
+    state: ClassState
+    network: Network
+    tasks: list[tuple[core.TaskBinding, int | None]]  # with the color of a data task
+    chosen: NDArray[np.intp]  # [pe] index of the task
+    since: Times  # [pe]
+    begin: Times  # [pe]
+    is_alone: bool
+
+    def start(self, before: int) -> list[TaskStart]:
+        """What is to start now: tasks that begin before a cycle, or that are alone."""
+        ready = self.begin < (NEVER if self.is_alone else before)
+        found: list[TaskStart] = []
+        for place in np.unique(self.chosen[ready]):
+            lanes = lanes_of(np.flatnonzero(ready & (self.chosen == place)), self.state.count)
+            task, color = self.tasks[int(place)]
+            since = self.since[lanes.index]
+            if color is None:
+                self.state.active[self.state.row[task.id]][lanes.index] = NEVER
+                found.append(TaskStart(task.function, lanes, since))
+            else:
+                take = _taker(self.state, self.network, task.function, lanes, color)
+                found.append(TaskStart(task.function, lanes, since, take, color))
+        return found
+
+
+def candidates(
     state: ClassState, network: Network, receiving: Mapping[int, NDArray[np.bool_]]
-) -> list[TaskStart]:
-    """What PEs of a class that do nothing are to start now; active bits are cleared."""
+) -> Candidates | None:
+    """The next tasks of the PEs of a class that do nothing; None if there are none."""
     free = ~state.is_running
     if not free.any() or not (state.tasks or state.data_tasks):
-        return []
-    rows: list[Times] = []
-    tasks: list[tuple[core.TaskBinding, int | core.Lanes | None]] = []
+        return None
+    rows: list[tuple[int, core.TaskBinding, int | None, Times]] = []
     for task in state.tasks:
-        rows.append(_unblocked(state, task.id, state.active[state.row[task.id]]))
-        tasks.append((task, None))
+        since = _unblocked(state, task.id, state.active[state.row[task.id]])
+        rows.append((task.id, task, None, since))
     for task in state.data_tasks:
         bound = task.id if network.arch == "wse2" else state.program.input_queues.get(task.id)
         if bound is None:
             continue
         for color in np.unique(np.asarray(bound)):
-            rows.append(_heads(state, network, task.id, int(color), bound, receiving))
-            tasks.append((task, int(color)))
-    order = sorted(range(len(tasks)), key=lambda place: tasks[place][0].id)
-    since = np.stack([np.where(free, rows[place], NEVER) for place in order])
-    chosen = since.argmin(axis=0)
-    ready = since.min(axis=0) < NEVER
-    found: list[TaskStart] = []
-    for place in np.unique(chosen[ready]):
-        lanes = lanes_of(np.flatnonzero(ready & (chosen == place)), state.count)
-        task, color = tasks[order[place]]
-        when = since[place][lanes.index]
-        if color is None:
-            state.active[state.row[task.id]][lanes.index] = NEVER
-            found.append(TaskStart(task.function, lanes, when))
-        else:
-            take = _taker(state, network, task.function, lanes, int(np.asarray(color)))
-            found.append(TaskStart(task.function, lanes, when, take, int(np.asarray(color))))
-    return found
+            since = _heads(state, network, task.id, int(color), bound, receiving)
+            rows.append((task.id, task, int(color), since))
+    if not rows:
+        return None
+    rows.sort(key=lambda row: row[0])
+    table = np.stack([np.where(free, since, NEVER) for _, _, _, since in rows])
+    since = table.min(axis=0)
+    begin = np.where(since == NEVER, NEVER, np.maximum(since, state.clock))
+    tasks = [(task, color) for _, task, color, _ in rows]
+    return Candidates(
+        state, network, tasks, table.argmin(axis=0), since, begin, is_alone=len(rows) == 1
+    )
 
 
 def _unblocked(state: ClassState, task: int, since: Times) -> Times:

@@ -223,18 +223,29 @@ class Transfer:
                 stream = self.dest.stream
                 stream.send(pes, self._fan(chosen), self.dest.output_depth, bits, sent)
             case Running():
-                total = self.dest.value[chosen]
-                for step in range(count):
-                    row = [array[step] if array.ndim == 2 else array for array in arrays]
-                    total = self.compute(*(row if self.dest.is_last else (total, *row[1:])))
-                self.dest.value[chosen] = total
-                access = self.dest.access
-                place = access.words
-                if isinstance(place, np.ndarray):
-                    place = place[chosen]
-                access.block.store(place, access.element, lanes, total)
+                self._run_on(self.dest, chosen, count, lanes, values)
             case None:
                 self.compute(*arrays)
+
+    def _run_on(
+        self, dest: Running, chosen: Indices, count: int, lanes: Lanes, values: list[Any]
+    ) -> None:
+        """Take `count` elements into the running result."""
+        place = dest.access
+        if isinstance(place.words, np.ndarray):
+            words = place.words[chosen]
+            place = Access(place.block, words, (), (), place.element)
+        sees_itself = any(isinstance(v, Access) and v.overlaps(place) for v in values)
+        arrays = [_read(value, lanes) for value in values]
+        total = dest.value[chosen]
+        for step in range(count):
+            if sees_itself and step:
+                place.write(lanes, total)
+                arrays = [_read(value, lanes) for value in values]
+            row = [array[step] if array.ndim == 2 else array for array in arrays]
+            total = self.compute(*(row if dest.is_last else (total, *row[1:])))
+        dest.value[chosen] = total
+        place.write(lanes, total)
 
     def _part(self, access: Access, chosen: Indices, done: int, count: int) -> Access | Indexed:
         """Elements `done` to `done + count` of a memory operand, on the chosen PEs."""
