@@ -72,9 +72,13 @@ def load_model(text: str) -> GivenModel:
 
 def _given(made: Any) -> GivenModel:
     """What a factory returned: a model, or a model and its example inputs."""
-    parts = cast("tuple[Any, ...]", made) if isinstance(made, tuple) else (made,)
-    if len(parts) == 2:
-        return GivenModel(parts[0], positional(parts[1]))
+    if isinstance(made, tuple):
+        parts = cast("tuple[Any, ...]", made)
+        if len(parts) == 2:
+            return GivenModel(parts[0], positional(parts[1]))
+        raise ModelError(
+            f"the factory returned {len(parts)} things", help="return a model, or (model, inputs)"
+        )
     return GivenModel(made, None)
 
 

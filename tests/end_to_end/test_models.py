@@ -28,12 +28,12 @@ class Attend(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         batch, tokens, width = x.shape
-        split = [t.view(batch, tokens, 2, width // 2).transpose(1, 2) for t in self.parts(x)]
-        mixed = functional.scaled_dot_product_attention(*split, is_causal=True)
+        query, key, value = (
+            part.view(batch, tokens, 2, width // 2).transpose(1, 2)
+            for part in self.qkv(self.norm(x)).chunk(3, dim=-1)
+        )
+        mixed = functional.scaled_dot_product_attention(query, key, value, is_causal=True)
         return x + self.out(mixed.transpose(1, 2).reshape(batch, tokens, width))
-
-    def parts(self, x: Tensor) -> list[Tensor]:
-        return list(self.qkv(self.norm(x)).chunk(3, dim=-1))
 
 
 class Nested(nn.Module):

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from waferc.signature import Signature, plain_signature, read_signature
-from waferc.structure import Structure
+from waferc.structure import Kind, Structure
 from waferc_runtime.host.json_fields import BundleError
 from waferc_runtime.host.manifest import Manifest, read_manifest
 
@@ -36,22 +36,18 @@ def manifest(structure: object, outputs: tuple[str, ...] = ("a", "b")) -> Manife
 
 TENSOR_X = Structure("tensor", "x")
 ARGUMENTS = Structure("tuple", entries=(Structure("tuple", entries=(TENSOR_X,)), Structure("dict")))
+KINDS: st.SearchStrategy[Kind] = st.sampled_from(["list", "tuple", "dict"])
+
+
+def container(kind: Kind, entries: list[Structure]) -> Structure:
+    keys = tuple("klm"[: len(entries)]) if kind == "dict" else ()
+    return Structure(kind, entries=tuple(entries), keys=keys)
+
+
 STRUCTURES = st.recursive(
     st.sampled_from([Structure("tensor", "a"), Structure("tensor", "b")])
     | st.builds(Structure, st.just("constant"), value=st.none() | st.booleans() | st.integers()),
-    lambda inner: (
-        st.builds(
-            lambda kind, entries: Structure(kind, entries=tuple(entries)),
-            st.sampled_from(["list", "tuple"]),
-            st.lists(inner, max_size=3),
-        )
-        | st.builds(
-            lambda entries: Structure(
-                "dict", entries=tuple(entries), keys=tuple("klm"[: len(entries)])
-            ),
-            st.lists(inner, max_size=3),
-        )
-    ),
+    lambda inner: st.builds(container, KINDS, st.lists(inner, max_size=3)),
     max_leaves=6,
 )
 
