@@ -7,7 +7,7 @@ that ends asynchronously goes on in a task. Each step has colors and queues of i
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from hypothesis import strategies as st
@@ -26,7 +26,7 @@ from waferc_runtime.csl import core
 from waferc_runtime.csl.core import EAST, NORTH, SOUTH, WEST, Scalar
 
 ELEMENTS = 12
-ARRAYS = ("a", "b", "c")
+ARRAYS = ("a", "b", "c", "taken", "half")
 _LAST_OUTPUT_QUEUE = 4
 _BACK = {EAST: WEST, SOUTH: NORTH}
 
@@ -38,6 +38,9 @@ class Draft:
     tile: Tile
     book: RouteBook
     arrays: list[core.MemoryObject]
+    taken: core.MemoryObject  # written by data tasks only, which run when their words come
+    half: core.MemoryObject
+    arch: str
     body: list[core.Stmt]
     locals: list[core.Local] = field(default_factory=lambda: [])
     color: int = 0
@@ -313,7 +316,125 @@ def late_receiver(draw: st.DrawFn, draft: Draft) -> list[core.Stmt]:
     return [core.If(first, [send], [core.If(last, [*work, fold], [])])]
 
 
-COMMUNICATION = (chain_reduce, broadcast, all_gather, shift, late_receiver)
+@st.composite
+def exchange(draw: st.DrawFn, draft: Draft) -> list[core.Stmt]:
+    """Pairs of neighbours send and receive at once; a task goes on when both is done."""
+    axis_x = draw(st.booleans())
+    position, count, _ = draft.along(axis_x)
+    if count == 1:
+        return []
+    up, down = draft.colors(2)
+    into, out = draft.queues()
+    for start in range(0, count - 1, 2):
+        draft.line(up, axis_x, start, True, 1, False)
+        draft.line(down, axis_x, start + 1, False, 1, False)
+    tile = draft.tile
+    extent = draw(st.integers(1, ELEMENTS))
+    is_low = position % 2 == 0
+    is_paired = truth(~((position == count - 1) & is_low))
+    number = draft.task
+    draft.task += 1
+    source, target = draw(st.permutations(draft.arrays))[:2]
+    send = tile.fabout(np.where(is_low, up, down), out, extent)
+    receive = tile.fabin(np.where(is_low, down, up), into, extent)
+    task = core.Const(core.Handle.LOCAL_TASK, number)
+    start_send = dsd(
+        "@fmovs",
+        send,
+        tile.memory(source, extent),
+        is_async=True,
+        unblock=number,
+        microthread=out,
+    )
+    start_receive = dsd(
+        "@fmovs",
+        tile.memory(target, extent),
+        receive,
+        is_async=True,
+        activate=number,
+        microthread=into,
+    )
+    pair: list[core.Stmt] = [start_send, start_receive]
+    if draw(st.booleans()):
+        pair.reverse()
+    alone: list[core.Stmt] = [activate(number), core.TaskControl("unblock", task)]
+    draft.body.append(core.If(is_paired, pair, alone))
+    tile.blocked.add(number)
+    joined: list[core.Stmt] = [core.TaskControl("block", task)]
+    draft.body = tile.task(number, f"after{number}", joined).body
+    return []
+
+
+@st.composite
+def word_by_word(draw: st.DrawFn, draft: Draft) -> list[core.Stmt]:
+    """A data task takes the words of a broadcast; behind the last another task goes on."""
+    axis_x = draw(st.booleans())
+    position, count, _ = draft.along(axis_x)
+    if count == 1:
+        return []
+    (color,) = draft.colors(1)
+    into, out = draft.queues()
+    draft.line(color, axis_x, 0, True, count - 1, True)
+    tile = draft.tile
+    extent = draw(st.integers(1, ELEMENTS))
+    number = draft.task
+    draft.task += 1
+    seen = tile.array(f"seen{number}", 1, kind=Scalar.U16)
+    total = tile.pointer(draft.taken, number % ELEMENTS)
+    so_far = core.Load(Scalar.U16, tile.pointer(seen))
+
+    def take(word: core.Local) -> list[core.Stmt]:
+        more = core.BinaryExpr(Scalar.F32, "+", core.Load(Scalar.F32, total), core.GetLocal(word))
+        is_last = core.CompareExpr("==", so_far, u16(extent))
+        done: list[core.Stmt] = [core.Store(tile.pointer(seen), u16(0)), activate(number)]
+        return [
+            core.Store(total, more),
+            core.Store(tile.pointer(seen), core.BinaryExpr(Scalar.U16, "+", so_far, u16(1))),
+            core.If(is_last, done, []),
+        ]
+
+    tile.data_task(color if draft.arch == "wse2" else into, f"take{number}", take)
+    tile.input_queues[into] = color
+    send = dsd("@fmovs", tile.fabout(color, out, extent), tile.memory(draft.arrays[1], extent))
+    first, _ = draft.by_position(position, count)
+    draft.body.append(core.If(first, [send, activate(number)], []))
+    draft.body = tile.task(number, f"after{number}", []).body
+    return []
+
+
+@st.composite
+def half_words(draw: st.DrawFn, draft: Draft) -> list[core.Stmt]:
+    """f16 data along a chain, one or two elements in a word, with arithmetic on the way."""
+    axis_x, simd = draw(st.booleans()), draw(st.sampled_from(["off", "simd_32"]))
+    position, count, _ = draft.along(axis_x)
+    if count == 1:
+        return []
+    pair = draft.colors(2)
+    into, out = draft.queues()
+    for start in range(count - 1):
+        draft.line(pair[start % 2], axis_x, start, True, 1, False)
+    tile = draft.tile
+    extent = draw(st.integers(1, ELEMENTS))
+    memory = tile.memory(draft.half, extent)
+    receive = tile.fabin(np.where(position % 2 == 1, pair[0], pair[1]), into, extent)
+    send = tile.fabout(np.where(position % 2 == 0, pair[0], pair[1]), out, extent)
+    receive, send = (replace(stream, simd=simd) for stream in (receive, send))
+    first, last = draft.by_position(position, count)
+    op = draw(st.sampled_from(["@faddh", "@fmaxh", "@fsubh"]))
+    middle = core.If(last, [dsd(op, memory, receive, memory)], [dsd(op, send, receive, memory)])
+    return [core.If(first, [dsd("@fmovh", send, memory)], [middle])]
+
+
+COMMUNICATION = (
+    chain_reduce,
+    broadcast,
+    all_gather,
+    shift,
+    late_receiver,
+    exchange,
+    word_by_word,
+    half_words,
+)
 
 
 class Drawn:
@@ -337,9 +458,11 @@ def programs(draw: st.DrawFn) -> Drawn:
     width, height = draw(st.integers(1, 4)), draw(st.integers(1, 4))
     arch = draw(st.sampled_from(["wse2", "wse3"]))
     tile = Tile(width, height)
-    arrays = [tile.array(name, ELEMENTS) for name in ARRAYS]
+    arrays = [tile.array(name, ELEMENTS) for name in ARRAYS[:3]]
+    taken = tile.array("taken", ELEMENTS)
+    half = tile.array(ARRAYS[-1], ELEMENTS, kind=Scalar.F16)
     main = tile.function("main", [])
-    draft = Draft(tile, RouteBook(width, height), arrays, main.body)
+    draft = Draft(tile, RouteBook(width, height), arrays, taken, half, arch, main.body)
     steps: list[str] = []
     for _ in range(draw(st.integers(1, 4))):
         if draft.can_communicate:
