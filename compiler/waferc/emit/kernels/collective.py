@@ -163,7 +163,8 @@ class _Gather:
 
     def __init__(self, x: Tile, result: Tile, dim: int, context: KernelContext, axis: Axis) -> None:
         self._x, self._result, self._dim = x, result, dim
-        self._context, self._axis = context, axis
+        self._context = context
+        self._axis: Axis = axis
         self.step = row_major(result.shape)[dim]
 
     def _shape(self, lanes: int) -> tuple[int, ...]:
