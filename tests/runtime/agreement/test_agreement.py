@@ -18,7 +18,7 @@ from waferc_ir.machine import MACHINES
 from waferc_runtime.check import check_program
 
 SLOW = settings(
-    max_examples=80,
+    max_examples=60,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
