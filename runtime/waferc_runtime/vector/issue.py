@@ -80,7 +80,7 @@ class Network:
             if transfer.state is not state:
                 continue
             lanes = transfer.lanes.at(np.flatnonzero(transfer.done < transfer.total))
-            for port in transfer.inputs():
+            for port in transfer.inputs:
                 color = port.stream.routes.color
                 mask = found.setdefault(color, np.zeros(state.count, np.bool_))
                 mask[lanes.index] = True

@@ -37,21 +37,6 @@ class Fan:
     hops: NDArray[np.int64]  # [way]
     first: Indices | None  # [sender]
 
-    def of(self, senders: Indices) -> Fan:
-        """The ways of some of the senders, by their positions in ascending order."""
-        if self.first is None:
-            if len(senders) == len(self.sender):
-                return self
-            places = self.sender[: len(senders)]
-            return Fan(places, self.receiver[senders], self.hops[senders], None)
-        if len(senders) == len(self.first):
-            return self
-        length = np.diff(np.append(self.first, len(self.sender)))[senders]
-        first = np.cumsum(length) - length
-        sender = np.repeat(np.arange(len(senders)), length)
-        ways = np.arange(len(sender)) - first[sender] + self.first[senders][sender]
-        return Fan(sender, self.receiver[ways], self.hops[ways], first)
-
 
 class ColorRoutes:
     """The routes of one color. PEs are numbered row by row."""

@@ -318,7 +318,7 @@ class Scheduler:
         busy[transfer.lanes.index] = True
 
     def _register(self, transfer: Transfer) -> None:
-        colors = {port.stream.routes.color for port in transfer.ports()}
+        colors = {port.stream.routes.color for port in transfer.ports}
         for color in colors:
             self._transfers.setdefault(color, []).append(transfer)
         empty = np.flatnonzero(transfer.total == 0)
@@ -350,13 +350,13 @@ class Scheduler:
             raise self._transfer_error(transfer, fault) from fault
         self._stirred |= taken | sent
         if transfer.has_promised:
-            self._stirred |= {port.stream.routes.color for port in transfer.inputs()}
+            self._stirred |= {port.stream.routes.color for port in transfer.inputs}
             transfer.has_promised = False
         if not (transfer.done < transfer.total).any():
             self._forget(transfer)
 
     def _forget(self, transfer: Transfer) -> None:
-        for color in {port.stream.routes.color for port in transfer.ports()}:
+        for color in {port.stream.routes.color for port in transfer.ports}:
             self._transfers[color].remove(transfer)
 
     def _through(self, waiting: Waiting, transfer: Transfer, places: Indices) -> None:

@@ -6,6 +6,7 @@ cycle at which it arrives and, once it is consumed, the cycle at which it was pr
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,10 +16,49 @@ from waferc_ir.machine import Machine
 from waferc_runtime.builtins.timing import flight_cycles
 from waferc_runtime.csl.core import RAMP
 from waferc_runtime.vector.lanes import Indices
-from waferc_runtime.vector.routes import ColorRoutes, Fan
+from waferc_runtime.vector.routes import ColorRoutes
 
 Times = NDArray[np.int64]
 _START_ROWS = 32
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outlet:
+    """Ways from senders to receivers: columns of these, room and cycles on the way.
+
+    `sender` gives the position of each way's sender; `first` where a sender's ways begin, None if
+    all have one.
+    """
+
+    senders: Indices  # [sender] PE numbers
+    column: Indices  # [way]
+    capacity: Times  # [way]
+    flight: Times  # [way]
+    sender: Indices  # [way]
+    first: Indices | None  # [sender]
+
+    def of(self, chosen: Indices) -> Outlet:
+        """The ways of some of the senders, by their positions in ascending order."""
+        if len(chosen) == len(self.senders):
+            return self
+        pes = self.senders[chosen]
+        if self.first is None:
+            ways, sender, first = chosen, self.sender[: len(chosen)], None
+        else:
+            length = np.diff(np.append(self.first, len(self.sender)))[chosen]
+            first = np.cumsum(length) - length
+            sender = np.repeat(np.arange(len(chosen)), length)
+            ways = np.arange(len(sender)) - first[sender] + self.first[chosen][sender]
+        column, capacity, flight = self.column[ways], self.capacity[ways], self.flight[ways]
+        return Outlet(pes, column, capacity, flight, sender, first)
+
+    def least(self, values: Times) -> Times:
+        """The least over the ways of each sender: from [way] to [sender]."""
+        return values if self.first is None else np.minimum.reduceat(values, self.first)
+
+    def spread(self, values: Times) -> Times:
+        """Values of senders for each of their ways: from [sender] to [way]."""
+        return values if self.first is None else values[self.sender]
 
 
 class Stream:
@@ -40,8 +80,6 @@ class Stream:
         self._last = np.full(count, -1, np.int64)  # cycle of the last word processed
         self._promised = np.zeros(count, np.int64)  # words that will be taken without delay
         self._next = np.zeros(count, np.int64)  # from this cycle on, one per cycle
-        self.reading = np.zeros(count, np.bool_)  # an operation has the queue
-        self.receivers = receivers
 
     # ---- the receiver's side ---------------------------------------------------------------------
 
@@ -52,10 +90,6 @@ class Stream:
     def available(self, columns: Indices) -> Times:
         """Words that are on their way or waiting: [receiver]."""
         return self._written[columns] - self._read[columns]
-
-    def consumed(self, column: int) -> int:
-        """Words taken so far."""
-        return int(self._read[column])
 
     def head_arrival(self, columns: Indices) -> Times:
         """When the next word arrives, where there is one: [receiver]."""
@@ -68,9 +102,9 @@ class Stream:
 
     def consume(self, columns: Indices, processed: Times) -> None:
         """Take words; `processed` [count, receiver] says when each was processed."""
-        index = self._index(self._read[columns], len(processed), columns)
-        self._processed[index] = processed
-        self._read[columns] += len(processed)
+        read = self._read[columns]
+        self._processed[self._index(read, len(processed), columns)] = processed
+        self._read[columns] = read + len(processed)
         self._last[columns] = processed[-1]
 
     def promise(self, columns: Indices, words: Times, from_cycle: Times) -> bool:
@@ -87,75 +121,71 @@ class Stream:
 
     # ---- the sender's side -----------------------------------------------------------------------
 
-    def credit(self, fan: Fan, output_depth: int) -> Times:
+    def outlet(self, pes: Indices, output_depth: int) -> Outlet:
+        """The ways of words from these PEs, which leave by queues of a depth.
+
+        Raises:
+            RouteFault: some of them have none.
+        """
+        fan = self.routes.fan(pes)
+        column = self._column[fan.receiver]
+        buffers = self._machine.router_buffer_wavelets * (fan.hops + 1)
+        flight = flight_cycles(0, self._machine) + fan.hops * self._machine.hop_cycles
+        capacity = self._depth[column] + output_depth + buffers
+        return Outlet(pes, column, capacity, flight, fan.sender, fan.first)
+
+    def credit(self, outlet: Outlet) -> Times:
         """How many words each sender may send now: [sender]."""
-        column = self._column[fan.receiver]
-        limit = np.maximum(
-            self._read[column] + self._capacity(fan, output_depth), self._promised[column]
-        )
-        room = limit - self._written[column]
-        return room if fan.first is None else np.minimum.reduceat(room, fan.first)
+        column = outlet.column
+        limit = np.maximum(self._read[column] + outlet.capacity, self._promised[column])
+        return outlet.least(limit - self._written[column])
 
-    def smooth_credit(self, fan: Fan, output_depth: int, begin: Times) -> Times:
+    def smooth_credit(self, outlet: Outlet, begin: Times) -> Times:
         """How many words each sender may send, one per cycle from `begin` on; 0 if not so fast."""
-        column = self._column[fan.receiver]
-        capacity = self._capacity(fan, output_depth)
-        written, read = self._written[column], self._read[column]
-        limit = np.maximum(read + capacity, self._promised[column])
-        start = begin if fan.first is None else begin[fan.sender]
-        smooth = (self._last[column] + 1 <= start) & (
-            (self._promised[column] <= read + capacity)
-            | (self._next[column] + written - capacity - read + 1 <= start)
-        )
-        room = np.where(smooth, limit - written, 0)
-        return room if fan.first is None else np.minimum.reduceat(room, fan.first)
+        column = outlet.column
+        written = self._written[column]
+        free = self._read[column] + outlet.capacity
+        promised = self._promised[column]
+        start = outlet.spread(begin)
+        smooth = (promised <= free) | (self._next[column] + written - free < start)
+        smooth &= self._last[column] < start
+        return outlet.least(np.where(smooth, np.maximum(free, promised) - written, 0))
 
-    def not_before(self, fan: Fan, output_depth: int, start: Times, count: int) -> Times | None:
+    def not_before(self, outlet: Outlet, start: Times, count: int) -> Times | None:
         """When each of the next `count` words may be sent: [count, sender]; None if at any time.
 
         `start` [sender] is when the first would be sent. Word j waits until the word one capacity
         before it has been processed by all receivers.
         """
-        column = self._column[fan.receiver]
+        column, capacity = outlet.column, outlet.capacity
         written, read = self._written[column], self._read[column]
-        capacity = self._capacity(fan, output_depth)
-        begin = start if fan.first is None else start[fan.sender]
-        beyond = np.maximum(written + count - capacity - read, 0)
-        done = self._last[column] + 1 <= begin
-        reached = np.minimum(written + count - capacity, read) <= 0
-        smooth = (beyond == 0) | (self._next[column] + written - capacity - read + 1 <= begin)
-        if ((done | reached) & smooth).all():
+        begin = outlet.spread(start)
+        first = written - capacity  # the word that makes room for the next one
+        is_free = (self._last[column] < begin) | (np.minimum(first + count, read) <= 0)
+        smooth = (first + count <= read) | (self._next[column] + first - read < begin)
+        if (is_free & smooth).all():
             return None
-        before = np.arange(count)[:, np.newaxis] + (written - capacity)  # word that makes room
-        rows = len(self._words)
-        past = self._processed[np.clip(before, 0, None) % rows, column] + 1
+        before = np.arange(count)[:, np.newaxis] + first
+        past = self._processed[np.maximum(before, 0) % len(self._words), column] + 1
         coming = self._next[column] + (before - read) + 1
         times = np.where(before < 0, 0, np.where(before < read, past, coming))
-        return times if fan.first is None else np.maximum.reduceat(times, fan.first, axis=1)
+        if outlet.first is None:
+            return times
+        return np.maximum.reduceat(times, outlet.first, axis=1)
 
-    def send(
-        self,
-        senders: Indices,
-        fan: Fan,
-        output_depth: int,
-        words: NDArray[np.uint32],
-        sent: Times,
-    ) -> None:
+    def send(self, outlet: Outlet, words: NDArray[np.uint32], sent: Times) -> None:
         """Put words [count, sender], processed at `sent` [count, sender], on their way."""
-        count = len(words)
-        capacity = int(self._capacity(fan, output_depth).max())
-        self.routes.sent[senders] += count
-        column = self._column[fan.receiver]
-        flight = flight_cycles(0, self._machine) + fan.hops * self._machine.hop_cycles
-        if fan.first is not None:
-            words, sent = words[:, fan.sender], sent[:, fan.sender]
+        count, column = len(words), outlet.column
+        self.routes.sent[outlet.senders] += count
+        if outlet.first is not None:
+            words, sent = words[:, outlet.sender], sent[:, outlet.sender]
         written = self._written[column]
         unread = int((written - self._read[column]).max()) + count
-        self._grow(max(unread, capacity + count))
+        self._grow(max(unread, int(outlet.capacity.max()) + count))
         index = self._index(written, count, column)
         self._words[index] = words
-        self._arrival[index] = sent + flight
-        self._written[column] += count
+        self._arrival[index] = sent + outlet.flight
+        self._written[column] = written + count
 
     def link_load(self) -> NDArray[np.int64]:
         """Words that left each PE: [direction E W N S, y, x].
@@ -177,10 +207,6 @@ class Stream:
             return np.maximum(held[sender] - buffers * (length[sender] - 1 - hops), 0)
 
         return self.routes.link_load(behind)
-
-    def _capacity(self, fan: Fan, output_depth: int) -> Times:
-        buffers = self._machine.router_buffer_wavelets * (fan.hops + 1)
-        return self._depth[self._column[fan.receiver]] + output_depth + buffers
 
     def _index(self, first: Times, count: int, columns: Indices) -> Any:
         """Index of rows `first` and following in these columns."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -22,9 +22,8 @@ from waferc_runtime.vector.access import Access
 from waferc_runtime.vector.elementwise import apply
 from waferc_runtime.vector.lanes import Indices, Lanes
 from waferc_runtime.vector.memory import Block, OutOfBounds
-from waferc_runtime.vector.routes import Fan
 from waferc_runtime.vector.state import ClassState
-from waferc_runtime.vector.stream import Stream
+from waferc_runtime.vector.stream import Outlet, Stream
 
 Array = NDArray[Any]
 Times = NDArray[np.int64]
@@ -53,6 +52,18 @@ class Running:
 
 Source = Port | Access | Array
 Dest = Port | Access | Running | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Todo:
+    """What is left of a transfer: places of PEs, words, columns of inputs, ways out, next cycle."""
+
+    places: Indices  # [open]
+    words: Times  # [open]
+    columns: list[Indices]  # [open], for each input
+    is_cut_off: NDArray[np.bool_] | None  # [open] where some input reaches no ramp
+    outlet: Outlet | None
+    start: Times  # [open]
 
 
 @dataclass(eq=False, slots=True)
@@ -85,15 +96,14 @@ class Transfer:
     microthread: int
     has_promised: bool = False
     could_go_on: bool = False  # somewhere, in part
-    fan: Fan | None = None
+    inputs: list[Port] = field(init=False)  # fabric sources
+    ports: list[Port] = field(init=False)  # all fabric operands
+    _todo_now: Todo | None = None
+    _whole_outlet: Outlet | None = None
 
-    def ports(self) -> list[Port]:
-        """Its fabric operands."""
-        return [operand for operand in (*self.sources, self.dest) if isinstance(operand, Port)]
-
-    def inputs(self) -> list[Port]:
-        """Its fabric sources."""
-        return [source for source in self.sources if isinstance(source, Port)]
+    def __post_init__(self) -> None:
+        self.inputs = [source for source in self.sources if isinstance(source, Port)]
+        self.ports = [*self.inputs, *([self.dest] if isinstance(self.dest, Port) else [])]
 
     def advance(self, in_part: bool) -> tuple[set[int], set[int]]:
         """Carry it out where it can be brought to its end, or, `in_part`, where it can go on.
@@ -101,61 +111,80 @@ class Transfer:
         Returns:
             The colors on which words were taken, and those on which words were sent.
         """
-        open_ = np.flatnonzero(self.done < self.total)
         taken: set[int] = set()
         sent: set[int] = set()
         self.could_go_on = False
-        if not len(open_):
+        todo = self._todo()
+        if not len(todo.places):
             return taken, sent
-        ready = self._ready(open_)
-        left = self.total[open_] - self.done[open_]
-        elements = np.minimum(ready * self.per_word, left)
-        may = elements > 0 if in_part else elements == left
-        if may.any():
-            chosen, elements = open_[may], elements[may]
+        ready = todo.words
+        for port, columns in zip(self.inputs, todo.columns, strict=True):
+            here = port.stream.available(columns)
+            if todo.is_cut_off is not None:
+                here = np.where(todo.is_cut_off, 0, here)
+            ready = np.minimum(ready, here)
+        may = ready > 0 if in_part else ready == todo.words
+        if isinstance(self.dest, Port) and may.any():
+            assert todo.outlet is not None
+            ready = np.minimum(ready, self.dest.stream.credit(todo.outlet))
+            may = ready > 0 if in_part else ready == todo.words
+        count = np.count_nonzero(may)
+        if count:
+            chosen = todo.places[may]
+            left = self.total[chosen] - self.done[chosen]
+            elements = np.minimum(ready[may] * self.per_word, left)
             key = (self.done[chosen] << 20) + elements
             for value in np.unique(key) if (key != key[0]).any() else key[:1]:
                 same = key == value
                 self._process(chosen[same], int(elements[same][0]))
-            taken = {port.stream.routes.color for port in self.inputs()}
+            self._todo_now = None
+            taken = {port.stream.routes.color for port in self.inputs}
             if isinstance(self.dest, Port):
                 sent = {self.dest.stream.routes.color}
             through = chosen[self.done[chosen] == self.total[chosen]]
             if len(through):
                 self.finished(self, through)
-        if len(may) > np.count_nonzero(may):
+        if count < len(may):
             self.could_go_on = bool((ready[~may] > 0).any())
             self._promise()
         return taken, sent
 
+    def _todo(self) -> Todo:
+        """What is left to do, worked out once until something is done."""
+        if self._todo_now is not None:
+            return self._todo_now
+        places = np.flatnonzero(self.done < self.total)
+        words = -(-(self.total[places] - self.done[places]) // self.per_word)
+        columns = [port.stream.columns(self.pes[places]) for port in self.inputs]
+        is_cut_off: NDArray[np.bool_] | None = None
+        for column in columns:
+            if (column < 0).any():
+                cut_off = column < 0
+                is_cut_off = cut_off if is_cut_off is None else is_cut_off | cut_off
+        outlet: Outlet | None = None
+        if isinstance(self.dest, Port):
+            outlet = self._outlet(places)
+        self._todo_now = Todo(places, words, columns, is_cut_off, outlet, self.next[places])
+        return self._todo_now
+
+    def _outlet(self, chosen: Indices) -> Outlet:
+        """The ways of words from the PEs at `chosen`."""
+        assert isinstance(self.dest, Port)
+        if self._whole_outlet is None:
+            self._whole_outlet = self.dest.stream.outlet(self.pes, self.dest.output_depth)
+        return self._whole_outlet.of(chosen)
+
     def waits_for(self, position: int) -> tuple[int, bool]:
         """The color that the PE (by its place here) waits for, and whether it is an input."""
-        for port in self.inputs():
+        for port in self.inputs:
             column = port.stream.columns(self.pes[position : position + 1])
             if column[0] < 0 or port.stream.available(column)[0] <= 0:
                 return port.stream.routes.color, True
         assert isinstance(self.dest, Port)
         return self.dest.stream.routes.color, False
 
-    def _ready(self, open_: Indices) -> Times:
-        left = self.total[open_] - self.done[open_]
-        ready = -(-left // self.per_word)
-        for port in self.inputs():
-            columns = port.stream.columns(self.pes[open_])
-            here = np.where(columns >= 0, port.stream.available(columns), 0)
-            ready = np.minimum(ready, here)
-        if isinstance(self.dest, Port):
-            may = ready > 0
-            if may.any():
-                stream = self.dest.stream
-                fan = self._fan(open_[may])
-                room = stream.credit(fan, self.dest.output_depth)
-                ready[may] = np.minimum(ready[may], room)
-        return ready
-
     def _process(self, chosen: Indices, count: int) -> None:
         """Process the next `count` elements of the PEs at `chosen`, which are equally far."""
-        pes = self.pes[chosen]
         done = int(self.done[chosen[0]])
         words = -(-count // self.per_word)
         lanes = self.lanes.at(chosen)
@@ -166,7 +195,7 @@ class Transfer:
         columns: list[tuple[Stream, Indices]] = []
         for source in self.sources:
             if isinstance(source, Port):
-                column = source.stream.columns(pes)
+                column = source.stream.columns(self.pes[chosen])
                 bits, arrival = source.stream.peek(column, words)
                 columns.append((source.stream, column))
                 values.append(unpack(bits, source.element, self.per_word, count))
@@ -176,10 +205,9 @@ class Transfer:
             else:
                 values.append(source[chosen] if source.ndim else source)
         if isinstance(self.dest, Port):
-            stream, depth = self.dest.stream, self.dest.output_depth
-            fan = self._fan(chosen)
+            outlet = self._outlet(chosen)
             begin = start if earliest is None else np.maximum(start, earliest[0])
-            room = stream.not_before(fan, depth, begin + self.delay, words)
+            room = self.dest.stream.not_before(outlet, begin + self.delay, words)
             if room is not None:
                 room = room - self.delay
                 earliest = room if earliest is None else np.maximum(earliest, room)
@@ -188,7 +216,7 @@ class Transfer:
         else:
             slack = np.maximum(earliest - steps, start)
             times = np.maximum.accumulate(slack, axis=0) + steps
-        self._write(chosen, done, count, lanes, values, times, pes)
+        self._write(chosen, done, count, lanes, values, times)
         for stream, column in columns:
             stream.consume(column, times)
         self.done[chosen] += count
@@ -203,7 +231,6 @@ class Transfer:
         lanes: Lanes,
         values: list[Any],
         times: Times,
-        pes: Indices,
     ) -> None:
         match self.dest:
             case Access():
@@ -219,9 +246,7 @@ class Transfer:
             case Port():
                 result = np.broadcast_to(self.compute(*arrays), (count, len(chosen)))
                 bits = pack(result, self.dest.element, self.per_word)
-                sent = times + self.delay
-                stream = self.dest.stream
-                stream.send(pes, self._fan(chosen), self.dest.output_depth, bits, sent)
+                self.dest.stream.send(self._outlet(chosen), bits, times + self.delay)
             case Running():
                 self._run_on(self.dest, chosen, count, lanes, values)
             case None:
@@ -271,31 +296,20 @@ class Transfer:
         That is so if nothing but the words themselves can hold us up: the other operands are in
         memory, and where we send to there is room as fast as we can send.
         """
-        inputs = self.inputs()
-        if len(inputs) != 1 or self.pace != 1:
+        if len(self.inputs) != 1 or self.pace != 1:
             return
-        open_ = np.flatnonzero(self.done < self.total)
-        stream = inputs[0].stream
-        columns = stream.columns(self.pes[open_])
-        left = self.total[open_] - self.done[open_]
-        words = -(-left // self.per_word)
-        able = columns >= 0
-        if isinstance(self.dest, Port) and len(open_):
-            fan = self._fan(open_)
-            begin = self.next[open_] + self.delay
-            room = self.dest.stream.smooth_credit(fan, self.dest.output_depth, begin)
+        todo = self._todo()
+        words, columns, start = todo.words, todo.columns[0], todo.start
+        able = None if todo.is_cut_off is None else ~todo.is_cut_off
+        if isinstance(self.dest, Port):
+            assert todo.outlet is not None
+            room = self.dest.stream.smooth_credit(todo.outlet, start)
             words = np.minimum(words, room)
-            able &= words > 0
-        if able.any():
-            is_news = stream.promise(columns[able], words[able], self.next[open_][able])
-            self.has_promised = self.has_promised or is_news
-
-    def _fan(self, chosen: Indices) -> Fan:
-        """The ways of words from the PEs at `chosen`."""
-        assert isinstance(self.dest, Port)
-        if self.fan is None:
-            self.fan = self.dest.stream.routes.fan(self.pes)
-        return self.fan.of(chosen)
+            able = words > 0 if able is None else able & (words > 0)
+        if able is not None and not able.all():
+            words, columns, start = words[able], columns[able], start[able]
+        if len(words) and self.inputs[0].stream.promise(columns, words, start):
+            self.has_promised = True
 
 
 @contextmanager
