@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from waferc.passes.simplifying import Simplifying, shape_of
@@ -73,7 +74,7 @@ def slice_(to: Simplifying, op: Slice) -> Value | None:
 
 
 def slice_earlier(to: Simplifying, op: Slice) -> Value | None:
-    """Of an elementwise result or a contraction that is cut into parts: the parts computed apart.
+    """Of what is cut into parts: the parts computed, permuted or reshaped apart.
 
     A projection to queries, keys and values becomes three, each with its rows of the weight.
     """
@@ -90,8 +91,26 @@ def slice_earlier(to: Simplifying, op: Slice) -> Value | None:
             lhs = _sliced_letter(to, inner.lhs, inner.lhs_dims, letter, op)
             rhs = _sliced_letter(to, inner.rhs, inner.rhs_dims, letter, op)
             return to.add(replace(inner, lhs=lhs, rhs=rhs))
+        case Permute() as inner:
+            return to.add(replace(inner, x=to.add(replace(op, x=inner.x, dim=inner.dims[op.dim]))))
+        case Reshape() as inner:
+            return _slice_before_reshape(to, op, inner)
         case _:
             return None
+
+
+def _slice_before_reshape(to: Simplifying, op: Slice, inner: Reshape) -> Value | None:
+    """Where the sliced dimension is the outer one of those that one dimension is split into."""
+    before, after = shape_of(inner.x), inner.shape
+    rows = math.prod(after[: op.dim])
+    outermost = (d for d in reversed(range(len(before))) if math.prod(before[:d]) == rows)
+    source = next(outermost, None)
+    if source is None or before[source] % after[op.dim]:
+        return None
+    each = before[source] // after[op.dim]
+    part = to.add(Slice(inner.x, source, op.start * each, op.stop * each))
+    shape = (*after[: op.dim], op.stop - op.start, *after[op.dim + 1 :])
+    return to.add(Reshape(part, shape))
 
 
 def _sliced_operand(to: Simplifying, operand: Value, op: Slice) -> Value:

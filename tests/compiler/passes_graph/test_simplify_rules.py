@@ -51,6 +51,13 @@ def query_key_value(b: Builder, x: Value) -> tuple[Value, ...]:
     return tuple(b.add(Slice(total, 2, start, start + 2)) for start in (0, 2, 4))
 
 
+def packed(b: Builder, x: Value) -> tuple[Value, ...]:
+    weight = b.add(Parameter("weight", (6, 4), DType.F32))
+    product = b.add(Contract(x, weight, "abk", "nk", "abn"))
+    apart = b.add(Permute(b.add(Reshape(product, (2, 3, 3, 1, 2))), (2, 0, 3, 1, 4)))
+    return tuple(b.add(Slice(apart, 0, start, start + 1)) for start in range(3))
+
+
 def scores(b: Builder, x: Value) -> tuple[Value, ...]:
     turned = b.add(Permute(x, (0, 2, 1)))
     scaled = b.add(BinaryScalar(turned, "mul", 0.5))
@@ -170,6 +177,10 @@ CASES: dict[str, tuple[Build, str]] = {
         query_key_value,
         "parameter parameter slice contract slice binary slice contract slice binary"
         " slice contract slice binary",
+    ),
+    "packed": (
+        packed,
+        "parameter slice contract reshape slice contract reshape slice contract reshape",
     ),
     "scores": (scores, "binary_scalar contract"),
     "merged": (merged, "contract"),
