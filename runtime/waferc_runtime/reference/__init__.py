@@ -1,8 +1,8 @@
 """The reference engine: one wavelet at a time; what the fast engine is measured against.
 
 Where to find what: `engine` (the wafer, its agenda, the host's side), `processor` (a PE: main
-thread, microthreads, the next task), `interpret` and `evaluate` (core CSL), `operate` and `map` (DSD
-operations, element by element), `fabric` (routers, links, queues), `memory` (SRAM as words),
+thread, microthreads, the next task), `interpret` and `evaluate` (core CSL), `operate` and `map`
+(DSD operations, element by element), `fabric` (routers, links, queues), `memory` (SRAM as words),
 `deadlock` (who waits for whom).
 
 It models what the vector engine leaves out: a link and a ramp carry one word per cycle for all
