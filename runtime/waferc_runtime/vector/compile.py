@@ -9,57 +9,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
-from waferc_ir.diagnostics import Location
 from waferc_ir.machine import Machine
-from waferc_runtime.builtins.dsd import DSD_OPS, DsdOp
+from waferc_runtime.builtins.dsd import DSD_OPS
 from waferc_runtime.builtins.scalar import wrap
 from waferc_runtime.builtins.timing import expression_cycles, statement_cycles
 from waferc_runtime.csl import core
+from waferc_runtime.vector.assemble import Assembler, Label, Wafer
 from waferc_runtime.vector.expression import Closure, Compiled, Expressions
+from waferc_runtime.vector.flow import assigned_slots, leaves, trip_count
 from waferc_runtime.vector.fold import Folder
-from waferc_runtime.vector.group import Code, Frame, Group, Instruction
-from waferc_runtime.vector.lanes import Indices
+from waferc_runtime.vector.group import Code, Frame, Group
 from waferc_runtime.vector.map import MapRun, pure_function
 from waferc_runtime.vector.operation import Misuse
-from waferc_runtime.vector.state import ClassState, Variable
+from waferc_runtime.vector.state import ClassState
 from waferc_runtime.vector.values import PointerValue, RunValue, wide
 
 MAX_CALL_DEPTH = 256
-
-
-class Wafer(Protocol):
-    """What instructions need of the engine."""
-
-    def split(self, group: Group, parts: Sequence[tuple[Indices, int]], meet: int) -> int: ...
-
-    def arrive(self, group: Group, pc: int) -> int: ...
-
-    def finish(self, group: Group) -> int: ...
-
-    def issue(
-        self,
-        group: Group,
-        op: DsdOp,
-        dest: RunValue,
-        sources: list[RunValue],
-        config: core.DsdConfig,
-        pc: int,
-    ) -> int: ...
-
-    def issue_map(self, group: Group, run: MapRun, pc: int) -> int: ...
-
-    def control(self, group: Group, action: str, task: RunValue) -> None: ...
-
-
-@dataclass(eq=False, slots=True)
-class Label:
-    """A place in the code, known once it is reached."""
-
-    pc: int = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,19 +56,14 @@ class Compiler:
         return self._codes[function]
 
 
-class _FunctionCompiler:
+class _FunctionCompiler(Assembler):
     def __init__(self, owner: Compiler, function: core.Function, code: Code) -> None:
-        self._state = owner.state
-        self._machine = owner.machine
-        self._wafer = owner.wafer
+        super().__init__(owner.state, owner.machine, owner.wafer, code, function.at)
         self._owner = owner
         self._function = function
-        self._code = code
         self._loops: list[Loop] = []
         self._end = Label()
         self._result = self._hidden()
-        self._at: Location | None = function.at
-        self._slots: list[core.Slot] = []  # read by the statement at hand, may differ between PEs
         self._expressions = Expressions(
             owner.state, owner.machine, self._call, self._branch_value, self._reads
         )
@@ -123,74 +86,6 @@ class _FunctionCompiler:
             return caller.pc
 
         self._emit(leave)
-
-    # ---- emitting --------------------------------------------------------------------------------
-
-    def _emit(self, instruction: Instruction) -> None:
-        self._code.instructions.append(instruction)
-        self._code.places.append(self._at)
-
-    @property
-    def _here(self) -> int:
-        return len(self._code.instructions)
-
-    def _place(self, label: Label) -> None:
-        label.pc = self._here
-
-    def _hidden(self) -> int:
-        self._code.locals += 1
-        return self._code.locals - 1
-
-    def _jump(self, label: Label) -> None:
-        self._emit(lambda g: label.pc)
-
-    def _meet(self, label: Label) -> None:
-        """Emit the place where parts of a split group wait for each other."""
-        pc, wafer = label.pc, self._wafer
-
-        def meet(g: Group) -> int:
-            if g.joins and (g.joins[-1].depth, g.joins[-1].pc) == (len(g.frames), pc):
-                return wafer.arrive(g, pc)
-            return pc + 1
-
-        self._emit(meet)
-
-    def _branch(self, condition: Compiled, no: Label, meet: Label) -> None:
-        """Go on where the condition holds, to `no` where it does not."""
-        closure, cost = condition
-        self._separate()
-        yes, wafer = self._here + 1, self._wafer
-
-        def branch(g: Group) -> int:
-            chosen = closure(g)
-            g.extra += cost
-            if isinstance(chosen, np.ndarray):
-                first = np.flatnonzero(chosen)
-                if 0 < len(first) < len(chosen):
-                    second = np.flatnonzero(~chosen)
-                    return wafer.split(g, [(first, yes), (second, no.pc)], meet.pc)
-                return yes if len(first) else no.pc
-            return yes if chosen else no.pc
-
-        self._emit(branch)
-
-    def _separate(self) -> None:
-        """Emit a split of the group by slots that hold different kinds of values on its PEs."""
-        slots, self._slots = self._slots, []
-        for slot in dict.fromkeys(slots):
-            self._emit(self._separation(self._state.variables[slot], self._here + 1))
-
-    def _separation(self, variable: Variable, following: int) -> Instruction:
-        code, wafer = self._code, self._wafer
-
-        def separate(g: Group) -> int:
-            kinds = variable.kinds(g.lanes)
-            if kinds is None:
-                return following
-            parts = [(np.flatnonzero(kinds == kind), following) for kind in np.unique(kinds)]
-            return wafer.split(g, parts, code.epilogue)
-
-        return separate
 
     def _reads(self, slot: core.Slot) -> None:
         if slot in self._owner.assigned:
@@ -599,59 +494,6 @@ class AssertionFault(Exception):  # noqa: N818 (an event that the engine turns i
     def __init__(self, position: int) -> None:
         super().__init__()
         self.position = position
-
-
-def trip_count(low: RunValue, high: RunValue, by: RunValue) -> RunValue:
-    """Iterations of a half-open range; uniform or [pe]."""
-    if any(isinstance(bound, np.ndarray) for bound in (low, high, by)):
-        span = np.asarray(high) - np.asarray(low)
-        return np.maximum(-(-span // by), 0).astype(np.int64)
-    return len(range(low, high, by))
-
-
-def leaves(body: Sequence[core.Stmt]) -> set[type[core.Stmt]]:
-    """Which of return, break and continue lead out of these statements."""
-    found: set[type[core.Stmt]] = set()
-    for statement in body:
-        match statement:
-            case core.Return() | core.Break() | core.Continue():
-                found.add(type(statement))
-            case core.If():
-                found |= leaves(statement.then) | leaves(statement.otherwise)
-            case core.While() | core.For():
-                found |= leaves(statement.body) & {core.Return}
-            case _:
-                pass
-    return found
-
-
-def assigned_slots(program: core.PEClass) -> set[core.Slot]:
-    """Slots that some function assigns."""
-    found: set[core.Slot] = set()
-
-    def visit(body: Sequence[core.Stmt]) -> None:
-        for statement in body:
-            match statement:
-                case core.SetSlot():
-                    found.add(statement.slot)
-                case core.If():
-                    visit(statement.then)
-                    visit(statement.otherwise)
-                case core.While() | core.For():
-                    visit(statement.body)
-                    if isinstance(statement, core.While):
-                        visit(statement.step)
-                case _:
-                    pass
-
-    for function in program.functions:
-        visit(function.body)
-    for task in program.tasks:
-        visit(task.function.body)
-    for export in program.exports.values():
-        if isinstance(export.target, core.Function):
-            visit(export.target.body)
-    return found
 
 
 def _negated(value: RunValue) -> RunValue:

@@ -51,9 +51,9 @@ def lanes_of(indices: Indices, total: int | None = None) -> Lanes:
         first = int(indices[0])
         return Lanes(slice(first, first + 1, 1), 1)
     if count > 1:
-        steps = np.diff(indices)
-        step = int(steps[0])
-        if (steps == step).all():
-            first = int(indices[0])
-            return Lanes(slice(first, int(indices[-1]) + 1, step), count)
+        first, last = int(indices[0]), int(indices[-1])
+        step = int(indices[1]) - first
+        is_even = last - first == step * (count - 1)
+        if is_even and (indices[1:] - indices[:-1] == step).all():
+            return Lanes(slice(first, last + 1, step), count)
     return Lanes(indices, count)

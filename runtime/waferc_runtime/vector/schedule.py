@@ -60,8 +60,12 @@ class Scheduler:
         self._ready: deque[Group] = deque()
         self._waiting: list[Waiting] = []
         self._joins: list[Join] = []  # with parts that have arrived
-        self._transfers: dict[int, list[Transfer]] = {}  # by color
-        self._stirred: set[int] = set()  # colors on which something happened
+        self._new: list[Transfer] = []  # that have not begun
+        self._receiving: dict[int, list[Transfer]] = {}  # by color
+        self._sending: dict[int, list[Transfer]] = {}
+        self._arrived: set[int] = set()  # colors on which words came
+        self._freed: set[int] = set()  # colors on which words were taken
+        self._promised: set[int] = set()  # colors on which taking words is sure
         self.ended = 0  # the cycle at which the last operation ended
 
     # ---- running ---------------------------------------------------------------------------------
@@ -81,11 +85,15 @@ class Scheduler:
             while True:
                 if self._ready:
                     self._run(self._ready.popleft())
-                elif self._stirred:
-                    self._advance(self._stirred.pop())
-                elif self._go_on_in_part():
+                elif self._new or self._arrived or self._freed or self._promised:
+                    self._go_on()
+                elif (
+                    self._go_on_in_part(all_of_them=False)
+                    or self._release()
+                    or self._dispatch(classes)
+                ):
                     continue
-                elif not self._release() and not self._dispatch(classes):
+                elif not self._go_on_in_part(all_of_them=True):
                     break
         blocked = [
             Blocked(waiting.group.state, transfer, False)
@@ -318,46 +326,71 @@ class Scheduler:
         busy[transfer.lanes.index] = True
 
     def _register(self, transfer: Transfer) -> None:
-        colors = {port.stream.routes.color for port in transfer.ports}
-        for color in colors:
-            self._transfers.setdefault(color, []).append(transfer)
         empty = np.flatnonzero(transfer.total == 0)
         if len(empty):
             transfer.finished(transfer, empty)
-        if len(empty) < len(transfer.total):
-            self._stirred |= colors
-        else:
-            self._forget(transfer)
-
-    def _advance(self, color: int) -> None:
-        for transfer in list(self._transfers.get(color, ())):
-            self._step(transfer)
-
-    def _go_on_in_part(self) -> bool:
-        """Let operations go on that cannot be brought to their end at once; whether some did.
-
-        That comes last, so that words travel in large portions.
-        """
-        able = [transfer for transfer in self._open_transfers() if transfer.could_go_on]
-        for transfer in able:
-            self._step(transfer, in_part=True)
-        return bool(able)
-
-    def _step(self, transfer: Transfer, in_part: bool = False) -> None:
-        try:
-            taken, sent = transfer.advance(in_part)
-        except (OutOfBounds, Misuse, RouteFault) as fault:
-            raise self._transfer_error(transfer, fault) from fault
-        self._stirred |= taken | sent
-        if transfer.has_promised:
-            self._stirred |= {port.stream.routes.color for port in transfer.inputs}
-            transfer.has_promised = False
-        if not (transfer.done < transfer.total).any():
-            self._forget(transfer)
+        if len(empty) == len(transfer.total):
+            return
+        for port in transfer.inputs:
+            color = port.stream.routes.color
+            self._receiving.setdefault(color, []).append(transfer)
+        if transfer.outlet_color is not None:
+            self._sending.setdefault(transfer.outlet_color, []).append(transfer)
+        self._new.append(transfer)
 
     def _forget(self, transfer: Transfer) -> None:
-        for color in {port.stream.routes.color for port in transfer.ports}:
-            self._transfers[color].remove(transfer)
+        for port in transfer.inputs:
+            here = self._receiving[port.stream.routes.color]
+            if transfer in here:
+                here.remove(transfer)
+        if transfer.outlet_color is not None:
+            self._sending[transfer.outlet_color].remove(transfer)
+
+    def _go_on(self) -> None:
+        """Let the operations go on for which something has changed."""
+        if self._new:
+            for transfer in self._new:
+                self._step(transfer)
+            self._new = []
+        elif self._promised:
+            for transfer in list(self._sending.get(self._promised.pop(), ())):
+                self._step(transfer)
+        elif self._arrived:
+            for transfer in list(self._receiving.get(self._arrived.pop(), ())):
+                self._step(transfer)
+        else:
+            for transfer in list(self._sending.get(self._freed.pop(), ())):
+                if transfer.wants_room:
+                    self._step(transfer)
+
+    def _go_on_in_part(self, all_of_them: bool) -> bool:
+        """Let operations go on that cannot be brought to their end at once; whether some did.
+
+        That comes late, so that words travel in large portions.
+        """
+        went_on = False
+        for transfer in self._open_transfers():
+            if transfer.could_go_on or all_of_them:
+                went_on = self._step(transfer, in_part=True) or went_on
+        return went_on
+
+    def _step(self, transfer: Transfer, in_part: bool = False) -> bool:
+        """Let an operation go on; whether it did."""
+        try:
+            went_on = transfer.advance(in_part)
+        except (OutOfBounds, Misuse, RouteFault) as fault:
+            raise self._transfer_error(transfer, fault) from fault
+        if went_on:
+            for port in transfer.inputs:
+                self._freed.add(port.stream.routes.color)
+            if transfer.outlet_color is not None:
+                self._arrived.add(transfer.outlet_color)
+        if transfer.has_promised:
+            transfer.has_promised = False
+            self._promised.add(transfer.inputs[0].stream.routes.color)
+        if went_on and not transfer.is_open:
+            self._forget(transfer)
+        return went_on
 
     def _through(self, waiting: Waiting, transfer: Transfer, places: Indices) -> None:
         """Some PEs of a synchronous operation are through."""
@@ -388,7 +421,8 @@ class Scheduler:
             self._set(transfer.state, config.unblock, "unblock", lanes, cycles)
 
     def _open_transfers(self) -> list[Transfer]:
-        transfers = [transfer for here in self._transfers.values() for transfer in here]
+        tables = (*self._receiving.values(), *self._sending.values())
+        transfers = [transfer for here in tables for transfer in here]
         return list({id(transfer): transfer for transfer in transfers}.values())
 
     # ---- tasks -----------------------------------------------------------------------------------
@@ -421,7 +455,7 @@ class Scheduler:
         clock = np.maximum(state.clock[start.lanes.index], start.since)
         values = start.take(clock) if start.take is not None else []
         if start.color is not None:
-            self._stirred.add(start.color)
+            self._freed.add(start.color)
         code = self.network.code(state, start.function)
         values += [None] * (code.locals - len(values))
         clock = clock + self._machine.task_switch_cycles

@@ -96,6 +96,8 @@ class Transfer:
     microthread: int
     has_promised: bool = False
     could_go_on: bool = False  # somewhere, in part
+    wants_room: bool = False  # somewhere there are words that cannot be sent yet
+    is_open: bool = True
     inputs: list[Port] = field(init=False)  # fabric sources
     ports: list[Port] = field(init=False)  # all fabric operands
     _todo_now: Todo | None = None
@@ -105,18 +107,21 @@ class Transfer:
         self.inputs = [source for source in self.sources if isinstance(source, Port)]
         self.ports = [*self.inputs, *([self.dest] if isinstance(self.dest, Port) else [])]
 
-    def advance(self, in_part: bool) -> tuple[set[int], set[int]]:
+    @property
+    def outlet_color(self) -> int | None:
+        """The color that it sends on."""
+        return self.dest.stream.routes.color if isinstance(self.dest, Port) else None
+
+    def advance(self, in_part: bool) -> bool:
         """Carry it out where it can be brought to its end, or, `in_part`, where it can go on.
 
         Returns:
-            The colors on which words were taken, and those on which words were sent.
+            Whether it was anywhere.
         """
-        taken: set[int] = set()
-        sent: set[int] = set()
-        self.could_go_on = False
+        self.could_go_on = self.wants_room = False
         todo = self._todo()
         if not len(todo.places):
-            return taken, sent
+            return False
         ready = todo.words
         for port, columns in zip(self.inputs, todo.columns, strict=True):
             here = port.stream.available(columns)
@@ -124,30 +129,37 @@ class Transfer:
                 here = np.where(todo.is_cut_off, 0, here)
             ready = np.minimum(ready, here)
         may = ready > 0 if in_part else ready == todo.words
-        if isinstance(self.dest, Port) and may.any():
-            assert todo.outlet is not None
-            ready = np.minimum(ready, self.dest.stream.credit(todo.outlet))
-            may = ready > 0 if in_part else ready == todo.words
         count = np.count_nonzero(may)
+        if isinstance(self.dest, Port) and (count or ready.any()):
+            assert todo.outlet is not None
+            room = self.dest.stream.credit(todo.outlet)
+            self.wants_room = bool((room < ready).any())
+            ready = np.minimum(ready, room)
+            may = ready > 0 if in_part else ready == todo.words
+            count = np.count_nonzero(may)
         if count:
-            chosen = todo.places[may]
-            left = self.total[chosen] - self.done[chosen]
-            elements = np.minimum(ready[may] * self.per_word, left)
-            key = (self.done[chosen] << 20) + elements
-            for value in np.unique(key) if (key != key[0]).any() else key[:1]:
+            self._go_on(todo.places[may], ready[may])
+        if count < len(may):
+            self.could_go_on = bool(ready.any()) if not count else bool((ready[~may] > 0).any())
+            self._promise()
+        return count > 0
+
+    def _go_on(self, chosen: Indices, words: Times) -> None:
+        """Process so many words on the PEs at `chosen`."""
+        left = self.total[chosen] - self.done[chosen]
+        elements = np.minimum(words * self.per_word, left)
+        key = (self.done[chosen] << 20) + elements
+        if (key == key[0]).all():
+            self._process(chosen, int(elements[0]))
+        else:
+            for value in np.unique(key):
                 same = key == value
                 self._process(chosen[same], int(elements[same][0]))
-            self._todo_now = None
-            taken = {port.stream.routes.color for port in self.inputs}
-            if isinstance(self.dest, Port):
-                sent = {self.dest.stream.routes.color}
-            through = chosen[self.done[chosen] == self.total[chosen]]
-            if len(through):
-                self.finished(self, through)
-        if count < len(may):
-            self.could_go_on = bool((ready[~may] > 0).any())
-            self._promise()
-        return taken, sent
+        self._todo_now = None
+        self.is_open = bool((self.done < self.total).any())
+        through = chosen[elements == left]
+        if len(through):
+            self.finished(self, through)
 
     def _todo(self) -> Todo:
         """What is left to do, worked out once until something is done."""
@@ -244,7 +256,9 @@ class Transfer:
                 arrays = [_read(value, lanes) for value in values]
         match self.dest:
             case Port():
-                result = np.broadcast_to(self.compute(*arrays), (count, len(chosen)))
+                result = self.compute(*arrays)
+                if result.shape != (count, len(chosen)):
+                    result = np.broadcast_to(result, (count, len(chosen)))
                 bits = pack(result, self.dest.element, self.per_word)
                 self.dest.stream.send(self._outlet(chosen), bits, times + self.delay)
             case Running():
