@@ -119,7 +119,7 @@ def convolutional() -> tuple[nn.Module, tuple[Tensor]]:
     return Convolutional().eval(), (torch.zeros(BATCH, 1, 8, 8),)
 
 
-def main() -> int:
+def main(epochs: int = 40) -> int:
     """Train, compile and compare both models; return the exit code."""
     torch.set_num_threads(1)  # batches are so small that threads cost more than they save
     digits = load()
@@ -127,7 +127,7 @@ def main() -> int:
     for factory, region in ((perceptron, (4, 4)), (convolutional, (4, 4))):
         model, example = factory()
         begin = time.perf_counter()
-        train(model, digits)
+        train(model, digits, epochs=epochs)
         trained = time.perf_counter() - begin
         compiled = waferc.compile(model, example, region=region)
         begin = time.perf_counter()
