@@ -216,7 +216,7 @@ def _map_function(
         output = _destination(ev, values[-1], scalar, places[-1])
         if isinstance(type_of(values[-1]), Dsd):
             elements.append(scalar)
-    function = request(ev, callee, inner.scope, given, result)
+    function = request(ev, callee, inner.scope, given, result, ev.active)
     assert ev.frame is not None
     ev.context.calls.setdefault(ev.frame.function, set()).add(function)
     if not elements:

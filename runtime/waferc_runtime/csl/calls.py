@@ -9,8 +9,8 @@ import numpy as np
 from waferc_ir.diagnostics import Location
 from waferc_runtime.builtins.math import MATH_FUNCTIONS
 from waferc_runtime.csl import core, syntax
-from waferc_runtime.csl.arithmetic import round_to
-from waferc_runtime.csl.context import Instance, PendingFunction, Scope
+from waferc_runtime.csl.arithmetic import Active, round_to
+from waferc_runtime.csl.context import Context, Instance, PendingFunction, Scope
 from waferc_runtime.csl.conversion import as_core, coerce, peers, to_core
 from waferc_runtime.csl.core import Scalar
 from waferc_runtime.csl.diagnostics import CslError, not_supported
@@ -102,7 +102,7 @@ def call(ev: Evaluator, callee: FunctionValue, node: syntax.Call) -> Value:
     result = inner.type(decl.result)
     if isinstance(result, (ArrayType, StructType)) or result in _COMPTIME_ONLY:
         return call_known(ev, callee, values, places, node.at)
-    function = request(ev, callee, inner.scope, given, result)
+    function = request(ev, callee, inner.scope, given, result, ev.active)
     assert ev.frame is not None
     ev.context.calls.setdefault(ev.frame.function, set()).add(function)
     expressions = tuple(
@@ -181,13 +181,18 @@ def request(
     scope: Scope,
     given: list[Given],
     result: CslType,
+    active: Active,
 ) -> core.Function:
-    """The core function for these known and unknown arguments; its body is lowered later."""
+    """The core function for these known and unknown arguments; its body is lowered later.
+
+    `active` are the PEs that call it, None for all.
+    """
     context, decl = ev.context, callee.decl
     bound = tuple((name, identity(ev, cast(Value, value))) for name, value in scope.names.items())
     key = (id(decl), id(callee.instance), bound, tuple((n, t) for n, t, _ in given))
     found = context.functions.get(key)
     if found is not None:
+        _widen(context, found, active)
         return found
     instance = cast(Instance, callee.instance)
     core_result = core_type(result)
@@ -204,8 +209,20 @@ def request(
         function.parameters.append(local)
         inside.names[name] = LocalPlace(type, local, is_const=True)
     context.functions[key] = function
-    context.pending.append(PendingFunction(decl, instance, inside, function, result, None))
+    pending = PendingFunction(decl, instance, inside, function, result, active)
+    context.lowered[function] = pending
+    context.pending.append(pending)
     return function
+
+
+def _widen(context: Context, function: core.Function, active: Active) -> None:
+    """Further PEs call a function: its body is lowered for them as well."""
+    lowered = context.lowered[function]
+    if lowered.active is None or (active is not None and not (active & ~lowered.active).any()):
+        return
+    lowered.active = None if active is None else lowered.active | active
+    if all(pending is not lowered for pending in context.pending):
+        context.pending.append(lowered)
 
 
 def whole_function(ev: Evaluator, callee: FunctionValue, at: Location) -> core.Function:
@@ -221,7 +238,7 @@ def whole_function(ev: Evaluator, callee: FunctionValue, at: Location) -> core.F
                 at,
             )
         given.append((parameter.name, type, Void()))
-    return request(inner, callee, Scope(), given, inner.type(callee.decl.result))
+    return request(inner, callee, Scope(), given, inner.type(callee.decl.result), None)
 
 
 def identity(ev: Evaluator, value: Value) -> object:

@@ -7,9 +7,10 @@ import numpy as np
 from waferc_ir.diagnostics import Location
 from waferc_runtime.csl import core
 from waferc_runtime.csl.context import Context, ExportUse, FabricUse, LayoutUse, QueueUse, TaskUse
+from waferc_runtime.csl.core import Handle
 from waferc_runtime.csl.diagnostics import CslError, not_supported, suggestion
 from waferc_runtime.csl.types import CslType, FunctionType, PointerType, type_name
-from waferc_runtime.csl.values import Number
+from waferc_runtime.csl.values import Number, known
 
 MEMCPY = "<memcpy/memcpy>"
 MEMCPY_TASKS = (27, 28, 30)
@@ -75,8 +76,9 @@ def _check_fabric(context: Context, use: FabricUse) -> None:
     if queue is None and use.color is None:
         raise _uninitialised(use)
     if queue is None and is_input and context.arch == "wse2":
-        queues[use.queue] = QueueUse(use.color, use.at)
-    elif queue is not None and _differ(queue.color, use):
+        color, active = use.color, use.active
+        queues[use.queue] = QueueUse(color, use.at, active)
+    elif queue is not None and _differ(queue, use):
         raise CslError(
             f"the {name} {use.queue} has another color",
             use.at,
@@ -84,6 +86,8 @@ def _check_fabric(context: Context, use: FabricUse) -> None:
                 f"it got {_shown(queue.color)} on line {queue.at.line}, here is {_shown(use.color)}"
             ],
         )
+    elif queue is not None and queue.active is not None:
+        _extend(queue, use)
 
 
 def _uninitialised(use: FabricUse) -> CslError:
@@ -108,11 +112,22 @@ def check_initialised(contexts: list[Context]) -> None:
                 context.program.problems.add(_uninitialised(use))
 
 
-def _differ(color: Number | None, use: FabricUse) -> bool:
-    if color is None or use.color is None:
+def _differ(queue: QueueUse, use: FabricUse) -> bool:
+    """Whether some PE that uses both sees two colors."""
+    if queue.color is None or use.color is None:
         return False
-    differ = np.atleast_1d(np.asarray(color) != np.asarray(use.color))
-    return bool((differ if use.active is None else differ & use.active).any())
+    differ = np.atleast_1d(np.asarray(queue.color) != np.asarray(use.color))
+    for active in (queue.active, use.active):
+        differ = differ if active is None else differ & active
+    return bool(differ.any())
+
+
+def _extend(queue: QueueUse, use: FabricUse) -> None:
+    """A queue that descriptors gave its color, on further PEs."""
+    if use.color is None or queue.color is None or queue.active is None:
+        return
+    queue.color = known(Handle.COLOR, np.where(queue.active, queue.color, use.color)).data
+    queue.active = None if use.active is None else queue.active | use.active
 
 
 def _shown(color: Number | None) -> str:

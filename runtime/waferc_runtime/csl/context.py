@@ -117,6 +117,7 @@ class QueueUse:
 
     color: Number | None
     at: Location
+    active: NDArray[np.bool_] | None = None  # the PEs that it is known for, None: all
 
 
 @dataclass(slots=True)
@@ -152,7 +153,11 @@ class ExportUse:
 
 @dataclass(slots=True)
 class PendingFunction:
-    """A function that is called, bound or exported, and whose body is still to be lowered."""
+    """A function that is called, bound or exported: what its body is lowered from.
+
+    `active` are the PEs that may call it (None: all). It grows with each caller; the body is
+    then lowered again, and `objects`, its locals in memory, are made anew.
+    """
 
     decl: syntax.FunctionDecl
     instance: Instance
@@ -160,6 +165,7 @@ class PendingFunction:
     function: core.Function
     result: CslType
     active: NDArray[np.bool_] | None
+    objects: list[core.MemoryObject] = field(default_factory=lambda: [])
 
 
 class Context:
@@ -187,6 +193,7 @@ class Context:
         self.slots: list[core.Slot] = []
         self.functions: dict[tuple[object, ...], core.Function] = {}
         self.held: list[object] = []  # keeps alive what keys of `functions` identify
+        self.lowered: dict[core.Function, PendingFunction] = {}
         self.pending: list[PendingFunction] = []
         self.calls: dict[core.Function, set[core.Function]] = {}
         self.static: dict[core.Function, Location] = {}  # functions with locals in memory

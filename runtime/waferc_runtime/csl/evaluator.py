@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
 import numpy as np
@@ -42,6 +42,7 @@ class Frame:
     result: CslType
     addressed: frozenset[str]  # names whose address is taken
     static: Location | None = None  # the first local that lies in memory
+    objects: list[core.MemoryObject] = field(default_factory=lambda: [])  # locals in memory
     loops: int = 0  # around the statement being lowered
 
 

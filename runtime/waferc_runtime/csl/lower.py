@@ -54,8 +54,11 @@ def _lower_function(context: Context, pending: PendingFunction) -> None:
     decl, function = pending.decl, pending.function
     if decl.body is None:
         raise not_supported("an extern function", decl.at)
-    frame = Frame(function, pending.result, decl.addressed)
-    ev = Evaluator(context, pending.instance, pending.scope, frame)
+    function.locals = list(function.parameters)
+    context.objects = [o for o in context.objects if all(o is not p for p in pending.objects)]
+    frame = Frame(function, pending.result, decl.addressed, objects=pending.objects)
+    pending.objects.clear()
+    ev = Evaluator(context, pending.instance, pending.scope, frame, pending.active)
     errors = len(context.program.problems.errors)
     lower_block(ev, decl.body)
     function.body = ev.out

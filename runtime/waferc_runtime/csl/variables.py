@@ -131,6 +131,7 @@ def _static(
     if ev.frame.static is None:
         ev.frame.static = at
     object = allocate(ev, f"{ev.frame.function.name}.{name}", type, None, at)
+    ev.frame.objects.append(object)
     return place_of(object, type, is_const=is_const)
 
 

@@ -181,3 +181,56 @@ fn main() void { if (first) { b = @as(i16, extent); } a[1] = b; }
     (condition,) = conditions(main_of(program).body)
     assert isinstance(condition, core.Const)
     assert np.asarray(condition.value).tolist() == [True, False, False, False, False, True]
+
+
+def test_a_function_counts_only_the_pes_that_call_it() -> None:
+    program = run(
+        """
+var v: [6]i16;
+fn left() i16 { var k: i16 = 1; bump(&k); return v[px - 1] + k; }
+fn bump(p: *i16) void { p.* += 1; }
+fn main() void {
+  if (px > 0) { v[0] = left(); }
+  if (px == 1) { v[1] = once(); } else if (px == 2) { v[1] = once(); }
+}
+fn once() i16 { @comptime_assert(px == 1 or px == 2); return left(); }
+"""
+    )
+    (cls,) = program.classes
+    assert [object.name for object in cls.objects] == ["v", "left.k"]
+
+
+def test_a_function_that_more_pes_call_is_checked_for_them() -> None:
+    with pytest.raises(WaferError, match=r"PE \(0, 0\)"):
+        run(
+            """
+fn check() void { @comptime_assert(px > 0); }
+fn main() void { if (px > 2) { check(); } later(); }
+fn later() void { check(); }
+"""
+        )
+
+
+def test_a_queue_may_serve_another_color_on_other_pes() -> None:
+    pe = """
+param px: u16; param py: u16;
+var x: [4]f32;
+const m = @get_dsd(mem1d_dsd, .{ .tensor_access = |i|{4} -> x[i] });
+fn receive(comptime c: i16) void {
+  @fmovs(m, @get_dsd(fabin_dsd, .{
+    .extent = 4, .fabric_color = @get_color(c), .input_queue = @get_input_queue(2) }));
+}
+fn main() void { if (px % 2 == 0) { receive(3); } else { receive(5); } }
+comptime { @export_symbol(main); }
+"""
+    exports = '@export_name("main", fn()void);'
+    (cls,) = build(pe, width=3, exports=exports, arch="wse2").classes
+    assert np.asarray(cls.input_queues[2]).tolist() == [3, 5, 3]
+    with pytest.raises(WaferError, match="another color"):
+        build(
+            pe.replace("px % 2 == 0", "px < 9") + "fn more() void { receive(4); }"
+            "comptime { @export_symbol(more); }",
+            width=3,
+            exports=exports + '@export_name("more", fn()void);',
+            arch="wse2",
+        )
