@@ -60,7 +60,7 @@ def read_bundle(folder: str | Path) -> Bundle:
     Raises:
         BundleError: the folder is not a bundle, or a file is missing or damaged.
     """
-    root = Path(folder)
+    root = Path(folder).resolve()
     if not root.is_dir():
         raise BundleError(
             f"{folder} is not a folder", help="give a folder that `waferc compile -o` wrote"
@@ -81,7 +81,7 @@ def read_bundle(folder: str | Path) -> Bundle:
 
 def read_file(folder: str | Path, name: str) -> str:
     """The text of a further file of the bundle in `folder`. Raises BundleError."""
-    return _text(Path(folder), name)
+    return _text(Path(folder).resolve(), name)
 
 
 def write_bundle(bundle: Bundle, folder: str | Path, extra: Mapping[str, bytes]) -> None:

@@ -71,6 +71,15 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert sorted(p.name for p in tmp_path.iterdir()) == ["out"]
 
 
+def test_a_folder_may_be_named_relatively_or_through_a_link(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_bundle(small(), "build/out", {})
+    Path("link").symlink_to("build/out")
+    assert read_bundle("build/out").sources == read_bundle("link").sources == SOURCES
+
+
 def test_writing_again_replaces_a_bundle_but_nothing_else(tmp_path: Path) -> None:
     write_bundle(small(), tmp_path / "out", {"run.py": b""})
     write_bundle(small(), tmp_path / "out", {})
