@@ -51,8 +51,7 @@ def uniform(value: Uniform, scalar: Scalar) -> Uniform:
         return bool(value)
     if scalar.is_float:
         with np.errstate(over="ignore"):
-            floating: np.floating[Any] = DTYPES[scalar].type(value)
-            return floating
+            return from_item(np.asarray(value, DTYPES[scalar])[()])
     return wrap(int(value), scalar)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from waferc_runtime.csl.core import Scalar
-from waferc_runtime.vector.lanes import Lanes
+from waferc_runtime.vector.lanes import Lanes, is_array
 from waferc_runtime.vector.memory import Block
 from waferc_runtime.vector.values import Int, MemoryDsd, PointerValue, wide
 
@@ -100,7 +100,7 @@ def affine(value: Symbol) -> Affine:
     """
     if isinstance(value, Affine):
         return value
-    if isinstance(value, np.ndarray) and value.dtype.kind in "iu":
+    if is_array(value) and value.dtype.kind in "iu":
         return Affine(value.astype(np.int64), ())
     if isinstance(value, int) and not isinstance(value, bool):
         return Affine(value, ())

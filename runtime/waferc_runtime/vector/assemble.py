@@ -14,7 +14,7 @@ from waferc_runtime.builtins.dsd import DsdOp
 from waferc_runtime.csl import core
 from waferc_runtime.vector.expression import Compiled
 from waferc_runtime.vector.group import Code, Group, Instruction
-from waferc_runtime.vector.lanes import Indices
+from waferc_runtime.vector.lanes import Indices, is_array
 from waferc_runtime.vector.map import MapRun
 from waferc_runtime.vector.state import ClassState, Variable
 from waferc_runtime.vector.values import RunValue
@@ -102,7 +102,7 @@ class Assembler:
         def branch(g: Group) -> int:
             chosen = closure(g)
             g.extra += cost
-            if isinstance(chosen, np.ndarray):
+            if is_array(chosen):
                 first = np.flatnonzero(chosen)
                 if 0 < len(first) < len(chosen):
                     second = np.flatnonzero(~chosen)

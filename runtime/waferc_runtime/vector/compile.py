@@ -22,6 +22,7 @@ from waferc_runtime.vector.expression import Closure, Compiled, Expressions
 from waferc_runtime.vector.flow import assigned_slots, leaves, trip_count
 from waferc_runtime.vector.fold import Folder
 from waferc_runtime.vector.group import Code, Frame, Group
+from waferc_runtime.vector.lanes import is_array
 from waferc_runtime.vector.map import MapRun, pure_function
 from waferc_runtime.vector.operation import Misuse
 from waferc_runtime.vector.state import ClassState
@@ -160,7 +161,8 @@ class _FunctionCompiler(Assembler):
 
     def _body(self, body: Sequence[core.Stmt]) -> None:
         for statement in body:
-            outer, self._at = self._at, statement.at or self._at
+            outer = self._at
+            self._at = statement.at or outer
             self._statement(statement)
             self._at = outer
 
@@ -326,8 +328,7 @@ class _FunctionCompiler(Assembler):
         def enter(g: Group) -> int:
             values = g.frames[-1].locals
             value = values[first] + values[count] * values[step]
-            is_array = isinstance(value, np.ndarray)
-            values[variable.index] = value.astype(dtype) if is_array else wrap(value, kind)
+            values[variable.index] = value.astype(dtype) if is_array(value) else wrap(value, kind)
             if index is not None:
                 assert isinstance(index.type, core.Scalar)
                 values[index.index] = wrap(values[count], index.type)
@@ -497,4 +498,4 @@ class AssertionFault(Exception):  # noqa: N818 (an event that the engine turns i
 
 
 def _negated(value: RunValue) -> RunValue:
-    return ~value if isinstance(value, np.ndarray) else not value
+    return ~value if is_array(value) else not value

@@ -68,7 +68,7 @@ class VectorEngine:
         Raises:
             RunError: no such symbol there, or more elements than it has.
         """
-        height, width, count = array.shape
+        height, width, count = (int(extent) for extent in array.shape)
         for target in self._targets(symbol, x, y, width, height, count):
             values = array[target.y, target.x].T.astype(scalar.DTYPES[target.element], copy=False)
             offsets = np.arange(count) * target.element.words

@@ -17,7 +17,7 @@ from waferc_runtime.builtins.math import MATH_FUNCTIONS
 from waferc_runtime.builtins.timing import expression_cycles, is_constant
 from waferc_runtime.csl import core
 from waferc_runtime.vector.group import Group
-from waferc_runtime.vector.lanes import all_lanes
+from waferc_runtime.vector.lanes import all_lanes, is_array
 from waferc_runtime.vector.operation import Misuse
 from waferc_runtime.vector.state import ClassState
 from waferc_runtime.vector.values import (
@@ -154,7 +154,7 @@ class Expressions:
 
         def evaluate(g: Group) -> RunValue:
             a = lhs(g)
-            if isinstance(a, np.ndarray):
+            if is_array(a):
                 needed = np.flatnonzero(a != is_or)
                 if not len(needed):
                     return a
@@ -175,7 +175,7 @@ class Expressions:
 
         def evaluate(g: Group) -> RunValue:
             chosen = condition(g)
-            if isinstance(chosen, np.ndarray):
+            if is_array(chosen):
                 first, second = np.flatnonzero(chosen), np.flatnonzero(~chosen)
                 if len(first) and len(second):
                     values = [

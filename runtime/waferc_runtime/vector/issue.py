@@ -67,8 +67,9 @@ class Network:
         """A fabric operand; its color is the same on all PEs at hand."""
         assert isinstance(dsd.color, int)
         depths = self.machine.output_queue_depths
-        is_unnamed = dsd.queue is None or dsd.kind == "fabin"  # words leave by output queues only
-        depth = max(depths) if is_unnamed else depths[dsd.queue]
+        depth = max(depths)
+        if dsd.kind == "fabout" and dsd.queue is not None:
+            depth = depths[dsd.queue]
         return Port(self.stream(dsd.color), element, depth)
 
     def is_receiving(
@@ -141,7 +142,7 @@ def map_transfers(group: Group, run: MapRun, network: Network) -> list[Transfer]
         count = np.minimum(count, length)
     if any(isinstance(v, FabricDsd) and v.is_packed for v in operands):
         raise Misuse("@map does not take packed fabric operands")
-    count = count if isinstance(count, np.ndarray) else int(count)
+    count = count if np.ndim(count) else int(count)
     sources = [
         _source(value, kind, count, network)
         for value, kind in zip(run.inputs, run.types, strict=True)

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
 
 Indices = NDArray[np.intp]
+
+
+def is_array(value: Any) -> TypeGuard[NDArray[Any]]:
+    """Whether a value differs between PEs (or elements)."""
+    return isinstance(value, np.ndarray)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

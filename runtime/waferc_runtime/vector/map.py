@@ -14,7 +14,7 @@ from waferc_runtime.builtins import scalar
 from waferc_runtime.builtins.math import MATH_FUNCTIONS
 from waferc_runtime.builtins.timing import expression_cycles, library_cycles
 from waferc_runtime.csl import core
-from waferc_runtime.vector.lanes import Lanes
+from waferc_runtime.vector.lanes import Lanes, is_array
 from waferc_runtime.vector.operation import length_of
 from waferc_runtime.vector.values import FabricDsd, MemoryDsd, PointerValue, RunValue, wide
 
@@ -90,10 +90,11 @@ def _is_dsd(value: RunValue) -> bool:
 def _offset(dsd: MemoryDsd, index: int) -> Any:
     """Where element `index` stands, in elements; beyond the end the outermost dimension goes on."""
     offset: Any = 0
+    rest: Any = index
     for stride, extent in list(zip(dsd.strides, dsd.extents, strict=True))[:0:-1]:
-        index, place = index // extent, index % extent
-        offset = offset + place * wide(stride)
-    return offset + index * wide(dsd.strides[0])
+        offset = offset + rest % extent * wide(stride)
+        rest = rest // extent
+    return offset + rest * wide(dsd.strides[0])
 
 
 def pure_function(
@@ -288,7 +289,7 @@ class _Translation:
             def select(frame: Frame, spent: Spent | None, mask: Any) -> Any:
                 pay(spent, mask)
                 chosen = condition(frame, spent, mask)
-                if not isinstance(chosen, np.ndarray):
+                if not is_array(chosen):
                     return (yes if chosen else no)(frame, spent, mask)
                 first = yes(frame, spent, np.logical_and(mask, chosen))
                 second = no(frame, spent, np.logical_and(mask, ~chosen))
@@ -301,7 +302,7 @@ class _Translation:
         def logic(frame: Frame, spent: Spent | None, mask: Any) -> Any:
             pay(spent, mask)
             a = lhs(frame, spent, mask)
-            if not isinstance(a, np.ndarray):
+            if not is_array(a):
                 return a if bool(a) == is_or else rhs(frame, spent, mask)
             b = rhs(frame, spent, np.logical_and(mask, a != is_or))
             return np.logical_or(a, b) if is_or else np.logical_and(a, b)

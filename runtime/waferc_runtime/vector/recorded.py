@@ -243,10 +243,10 @@ class Recorder:
                 )
             case Cell():
                 return _of_cell(value, extents, inner)
-            case int() | float() | bool() | np.generic() | np.ndarray():
-                return value
-            case PointerValue() | FabricDsd() | _:
+            case PointerValue() | FabricDsd() | Affine() | AffinePointer() | None:
                 raise NotFoldable
+            case _:
+                return value
 
 
 def _of_cell(cell: Cell, extents: Sequence[int], inner: int) -> Access:

@@ -17,16 +17,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from waferc_ir.diagnostics import Location
 from waferc_ir.machine import Machine
 from waferc_runtime.builtins.dsd import DsdOp
 from waferc_runtime.builtins.scalar import ZeroDivisorError
 from waferc_runtime.builtins.timing import flight_cycles
 from waferc_runtime.csl import core
-from waferc_runtime.run_error import RunError, pe_name
 from waferc_runtime.vector.compile import AssertionFault
 from waferc_runtime.vector.deadlock import Blocked, deadlock
 from waferc_runtime.vector.elementwise import apply
+from waferc_runtime.vector.faults import group_error, transfer_error
 from waferc_runtime.vector.group import SUSPENDED, Frame, Group, Join, join
 from waferc_runtime.vector.issue import Network, map_transfers, transfers_of
 from waferc_runtime.vector.lanes import Indices, Lanes
@@ -114,7 +113,7 @@ class Scheduler:
                 group.pc = pc
                 pc = group.frames[-1].code.instructions[pc](group)
         except (OutOfBounds, ZeroDivisorError, AssertionFault, Misuse, RouteFault) as fault:
-            raise self._error(group, fault) from fault
+            raise group_error(group, fault, self.network.width) from fault
 
     # ---- splitting and meeting -------------------------------------------------------------------
 
@@ -379,7 +378,7 @@ class Scheduler:
         try:
             went_on = transfer.advance(in_part)
         except (OutOfBounds, Misuse, RouteFault) as fault:
-            raise self._transfer_error(transfer, fault) from fault
+            raise transfer_error(transfer, fault, self.network.width) from fault
         if went_on:
             for port in transfer.inputs:
                 self._freed.add(port.stream.routes.color)
@@ -461,58 +460,3 @@ class Scheduler:
         clock = clock + self._machine.task_switch_cycles
         busy = np.full(len(clock), self._machine.task_switch_cycles, np.int64)
         self.start(Group(state, start.lanes, clock, busy, [Frame(code, values)]))
-
-    # ---- errors ----------------------------------------------------------------------------------
-
-    def _error(self, group: Group, fault: Exception) -> RunError:
-        frame = group.frames[-1]
-        position = 0
-        match fault:
-            case OutOfBounds() | AssertionFault():
-                position = fault.position or 0
-            case ZeroDivisorError():
-                position = fault.lane or 0
-            case _:
-                pass
-        group.settle()
-        state: ClassState = group.state
-        lane = int(group.lanes.indices()[position])
-        place = frame.code.places[group.pc]
-        cycle = int(group.clock[position])
-        return self._describe(state, lane, frame.code.name, place, cycle, fault)
-
-    def _transfer_error(self, transfer: Transfer, fault: Exception) -> RunError:
-        position = fault.position or 0 if isinstance(fault, OutOfBounds) else 0
-        lane = int(transfer.lanes.indices()[position])
-        cycle = int(transfer.next[position])
-        return self._describe(transfer.state, lane, transfer.function, transfer.place, cycle, fault)
-
-    def _describe(
-        self,
-        state: ClassState,
-        lane: int,
-        function: str,
-        place: Location | None,
-        cycle: int,
-        fault: Exception,
-    ) -> RunError:
-        where = pe_name(*state.where(lane))
-        notes = [f"in {function}, at cycle {cycle:,}"]
-        match fault:
-            case OutOfBounds():
-                declared = fault.block.object
-                text = f"element {fault.element} of {declared.name} is accessed"
-                notes.append(f"{declared.name} has {declared.count:,} elements")
-            case ZeroDivisorError():
-                text = "an integer is divided by zero"
-            case AssertionFault():
-                text = "an assertion does not hold"
-            case RouteFault():
-                y, x = divmod(fault.source, self.network.width)
-                where = pe_name(x, y)
-                text = f"a wavelet of color {fault.color} cannot go its way"
-                y, x = divmod(fault.at, self.network.width)
-                notes.append(f"at {pe_name(x, y)} {fault.message}")
-            case _:
-                text = str(fault)
-        return RunError(f"{text} on {where}", place, notes=notes)

@@ -225,11 +225,12 @@ class Stream:
         if need <= old:
             return
         rows = max(2 * old, 1 << (need - 1).bit_length())
-        numbers = self._written - 1 - np.arange(old)[:, np.newaxis]  # the youngest `old` words
+        written = self._written
+        numbers: Times = written - 1 - np.arange(old)[:, np.newaxis]  # the youngest `old` words
         keep = numbers >= 0
-        columns = np.broadcast_to(np.arange(numbers.shape[1]), numbers.shape)
-        source = (numbers % old)[keep], columns[keep]
-        target = (numbers % rows)[keep], columns[keep]
+        columns = np.broadcast_to(np.arange(len(written)), (old, len(written)))
+        source: tuple[Any, Any] = ((numbers % old)[keep], columns[keep])
+        target: tuple[Any, Any] = ((numbers % rows)[keep], columns[keep])
         self._words = _moved(self._words, rows, source, target)
         self._arrival = _moved(self._arrival, rows, source, target)
         self._processed = _moved(self._processed, rows, source, target)

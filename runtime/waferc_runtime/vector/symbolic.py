@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -103,8 +104,9 @@ class SymbolicExpressions:
             return value
         if isinstance(value, Cell) and source.words == target.words and source.bits == target.bits:
             return Cell(value.pointer, target, value.is_direct)
-        change = scalar.bitcast if source.bits == target.bits else scalar.convert
-        return self._compute(lambda x: change(x, source, target), value)
+        if source.bits == target.bits:
+            return self._compute(partial(scalar.bitcast, source=source, target=target), value)
+        return self._compute(partial(scalar.convert, source=source, target=target), value)
 
     def _constant(self, node: core.Const) -> Symbol:
         value = node.value
@@ -112,8 +114,8 @@ class SymbolicExpressions:
             if (value == value[0]).all():
                 value = scalar.from_item(value[0])
             else:
-                is_scalar = isinstance(node.type, core.Scalar)
-                dtype = scalar.DTYPES[node.type] if is_scalar else np.int64
+                kind = node.type
+                dtype = scalar.DTYPES[kind] if isinstance(kind, core.Scalar) else np.int64
                 return value[self._lanes.index].astype(dtype)
         return scalar.uniform(value, node.type) if isinstance(node.type, core.Scalar) else value
 
@@ -153,7 +155,7 @@ class SymbolicExpressions:
                 raise NotFoldable
             return self._in_range(value, target)
         change = scalar.convert if isinstance(node, core.Convert) else scalar.bitcast
-        return self._compute(lambda x: change(x, source, target), value)
+        return self._compute(partial(change, source=source, target=target), value)
 
     def _library(self, node: core.LibraryCall) -> Symbol:
         function = MATH_FUNCTIONS.get(node.name)

@@ -140,9 +140,9 @@ class Transfer:
         if count:
             self._go_on(todo.places[may], ready[may])
         if count < len(may):
-            self.could_go_on = bool(ready.any()) if not count else bool((ready[~may] > 0).any())
+            self.could_go_on = bool((ready[~may] > 0).any()) if count else bool(ready.any())
             self._promise()
-        return count > 0
+        return bool(count)
 
     def _go_on(self, chosen: Indices, words: Times) -> None:
         """Process so many words on the PEs at `chosen`."""

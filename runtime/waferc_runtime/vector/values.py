@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from waferc_runtime.vector.lanes import Indices
+from waferc_runtime.vector.lanes import Indices, is_array
 from waferc_runtime.vector.memory import Block
 
 Int = int | NDArray[Any]  # [pe]
@@ -61,9 +61,9 @@ def wide(x: Int) -> Int:
 
 def take(value: RunValue, positions: Indices) -> RunValue:
     """The value as seen by the PEs at `positions` of the group."""
+    if is_array(value):
+        return value[positions]
     match value:
-        case np.ndarray():
-            return value[positions]
         case PointerValue():
             if isinstance(value.words, np.ndarray):
                 return PointerValue(value.block, value.words[positions])
@@ -159,14 +159,14 @@ def _has_lanes(value: RunValue) -> bool:
 
 def _merge_numbers(values: list[RunValue], counts: list[int], order: Indices) -> RunValue:
     first = values[0]
-    arrays = [value for value in values if isinstance(value, np.ndarray)]
+    arrays = [value for value in values if is_array(value)]
     if not arrays and all(
         type(value) is type(first) and (value == first or value is first) for value in values
     ):
         return first
-    dtype = arrays[0].dtype if arrays else np.asarray(first).dtype
-    columns = [
-        value if isinstance(value, np.ndarray) else np.full(count, value, dtype)
+    dtype: np.dtype[Any] = arrays[0].dtype if arrays else np.asarray(first).dtype
+    columns: list[NDArray[Any]] = [
+        value if is_array(value) else np.full(count, value, dtype)
         for value, count in zip(values, counts, strict=True)
     ]
     return np.concatenate(columns)[order]

@@ -1,0 +1,69 @@
+"""What a program did wrong, with PE, function, cycle and place."""
+
+from __future__ import annotations
+
+from waferc_ir.diagnostics import Location
+from waferc_runtime.builtins.scalar import ZeroDivisorError
+from waferc_runtime.run_error import RunError, pe_name
+from waferc_runtime.vector.compile import AssertionFault
+from waferc_runtime.vector.group import Group
+from waferc_runtime.vector.memory import OutOfBounds
+from waferc_runtime.vector.routes import RouteFault
+from waferc_runtime.vector.state import ClassState
+from waferc_runtime.vector.transfer import Transfer
+
+
+def group_error(group: Group, fault: Exception, width: int) -> RunError:
+    """The error for something that a group did; `width` is that of the program rectangle."""
+    frame = group.frames[-1]
+    position = 0
+    match fault:
+        case OutOfBounds() | AssertionFault():
+            position = fault.position or 0
+        case ZeroDivisorError():
+            position = fault.lane or 0
+        case _:
+            pass
+    group.settle()
+    state: ClassState = group.state
+    lane = int(group.lanes.indices()[position])
+    place = frame.code.places[group.pc]
+    return _error(state, lane, frame.code.name, place, int(group.clock[position]), fault, width)
+
+
+def transfer_error(transfer: Transfer, fault: Exception, width: int) -> RunError:
+    """The error for something that an operation on the fabric did."""
+    position = fault.position or 0 if isinstance(fault, OutOfBounds) else 0
+    lane = int(transfer.lanes.indices()[position])
+    cycle = int(transfer.next[position])
+    place, function = transfer.place, transfer.function
+    return _error(transfer.state, lane, function, place, cycle, fault, width)
+
+
+def _error(
+    state: ClassState,
+    lane: int,
+    function: str,
+    place: Location | None,
+    cycle: int,
+    fault: Exception,
+    width: int,
+) -> RunError:
+    where = pe_name(*state.where(lane))
+    notes = [f"in {function}, at cycle {cycle:,}"]
+    match fault:
+        case OutOfBounds():
+            declared = fault.block.object
+            text = f"element {fault.element} of {declared.name} is accessed"
+            notes.append(f"{declared.name} has {declared.count:,} elements")
+        case ZeroDivisorError():
+            text = "an integer is divided by zero"
+        case AssertionFault():
+            text = "an assertion does not hold"
+        case RouteFault():
+            where = pe_name(*reversed(divmod(fault.source, width)))
+            text = f"a wavelet of color {fault.color} cannot go its way"
+            notes.append(f"at {pe_name(*reversed(divmod(fault.at, width)))} {fault.message}")
+        case _:
+            text = str(fault)
+    return RunError(f"{text} on {where}", place, notes=notes)
