@@ -10,7 +10,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,7 +62,9 @@ def to_array(value: Value, scalar: Scalar) -> NDArray[Any]:
 
 def from_item(item: Any) -> Uniform:
     """One element of an array as a uniform value."""
-    return item if isinstance(item, np.floating) else item.item()
+    if isinstance(item, np.floating):
+        return cast("np.floating[Any]", item)
+    return item.item()
 
 
 _FLOAT: dict[str, Callable[[Any, Any], Any]] = {

@@ -51,6 +51,14 @@ class Label:
     pc: int = -1
 
 
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """Where `break` and `continue` go."""
+
+    end: Label
+    proceed: Label
+
+
 class Assembler:
     """The code of one function as it grows."""
 

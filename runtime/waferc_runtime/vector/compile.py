@@ -8,7 +8,6 @@ where the statement ends (or, if a part may leave it by return or break, where t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -17,7 +16,7 @@ from waferc_runtime.builtins.dsd import DSD_OPS
 from waferc_runtime.builtins.scalar import wrap
 from waferc_runtime.builtins.timing import expression_cycles, statement_cycles
 from waferc_runtime.csl import core
-from waferc_runtime.vector.assemble import Assembler, Label, Wafer
+from waferc_runtime.vector.assemble import Assembler, Label, Loop, Wafer
 from waferc_runtime.vector.expression import Closure, Compiled, Expressions
 from waferc_runtime.vector.flow import assigned_slots, leaves, trip_count
 from waferc_runtime.vector.fold import Folder
@@ -29,14 +28,6 @@ from waferc_runtime.vector.state import ClassState
 from waferc_runtime.vector.values import PointerValue, RunValue, wide
 
 MAX_CALL_DEPTH = 256
-
-
-@dataclass(frozen=True, slots=True)
-class Loop:
-    """Where `break` and `continue` go."""
-
-    end: Label
-    proceed: Label
 
 
 class Compiler:
