@@ -1,10 +1,11 @@
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from tests.end_to_end.strategies_models import Drawn, models
 
 import waferc
+from waferc.layouts.problem import TileError
 
 
 @settings(max_examples=12)
@@ -17,6 +18,12 @@ import waferc
 def test_a_random_model_equals_pytorch(
     drawn: Drawn, region: tuple[int, int], target: str, stages: int
 ) -> None:
-    compiled = waferc.compile(drawn.model, (drawn.x,), region=region, target=target, stages=stages)
+    try:
+        compiled = waferc.compile(
+            drawn.model, (drawn.x,), region=region, target=target, stages=stages
+        )
+    except TileError as problem:
+        assume(f"do not make {stages} stages" not in problem.message)
+        raise
     result = compiled.verify()
     assert result.passed, f"{drawn.steps}\n{result}"
