@@ -70,7 +70,7 @@ def test_operations_run_in_the_order_of_elements(
     blocks = [block(3), block(4)]
     op = DSD_OPS[name]
     dest = data.draw(accesses(blocks))
-    sources: list[Access | np.ndarray] = [
+    sources: list[Access | np.ndarray | np.float32] = [
         data.draw(accesses(blocks)) if place < 2 else np.float32(0.5)
         for place in range(len(op.source_elements))
     ]
