@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -29,14 +31,15 @@ def all_reduce(width: int, height: int, extent: int) -> tuple[Tile, RouteBook]:
     into = tile.fabin(np.where(odd, 0, 1), 2, extent)
     out = tile.fabout(np.where(odd, 1, 0), 2, extent)
     everyone, memory = tile.fabin(2, 3, extent), tile.memory(array)
-    last = [
+    last: list[core.Stmt] = [
         dsd("@fadds", memory, into, memory),
         dsd("@fmovs", tile.fabout(2, 3, extent), memory),
     ]
-    middle = [dsd("@fadds", out, into, memory), dsd("@fmovs", memory, everyone)]
-    first = [dsd("@fmovs", out, memory), dsd("@fmovs", memory, everyone)]
-    rest = core.If(truth(tile.x == width - 1), last, middle)
-    tile.function("main", [core.If(truth(tile.x == 0), first, [rest])])
+    middle: list[core.Stmt] = [dsd("@fadds", out, into, memory), dsd("@fmovs", memory, everyone)]
+    first: list[core.Stmt] = [dsd("@fmovs", out, memory), dsd("@fmovs", memory, everyone)]
+    rest: core.Stmt = core.If(truth(tile.x == width - 1), last, middle)
+    main: list[core.Stmt] = [core.If(truth(tile.x == 0), first, [rest])]
+    tile.function("main", main)
     return tile, book
 
 
@@ -63,7 +66,7 @@ def test_a_chain_costs_six_cycles_per_stage_on_wse2() -> None:
         engine.launch("main")
         cycles.append(engine.statistics().cycles)
     chain, back = 6, 1  # the broadcast has a hop more, too
-    assert [b - a for a, b in zip(cycles, cycles[1:], strict=False)] == [chain + back] * 2
+    assert [b - a for a, b in pairwise(cycles)] == [chain + back] * 2
 
 
 def test_parts_with_different_pointers_stay_apart() -> None:
@@ -96,7 +99,7 @@ def test_pes_return_at_different_times() -> None:
 
 def test_words_seen_as_another_type() -> None:
     tile = Tile(2, 1)
-    a = tile.array("a", 2, np.float32([1.0, -2.0]))
+    a = tile.array("a", 2, np.array([1.0, -2.0], np.float32))
     halves = tile.array("h", 4, kind=Scalar.U16)
     pointer = core.PointerCast(core.Pointer(Scalar.U16, True), tile.pointer(a))
     kind = core.Dsd("mem1d")
@@ -104,7 +107,7 @@ def test_words_seen_as_another_type() -> None:
     tile.function("main", [dsd("@mov16", tile.memory(halves), source)])
     engine = VectorEngine(tile.elaborated(RouteBook(2, 1)), WSE2)
     engine.launch("main")
-    expected = np.float32([1.0, -2.0]).view(np.uint16)
+    expected = np.array([1.0, -2.0], np.float32).view(np.uint16)
     np.testing.assert_array_equal(engine.read("h", 0, 0, 2, 1, 4)[0, 1], expected)
 
 
