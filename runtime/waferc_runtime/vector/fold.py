@@ -33,7 +33,7 @@ from waferc_runtime.vector.affine import (
 )
 from waferc_runtime.vector.expression import walk
 from waferc_runtime.vector.group import Group
-from waferc_runtime.vector.map import pure_function
+from waferc_runtime.vector.map import PureFunction, pure_function
 from waferc_runtime.vector.memory import OutOfBounds
 from waferc_runtime.vector.operation import Misuse
 from waferc_runtime.vector.recorded import Recorder
@@ -44,10 +44,53 @@ from waferc_runtime.vector.values import RunValue
 _PATIENCE = 3  # attempts that may fail before a loop is no longer tried
 
 
+class _Facts:
+    """What is known of the parts of a loop nest whatever the values, worked out once."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+        self._cycles: dict[core.Expr, int] = {}
+        self._carried: dict[core.For, set[int]] = {}
+        self._assigned: dict[core.For, set[int]] = {}
+        self._pure: dict[core.MapOperation, PureFunction | None] = {}
+
+    def cycles(self, node: core.Expr) -> int:
+        """Cycles of an expression."""
+        if node not in self._cycles:
+            parts = walk(node)
+            self._cycles[node] = sum(expression_cycles(part, self._machine) for part in parts)
+        return self._cycles[node]
+
+    def carried(self, loop: core.For) -> set[int]:
+        """Locals that an iteration takes over from the one before."""
+        if loop not in self._carried:
+            self._carried[loop] = _read_before_set(loop)
+        return self._carried[loop]
+
+    def assigned(self, loop: core.For) -> set[int]:
+        """Locals that an iteration sets, the loop's own variables included."""
+        if loop not in self._assigned:
+            names = {loop.variable.index} | _set_locals(loop.body)
+            if loop.index is not None:
+                names.add(loop.index.index)
+            self._assigned[loop] = names
+        return self._assigned[loop]
+
+    def pure(
+        self, statement: core.MapOperation, types: Sequence[core.Scalar], result: core.Scalar
+    ) -> PureFunction | None:
+        """The function of a `@map` as a function of arrays."""
+        if statement not in self._pure:
+            made = pure_function(statement.function, types, result, self._machine)
+            self._pure[statement] = made
+        return self._pure[statement]
+
+
 class Folder:
     """Runs one loop of a program at once where that is possible."""
 
     def __init__(self, loop: core.For, state: ClassState, machine: Machine) -> None:
+        self._facts = _Facts(machine)
         self._loop = loop
         self._state = state
         self._machine = machine
@@ -57,7 +100,7 @@ class Folder:
         """Run all iterations, clocks included; False if nothing was done."""
         if self._failures >= _PATIENCE or trips == 0:
             return False
-        nest = _Nest(group, self._state, self._machine)
+        nest = _Nest(group, self._state, self._machine, self._facts)
         try:
             nest.loop(self._loop, trips, low, by)
             nest.recorder.prepare()
@@ -81,7 +124,8 @@ class Folder:
 class _Nest:
     """The symbolic evaluation of a loop nest for one group."""
 
-    def __init__(self, group: Group, state: ClassState, machine: Machine) -> None:
+    def __init__(self, group: Group, state: ClassState, machine: Machine, facts: _Facts) -> None:
+        self._facts = facts
         self._group = group
         self._state = state
         self._machine = machine
@@ -96,7 +140,7 @@ class _Nest:
         """Evaluate a loop whose bounds are known."""
         if isinstance(by, np.ndarray) or isinstance(low, np.ndarray):
             raise NotFoldable
-        carried = _read_before_set(loop)
+        carried = self._facts.carried(loop)
         entry = {index: self.values.get(index) for index in carried}
         steps: dict[int, int] = {}
         if carried:
@@ -115,11 +159,8 @@ class _Nest:
                 raise NotFoldable
         self._extents.pop()
         self.recorder.path.pop()
-        names = {loop.variable.index} | _set_locals(loop.body)
-        if loop.index is not None:
-            names.add(loop.index.index)
         last = [None] * depth + [trips - 1]
-        for index in names:
+        for index in self._facts.assigned(loop):
             self.assigned.add(index)
             if index in steps:
                 self.values[index] = plus(entry[index], trips * steps[index])
@@ -154,7 +195,7 @@ class _Nest:
         self.cycles += cycles * math.prod(self._extents)
 
     def _value(self, node: core.Expr) -> Symbol:
-        self._spend(_tree_cycles(node, self._machine))
+        self._spend(self._facts.cycles(node))
         return self._expressions.value(node)
 
     def _body(self, body: Sequence[core.Stmt]) -> None:
@@ -221,7 +262,7 @@ class _Nest:
             types = [p.type for p in function.parameters if isinstance(p.type, core.Scalar)]
             if isinstance(function.result, core.Scalar):
                 result = function.result
-        pure = pure_function(function, types, result, self._machine)
+        pure = self._facts.pure(statement, types, result)
         if pure is None or pure.cycles is None or len(types) != len(statement.inputs):
             raise NotFoldable
         if statement.output is None:
@@ -231,10 +272,6 @@ class _Nest:
         count = self.recorder.map(self._extents, pure.compute, result, output, types, inputs)
         machine = self._machine
         self._spend(machine.dsd_setup_cycles + count * (pure.cycles + machine.loop_cycles))
-
-
-def _tree_cycles(node: core.Expr, machine: Machine) -> int:
-    return sum(expression_cycles(part, machine) for part in walk(node))
 
 
 def _is_candidate(statement: core.Stmt) -> bool:
