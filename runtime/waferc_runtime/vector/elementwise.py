@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,9 @@ from numpy.typing import NDArray
 from waferc_runtime.builtins.dsd import Compute
 from waferc_runtime.vector.access import Access, align
 from waferc_runtime.vector.lanes import Lanes
+
+_PIECE = 1 << 16  # elements that one NumPy call works on: with temporaries they fit a cache
+_LANES_AT_ONCE = 256
 
 Array = NDArray[Any]
 Operand = Access | Any  # or a number: uniform, or an array that broadcasts to [*extents, lane]
@@ -108,11 +112,30 @@ def _values(operand: Operand, lanes: Lanes) -> Array:
 
 def _at_once(compute: Compute, dest: Access, values: Sequence[Array], lanes: Lanes) -> None:
     out = dest.view(lanes)
-    if out is not None:
+    shape = (*dest.extents, lanes.count)
+    if out is None:
+        dest.write(lanes, np.broadcast_to(compute(*values), shape))
+    elif dest.count * lanes.count <= _PIECE:
         compute(*values, out=out)
     else:
-        shape = (*dest.extents, lanes.count)
-        dest.write(lanes, np.broadcast_to(compute(*values), shape))
+        spread = [np.broadcast_to(value, shape) for value in values]
+        for piece in _pieces(shape):
+            compute(*(value[piece] for value in spread), out=out[piece])
+
+
+def _pieces(shape: Sequence[int]) -> Iterator[tuple[slice, ...]]:
+    """Index tuples that cut an array [..., lane] into pieces that fit a cache, in order."""
+    inner = math.prod(shape[1:-1])
+    lane_step = max(_LANES_AT_ONCE, _PIECE // max(1, inner * shape[0]))
+    row_step = max(1, _PIECE // max(1, inner * min(lane_step, shape[-1])))
+    rest = (slice(None),) * (len(shape) - 2)
+    for lane in range(0, shape[-1], lane_step):
+        part = slice(lane, lane + lane_step)
+        if len(shape) == 1:
+            yield (part,)
+            continue
+        for row in range(0, shape[0], row_step):
+            yield (slice(row, row + row_step), *rest, part)
 
 
 def _in_sequence(
@@ -139,8 +162,13 @@ def _in_sequence(
         else:
             value = np.broadcast_to(_values(operand, lanes), full)
             moving.append(value.transpose(order))
-    for step in itertools.product(*(range(dest.extents[place]) for place in sequential)):
-        compute(*(total if value is None else value[step] for value in moving), out=total)
+    steps = list(itertools.product(*(range(dest.extents[place]) for place in sequential)))
+    lead = (slice(None),) * len(sequential)
+    for piece in _pieces(total.shape):
+        part = total[piece]
+        parts = [None if value is None else value[(*lead, *piece)] for value in moving]
+        for step in steps:
+            compute(*(part if value is None else value[step] for value in parts), out=part)
     if out is None:
         shape = tuple([1 if place in sequential else e for place, e in enumerate(dest.extents)])
         strides = dest.strides
