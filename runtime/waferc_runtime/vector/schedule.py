@@ -353,6 +353,7 @@ class Scheduler:
             self._new = []
         elif self._promised:
             for transfer in list(self._sending.get(self._promised.pop(), ())):
+                transfer.may_promise = True
                 self._step(transfer)
         elif self._arrived:
             for transfer in list(self._receiving.get(self._arrived.pop(), ())):
@@ -360,6 +361,7 @@ class Scheduler:
         else:
             for transfer in list(self._sending.get(self._freed.pop(), ())):
                 if transfer.wants_room:
+                    transfer.may_promise = True
                     self._step(transfer)
 
     def _go_on_in_part(self, all_of_them: bool) -> bool:

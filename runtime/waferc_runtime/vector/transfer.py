@@ -94,6 +94,7 @@ class Transfer:
     finished: Callable[[Transfer, Indices], None]
     work: Callable[[int], None]  # told how many elements were processed
     microthread: int
+    may_promise: bool = True  # something has changed that promises depend on
     has_promised: bool = False
     could_go_on: bool = False  # somewhere, in part
     wants_room: bool = False  # somewhere there are words that cannot be sent yet
@@ -141,7 +142,9 @@ class Transfer:
             self._go_on(todo.places[may], ready[may])
         if count < len(may):
             self.could_go_on = bool((ready[~may] > 0).any()) if count else bool(ready.any())
-            self._promise()
+            if self.may_promise or in_part:
+                self._promise()
+        self.may_promise = False
         return bool(count)
 
     def _go_on(self, chosen: Indices, words: Times) -> None:
