@@ -211,13 +211,12 @@ class Expressions:
 
             return compute, cost
         match node.name:
-            case "memcpy.unblock_cmd_stream":
-                return _unblock, cost
             case "layout.get_x_coord":
                 return lambda g: program.x[g.lanes.index].astype(np.uint16), cost
             case "layout.get_y_coord":
                 return lambda g: program.y[g.lanes.index].astype(np.uint16), cost
-            case "time.enable_tsc" | "time.disable_tsc":
+            case "memcpy.unblock_cmd_stream" | "time.enable_tsc" | "time.disable_tsc":
+                # the next command of the host waits until the wafer is at rest anyway
                 return lambda g: None, cost
             case "time.get_timestamp":
                 return lambda g: _timestamp(g, closures[0](g)), cost
@@ -398,11 +397,6 @@ def _on_part(g: Group, positions: Any, closure: Closure, cost: int) -> RunValue:
     spent[positions] = part.clock - g.clock[positions]
     g.spend(spent)
     return value
-
-
-def _unblock(g: Group) -> RunValue:
-    g.state.unblocked[g.lanes.index] += 1
-    return None
 
 
 def _timestamp(g: Group, pointer: PointerValue) -> RunValue:

@@ -88,7 +88,6 @@ class ClassState:
         self.clock = np.zeros(self.count, np.int64)
         self.busy = np.zeros(self.count, np.int64)
         self.is_running = np.zeros(self.count, np.bool_)  # the main thread has a task
-        self.unblocked = np.ones(self.count, np.int64)  # calls of unblock_cmd_stream, per launch
         self.tasks = sorted(
             (task for task in program.tasks if task.kind == "local"), key=lambda task: task.id
         )
