@@ -69,6 +69,11 @@ def _ufunc(function: Callable[..., Any]) -> Compute:
     return compute
 
 
+def _negate(*sources: Array, out: Array | None = None) -> Array:
+    # np.negative (2.4.6) leaves zeros behind where operand and `out` are strided alike
+    return np.multiply(sources[0], -1, out=out)
+
+
 def _converted(function: Callable[..., Any], element: Scalar) -> Compute:
     """Arithmetic without an `out` of its own; the result is converted to `element`."""
     dtype = np.dtype(element.numpy)
@@ -221,7 +226,7 @@ def _table() -> Mapping[str, DsdOp]:
             ops.append(
                 DsdOp(f"@f{word}{suffix}", element, sources, _ufunc(function), speed, flops=1)
             )
-        ops.append(DsdOp(f"@fneg{suffix}", element, (element,), _ufunc(np.negative), speed))
+        ops.append(DsdOp(f"@fneg{suffix}", element, (element,), _negate, speed))
         ops.append(DsdOp(f"@fabs{suffix}", element, (element,), _ufunc(np.absolute), speed))
         scale = _converted(_scale, element)
         ops.append(DsdOp(f"@fscale{suffix}", element, (element, i16), scale, speed))

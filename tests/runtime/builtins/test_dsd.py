@@ -32,6 +32,20 @@ def test_writing_in_place_gives_what_is_returned(op: DsdOp) -> None:
     np.testing.assert_array_equal(out, op.computation(WSE2)(*sources))
 
 
+@ALL_OPS
+@pytest.mark.parametrize("lanes", [1, 2, 3, 4, 8])
+def test_lanes_of_a_larger_array_are_worked_on_like_arrays_of_their_own(
+    op: DsdOp, lanes: int
+) -> None:
+    rows = np.arange(1, 10)[:, np.newaxis]
+    wide = [np.tile(rows, lanes).astype(element.numpy) for element in op.source_elements]
+    out = np.zeros((9, lanes), op.element.numpy)
+    op.computation(WSE2)(*(source[:, :1] for source in wide), out=out[:, :1])
+    expected = op.computation(WSE2)(*(source[:, 0].copy() for source in wide))
+    np.testing.assert_array_equal(out[:, 0], expected)
+    assert not out[:, 1:].any()
+
+
 @given(FLOATS, FLOATS, FLOATS)
 def test_fused_multiply_add_rounds_once(addend: float, x: float, factor: float) -> None:
     arrays = [np.array([value], np.float32) for value in (addend, x, factor)]
