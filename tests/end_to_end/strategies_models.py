@@ -1,4 +1,7 @@
-"""Random torch models: layers, moves, branches and reductions on a [rows, width] tensor."""
+"""Random torch models: layers, moves, branches and reductions on a [rows, width] tensor.
+
+No step makes a tensor without elements: the compiler refuses those.
+"""
 
 from __future__ import annotations
 
@@ -30,8 +33,10 @@ ACTIVATIONS: dict[str, Step] = {
 }
 MOVES: dict[str, Step] = {
     "transpose": lambda x: x.transpose(0, 1),
-    "roll": lambda x: torch.cat([x[:, 1:], x[:, :1]], dim=1),
-    "reverse halves": lambda x: torch.cat([x[x.shape[0] // 2 :], x[: x.shape[0] // 2]]),
+    "roll": lambda x: x if x.shape[1] == 1 else torch.cat([x[:, 1:], x[:, :1]], dim=1),
+    "reverse halves": lambda x: (
+        x if len(x) == 1 else torch.cat([x[len(x) // 2 :], x[: len(x) // 2]])
+    ),
     "pad": lambda x: functional.pad(x, (1, 2, 0, 1), value=0.5),
     "flatten": lambda x: x.reshape(1, -1),
     "double": lambda x: x.unsqueeze(1).expand(-1, 2, -1).reshape(2 * x.shape[0], -1),
