@@ -7,10 +7,12 @@
 #   make check     format, lint, types, import layers
 #
 # PYTHON       the interpreter of the virtual environment (3.11 or later)
+# PYTEST_FLAGS further options of pytest (CI draws the same examples in every run)
 # TORCH_INDEX  a further package index, where the CPU build of torch lies, if pip's own has none
 
 PYTHON ?= python3
 TORCH_INDEX ?=
+PYTEST_FLAGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
@@ -24,7 +26,7 @@ digits: $(INSTALLED)
 	$(BIN)/python -m samples.digits
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PYTEST_FLAGS)
 
 check: $(INSTALLED)
 	$(BIN)/ruff format --check .
