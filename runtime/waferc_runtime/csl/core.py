@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import Enum
+from enum import Enum, IntEnum
 from typing import Literal
 
 import numpy as np
@@ -58,9 +58,19 @@ class Pointer:
 
 @dataclass(frozen=True, slots=True)
 class Dsd:
-    """Type of a DSD value: mem1d, mem4d, fabin or fabout."""
+    """Type of a DSD value: mem1d, mem4d, fabin or fabout; or of a FIFO."""
 
-    kind: Literal["mem1d", "mem4d", "fabin", "fabout"]
+    kind: Literal["mem1d", "mem4d", "fabin", "fabout", "fifo"]
+
+
+DsrFile = Literal["dest", "src0", "src1"]
+
+
+@dataclass(frozen=True, slots=True)
+class Dsr:
+    """Type of a DSR: at run time the number of a register of one file."""
+
+    file: DsrFile
 
 
 class Handle(Enum):
@@ -81,7 +91,7 @@ class Void:
     """Type of a function that returns nothing."""
 
 
-CoreType = Scalar | Pointer | Dsd | Handle | Void
+CoreType = Scalar | Pointer | Dsd | Dsr | Handle | Void
 Lanes = NDArray[np.generic]  # [pe of the class]
 
 
@@ -98,6 +108,21 @@ class MemoryObject:
     count: int
     initial: int | float | bool | NDArray[np.generic] | None = None
     address: int = 0
+    at: Location | None = None
+
+
+@dataclass(eq=False, slots=True)
+class Fifo:
+    """A FIFO (`@allocate_fifo`): its capacity is all of `buffer`, in elements of the operation.
+
+    `activate_pop`, `activate_push` are local tasks: the first is activated by a pop that makes
+    room in a FIFO that was found full, the second by a push into one that was found empty.
+    """
+
+    name: str
+    buffer: MemoryObject
+    activate_pop: int | None = None
+    activate_push: int | None = None
     at: Location | None = None
 
 
@@ -302,18 +327,26 @@ class MakeMemDsd:
 
     Strides count elements of the operation that uses the DSD; extents are u16 expressions.
     A mem1d DSD has one of each. A mem4d DSD here has one stride per dimension (the coefficient
-    of that index), not the hardware's address deltas.
+    of that index), not the hardware's address deltas. With `takes_index` the `index` of the
+    operation's config, in 16-bit words, is added to the base (`.wavelet_index_offset`).
     """
 
     type: Dsd
     base: Expr
     strides: tuple[Expr, ...]
     extents: tuple[Expr, ...]
+    takes_index: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MakeFabDsd:
-    """A fabin or fabout DSD. `queue` and `color` are constants (lanes allowed)."""
+    """A fabin or fabout DSD. `queue` and `color` are constants (lanes allowed).
+
+    `control`: it sends control wavelets. `advance_switch`: behind the last wavelet the sender's
+    own switch of the color advances. `takes_index`: the `index` of the operation's config becomes
+    the high half of each wavelet of a 16-bit operation. `control_transform`: the control bit
+    passes through a FIFO in the highest bit of the index.
+    """
 
     type: Dsd
     queue: Expr | None
@@ -322,6 +355,8 @@ class MakeFabDsd:
     control: bool = False
     advance_switch: bool = False
     simd: Literal["off", "simd_32", "simd_64"] = "off"
+    takes_index: bool = False
+    control_transform: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -336,6 +371,23 @@ class UpdateDsd:
     property: Literal["base", "offset", "length", "stride"]
     value: Expr
     element: Scalar | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FifoValue:
+    """A FIFO as the operand of a DSD operation."""
+
+    fifo: Fifo
+    type: Dsd = Dsd("fifo")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GetConfig:
+    """The u16 in a configuration register (`@get_config`); see `csl.registers`."""
+
+    address: Expr
+    type: Scalar = Scalar.U16
+    at: Location | None = None
 
 
 Expr = (
@@ -358,6 +410,8 @@ Expr = (
     | MakeMemDsd
     | MakeFabDsd
     | UpdateDsd
+    | FifoValue
+    | GetConfig
 )
 
 
@@ -454,24 +508,97 @@ class Continue:
     at: Location | None = None
 
 
+Priority = Literal["high", "medium", "low"]
+
+
+@dataclass(frozen=True, slots=True)
+class OnControl:
+    """What a control wavelet on the operation's fabin does: it ends it, and tells a task."""
+
+    activate: int | None = None
+    unblock: int | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class DsdConfig:
-    """What happens with and after a DSD operation."""
+    """What happens with and after a DSD operation, or with each that uses a DSR."""
 
     is_async: bool = False
     activate: int | None = None  # local task id
     unblock: int | None = None  # task id (color on wse2 and queue on wse3 share the id space)
     microthread: int | None = None
+    on_control: OnControl | None = None
+    priority: Priority | None = None
+    index: Expr | None = None  # u16; for operands that take an index
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DsdOperation:
-    """`@fmacs(dest, a, b, scalar)` and the like; operands are DSDs, scalars or pointers."""
+    """`@fmacs(dest, a, b, scalar)` and the like; operands are DSDs, DSRs, scalars or pointers.
+
+    An operand of type `Dsr` stands for the DSD loaded into that register. Where one of them was
+    loaded with an asynchronous config and `config` is not asynchronous, the register's holds.
+    `result`, a bool, is whether a synchronous operation with a FIFO went to its end.
+    """
 
     op: str  # "@fmacs"
     dest: Expr
     sources: tuple[Expr, ...]
     config: DsdConfig = DsdConfig()
+    at: Location | None = None
+    result: Local | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LoadDsr:
+    """`@load_to_dsr(dsr, dsd, config)`.
+
+    With `save_address` each operation leaves the base where it stopped, along the outermost
+    dimension; else a register starts at its base again. `single_step`: an operation takes one
+    element and leaves the base behind it.
+    """
+
+    dsr: Expr
+    dsd: Expr
+    config: DsdConfig = DsdConfig()
+    save_address: bool = False
+    single_step: bool = False
+    at: Location | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SetFifoLength:
+    """`@set_fifo_read_length` and `@set_fifo_write_length`."""
+
+    fifo: Fifo
+    side: Literal["read", "write"]
+    value: Expr
+    at: Location | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SetConfig:
+    """Write a u16 into a configuration register (`@set_config`); see `csl.registers`."""
+
+    address: Expr
+    value: Expr
+    at: Location | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FlushQueue:
+    """`@queue_flush(queue)`: the handler of the output queue runs as soon as it is empty."""
+
+    queue: Expr
+    at: Location | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Print:
+    """A line of `<simprint>`: text and values in order. It costs no cycles."""
+
+    parts: tuple[str | Expr, ...]
+    with_coordinates: bool = False
     at: Location | None = None
 
 
@@ -491,7 +618,10 @@ class MapOperation:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TaskControl:
-    """`@activate`, `@block`, `@unblock` of a task id at run time."""
+    """`@activate`, `@block`, `@unblock` of a task id at run time.
+
+    A `task` of type `Handle.MICROTHREAD` is a microthread to block or unblock (wse3).
+    """
 
     action: Literal["activate", "block", "unblock"]
     task: Expr
@@ -518,6 +648,11 @@ Stmt = (
     | Break
     | Continue
     | DsdOperation
+    | LoadDsr
+    | SetFifoLength
+    | SetConfig
+    | FlushQueue
+    | Print
     | MapOperation
     | TaskControl
     | Assert
@@ -529,7 +664,10 @@ Stmt = (
 
 @dataclass(frozen=True, slots=True)
 class TaskBinding:
-    """A task bound to an id. Data tasks are found by color (wse2) or input queue (wse3)."""
+    """A task bound to an id. Data tasks are found by color (wse2) or input queue (wse3).
+
+    A control task has no parameters, or takes the low half of the wavelet, or that and the id.
+    """
 
     kind: Literal["local", "data", "control"]
     id: int
@@ -550,6 +688,10 @@ class PEClass:
 
     `x`, `y` are the coordinates of its PEs, relative to the program rectangle; lanes are in this
     order. `input_queues`, `output_queues` map queue ids to their color (lanes allowed).
+    `dsrs` are loads to carry out before the program starts; `teardown_handlers` are functions by
+    color, run as the teardown task (id 29) when a color is torn down by a control wavelet;
+    `empty_queue_handlers` functions by output queue. Tasks in `high_priority` are chosen first.
+    `symbols` are all global variables by the names that debuggers know (`module.variable`).
     """
 
     file: str
@@ -565,23 +707,106 @@ class PEClass:
     output_queues: Mapping[int, int | Lanes]
     exports: Mapping[str, Export]
     code_bytes: int = 0
+    fifos: list[Fifo] = field(default_factory=lambda: [])
+    dsrs: list[LoadDsr] = field(default_factory=lambda: [])
+    teardown_handlers: Mapping[int, Function] = field(default_factory=lambda: {})
+    empty_queue_handlers: Mapping[int, Function] = field(default_factory=lambda: {})
+    high_priority: frozenset[int] = frozenset()
+    symbols: Mapping[str, MemoryObject] = field(default_factory=lambda: {})
 
 
 # Directions in route masks: bit 0 EAST, 1 WEST, 2 NORTH, 3 SOUTH, 4 RAMP.
 EAST, WEST, NORTH, SOUTH, RAMP = 1, 2, 4, 8, 16
 
 
+class PopMode(IntEnum):
+    """When a router drops the first command of a control wavelet that it sends on."""
+
+    NO_POP = 0
+    ALWAYS_POP = 1
+    POP_ON_ADVANCE = 2
+    POP_ON_ADVANCE_NOP = 3
+
+
+@dataclass(eq=False, slots=True)
+class Switches:
+    """Switch positions of one color, beside position 0, which is the routes.
+
+    `rx[k - 1]`, `tx[k - 1]` are the masks given at position k, 0 where it gives none: then those
+    of the nearest position before it that does (or the routes) hold. Bit k of `valid` says that
+    position k exists. `position` is where the switch stands at first.
+    """
+
+    rx: NDArray[np.uint8]  # [3, y, x]
+    tx: NDArray[np.uint8]  # [3, y, x]
+    valid: NDArray[np.uint8]  # [y, x]
+    position: NDArray[np.uint8]  # [y, x]
+    ring: NDArray[np.bool_]  # [y, x]
+    pop: NDArray[np.uint8]  # [y, x] PopMode
+
+
+class FilterKind(IntEnum):
+    """Which wavelets a filter passes to the ramp; NONE: all of them."""
+
+    NONE = 0
+    COUNTER = 1
+    SPARSE_COUNTER = 2
+    RANGE = 3
+
+
+@dataclass(eq=False, slots=True)
+class Filters:
+    """Filters of one color, between router and ramp. Other directions are not filtered.
+
+    COUNTER: the counter begins at `init_counter`; a counted wavelet (`count_data`,
+    `count_control`) passes if counter <= `max_counter`, then the counter is incremented, to 0
+    behind `limit1`. With `filter_control` control wavelets pass only when the counter equals
+    `max_counter`. SPARSE_COUNTER: the same; behind `limit1`, `limit2` takes its place if it is
+    not -1, once, and behind that the filter passes everything. RANGE: data wavelets pass if their
+    high half is in [`min_idx`, `max_idx`]; control wavelets always do.
+    """
+
+    kind: NDArray[np.uint8]  # [y, x] FilterKind
+    count_data: NDArray[np.bool_]  # [y, x], as all that follow
+    count_control: NDArray[np.bool_]
+    filter_control: NDArray[np.bool_]
+    init_counter: NDArray[np.int32]
+    limit1: NDArray[np.int32]
+    limit2: NDArray[np.int32]
+    max_counter: NDArray[np.int32]
+    min_idx: NDArray[np.int32]
+    max_idx: NDArray[np.int32]
+
+
+# Bits of `Routes.swap`: a wavelet that arrives over an east or west (x), or a north or south (y)
+# link on the partner color (`color ^ 1`) is taken as one of this color; both: from the ramp too.
+SWAP_X, SWAP_Y = 1, 2
+
+
 @dataclass(eq=False, slots=True)
 class Routes:
-    """Static routes of one color: masks of directions accepted (rx) and sent to (tx)."""
+    """Routes of one color: masks of directions accepted (rx) and sent to (tx).
+
+    A color with neither switches, filters, teardown nor swap anywhere, and whose configuration no
+    program writes, has static routes. `teardown`: torn down from the start.
+    """
 
     rx: NDArray[np.uint8]  # [y, x]
     tx: NDArray[np.uint8]  # [y, x]
+    switches: Switches | None = None
+    filters: Filters | None = None
+    teardown: NDArray[np.bool_] | None = None  # [y, x]
+    swap: NDArray[np.uint8] | None = None  # [y, x]
 
 
 @dataclass(eq=False, slots=True)
 class Elaborated:
-    """A program on its rectangle of PEs, ready for an engine."""
+    """A program on its rectangle of PEs, ready for an engine.
+
+    `host_inputs` are colors on which the host sends words straight to ramps, `host_outputs` those
+    on which words from ramps go to the host: memcpy's streaming colors. They have no routes.
+    `color_names` are the colors that the layout's parameters name.
+    """
 
     arch: Literal["wse2", "wse3"]
     width: int
@@ -589,3 +814,6 @@ class Elaborated:
     classes: list[PEClass]
     routes: Mapping[int, Routes]  # by color
     export_types: Mapping[str, str]  # layout's @export_name: name -> type as written
+    host_inputs: frozenset[int] = frozenset()
+    host_outputs: frozenset[int] = frozenset()
+    color_names: Mapping[str, int] = field(default_factory=lambda: {})

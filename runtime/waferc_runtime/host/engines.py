@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol
 from numpy.typing import NDArray
 
 from waferc_ir.machine import Machine
-from waferc_runtime.csl.core import Elaborated
+from waferc_runtime.csl.core import Elaborated, Scalar
 from waferc_runtime.reference.engine import ReferenceEngine
 from waferc_runtime.statistics import Statistics
 from waferc_runtime.vector.engine import VectorEngine
@@ -29,8 +29,59 @@ class Engine(Protocol):
         """The `n` elements [h, w, n] that exported pointers of a rectangle of PEs point to."""
         ...
 
-    def launch(self, function: str, *args: int | float) -> None:
-        """Call an exported function on every PE and run until the wafer is at rest."""
+    def start(self) -> None:
+        """Start the wafer: tasks that are active from the beginning run, until it is at rest.
+
+        What follows starts it by itself if need be; a second start does nothing.
+        """
+        ...
+
+    def launch(self, function: str, *args: int | float, wait: bool = True) -> None:
+        """Call an exported function on every PE that exports it and run until at rest.
+
+        Without `wait` it is no error that PEs still wait for something then; see `finish`.
+
+        Raises:
+            RunError: a PE does what it may not do, or (`wait`) PEs still wait at rest.
+        """
+        ...
+
+    def send(self, color: int, x: int, y: int, words: Array) -> None:
+        """Send wavelets `words` [h, w, n] u32 on a streaming color to the ramps of PEs.
+
+        One wavelet arrives per PE and cycle from now on, as its queue takes them; the host holds
+        what is not taken yet. Runs until the wafer is at rest.
+        """
+        ...
+
+    def received(self, color: int, x: int, y: int, width: int, height: int) -> Array:
+        """How many wavelets of a streaming color have come to the host from each PE: [h, w]."""
+        ...
+
+    def receive(self, color: int, x: int, y: int, width: int, height: int, n: int) -> Array:
+        """Take the next `n` wavelets [h, w, n] u32 that PEs sent on a streaming color.
+
+        Raises:
+            RunError: the wafer is at rest and some PE has sent fewer; it names who waits for whom.
+        """
+        ...
+
+    def finish(self) -> None:
+        """Demand that all PEs called `unblock_cmd_stream` since their last launch.
+
+        PEs that do not import `<memcpy/memcpy>` need not.
+
+        Raises:
+            RunError: some have not, and the wafer is at rest; it names who waits for whom.
+        """
+        ...
+
+    def symbol(self, x: int, y: int, name: str, element: Scalar | None = None) -> Array:
+        """All elements of a global variable of PE (x, y), by the debugger's name.
+
+        Raises:
+            RunError: no such PE, or no such variable there.
+        """
         ...
 
     def statistics(self) -> Statistics:
@@ -38,7 +89,7 @@ class Engine(Protocol):
         ...
 
 
-EngineFactory = Callable[[Elaborated, Machine], Engine]
+EngineFactory = Callable[[Elaborated, Machine], Engine]  # and choices=, observer= by name
 ENGINES: Mapping[str, EngineFactory] = MappingProxyType(
     {"vector": VectorEngine, "reference": ReferenceEngine}
 )

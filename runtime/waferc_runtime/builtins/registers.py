@@ -1,0 +1,107 @@
+"""Configuration registers of a router, as `@get_config` and `@set_config` see them.
+
+Word addresses and bits are those that public WSE-2 programs use (csl-examples, spmv-hypersparse:
+allreduce2R1E); the teardown registers are ours, and so is the use of one layout for both machines.
+All functions take integers or arrays of them.
+
+    ROUTES + color    0-4 tx W E S N ramp, 5-9 rx likewise, 10 swap y, 11 swap x, 12-13 pop mode,
+                      14 torn down
+    SWITCHES + color  0-3, 4-7, 8-11 positions 1, 2, 3 (3 bits of direction, and bit 3: it is the
+                      input side; direction 5: no such position), 12 ring mode, 13-14 position
+    PENDING, + 1      a bit for each color (0-15, 16-23) torn down by a wavelet and not handled yet
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from waferc_runtime.csl.core import EAST, NORTH, RAMP, SOUTH, SWAP_X, SWAP_Y, WEST
+
+ROUTES = 0x7F20
+SWITCHES = 0x7F40
+PENDING = 0x7F60
+COLORS = 24
+
+_DIRECTIONS = (WEST, EAST, SOUTH, NORTH, RAMP)  # by code
+_INVALID = 5
+
+Bits = Any  # int or integer array
+
+
+@dataclass(frozen=True, slots=True)
+class RouteBits:
+    """What a ROUTES register holds; masks as in `csl.core`."""
+
+    rx: Bits
+    tx: Bits
+    swap: Bits
+    pop: Bits
+    is_torn_down: Bits
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchBits:
+    """What a SWITCHES register holds; `rx[k - 1]`, `tx[k - 1]` are masks of position k, or 0."""
+
+    position: Bits
+    is_ring: Bits
+    rx: tuple[Bits, Bits, Bits]
+    tx: tuple[Bits, Bits, Bits]
+    valid: Bits  # bit k: position k exists
+
+
+def decode_routes(value: Bits) -> RouteBits:
+    """The fields of a ROUTES register."""
+    return RouteBits(
+        rx=sum(((value >> (5 + code)) & 1) * mask for code, mask in enumerate(_DIRECTIONS)),
+        tx=sum(((value >> code) & 1) * mask for code, mask in enumerate(_DIRECTIONS)),
+        swap=((value >> 10) & 1) * SWAP_Y | ((value >> 11) & 1) * SWAP_X,
+        pop=(value >> 12) & 3,
+        is_torn_down=(value >> 14) & 1,
+    )
+
+
+def encode_routes(fields: RouteBits) -> Bits:
+    """The inverse of `decode_routes`."""
+    value = (fields.pop & 3) << 12 | (fields.is_torn_down & 1) << 14
+    value = value | _has(fields.swap, SWAP_Y) << 10 | _has(fields.swap, SWAP_X) << 11
+    for code, mask in enumerate(_DIRECTIONS):
+        value = value | _has(fields.tx, mask) << code | _has(fields.rx, mask) << (5 + code)
+    return value
+
+
+def decode_switches(value: Bits) -> SwitchBits:
+    """The fields of a SWITCHES register."""
+    rx: list[Bits] = []
+    tx: list[Bits] = []
+    valid: Bits = 0
+    for place in range(3):
+        nibble = (value >> (4 * place)) & 15
+        code, is_input = nibble & 7, nibble >> 3
+        mask = sum((code == number) * mask for number, mask in enumerate(_DIRECTIONS))
+        rx.append(mask * is_input)
+        tx.append(mask * (1 - is_input))
+        valid = valid | (code < _INVALID) * (2 << place)
+    position, ring = (value >> 13) & 3, (value >> 12) & 1
+    return SwitchBits(position, ring, (rx[0], rx[1], rx[2]), (tx[0], tx[1], tx[2]), valid)
+
+
+def encode_switches(fields: SwitchBits) -> Bits:
+    """The inverse of `decode_switches`, for positions that give one direction on one side."""
+    value = (fields.position & 3) << 13 | (fields.is_ring & 1) << 12
+    for place in range(3):
+        rx, tx = fields.rx[place], fields.tx[place]
+        exists = (fields.valid >> (place + 1)) & 1
+        code = sum(_has(rx | tx, mask) * number for number, mask in enumerate(_DIRECTIONS))
+        nibble = (code | _nonzero(rx) << 3) * exists | _INVALID * (1 - exists)
+        value = value | nibble << (4 * place)
+    return value
+
+
+def _has(mask: Bits, bit: int) -> Bits:
+    return _nonzero(mask & bit)
+
+
+def _nonzero(mask: Bits) -> Bits:
+    return (mask != 0) * 1
