@@ -1,14 +1,28 @@
-"""Configuration registers of a router, as `@get_config` and `@set_config` see them.
+"""Configuration registers of a PE, as `@get_config` and `@set_config` see them.
 
-Word addresses and bits are those that public WSE-2 programs use (csl-examples, spmv-hypersparse:
-allreduce2R1E); the teardown registers are ours, and so is the use of one layout for both machines.
-All functions take integers or arrays of them.
+Word addresses and bits of routes and switches are those that public WSE-2 programs use
+(csl-examples, spmv-hypersparse: allreduce2R1E), those of output queues what a WSE-3 program says
+(sdk-examples, topic-16); all others are ours, and so is the use of one layout for both machines.
+Engines refuse registers that they do not model. All functions take integers or arrays of them.
 
     ROUTES + color    0-4 tx W E S N ramp, 5-9 rx likewise, 10 swap y, 11 swap x, 12-13 pop mode,
                       14 torn down
     SWITCHES + color  0-3, 4-7, 8-11 positions 1, 2, 3 (3 bits of direction, and bit 3: it is the
                       input side; direction 5: no such position), 12 ring mode, 13-14 position
     PENDING, + 1      a bit for each color (0-15, 16-23) torn down by a wavelet and not handled yet
+    PRIORITY, + 1     a bit for each task id (0-15, 16-31) of high priority; a control task has that
+                      of the color (wse2) or input queue (wse3) it comes from
+    MAIN_THREAD       priority among microthreads: 0 between low and medium, 1 medium, 2 between
+                      medium and high, 3 high
+    INPUT_FLUSHED     a bit for each input queue whose flush is over and not handled yet
+    OUTPUT_FLUSHED    likewise for output queues
+    INPUT_STATUS      bits 0-7 which input queues are empty, 8-15 which are full; read only
+    OUTPUT_STATUS     likewise for output queues
+    EXCEPTIONS        a bit for each kind that is masked; nothing stops a PE here
+    OUTPUT_QUEUE + q  4-8 color of the output queue (wse3)
+    INPUT_QUEUE + q   4-8 color of the input queue, 9 filters of the color apply
+    CONTROL_MASK      what `control_transform` does to the index of control wavelets
+    FILTER_LIMIT + c  of the filter of color c: counter limit, and so on
 """
 
 from __future__ import annotations
@@ -21,6 +35,19 @@ from waferc_runtime.csl.core import EAST, NORTH, RAMP, SOUTH, SWAP_X, SWAP_Y, WE
 ROUTES = 0x7F20
 SWITCHES = 0x7F40
 PENDING = 0x7F60
+PRIORITY = 0x7F62
+MAIN_THREAD = 0x7F64
+INPUT_FLUSHED = 0x7F65
+OUTPUT_FLUSHED = 0x7F66
+INPUT_STATUS = 0x7F67
+OUTPUT_STATUS = 0x7F68
+EXCEPTIONS = 0x7F69
+CONTROL_MASK = 0x7F6A
+FILTER_LIMIT = 0x7F80
+FILTER_MAX = 0x7FA0
+FILTER_COUNTER = 0x7FC0
+OUTPUT_QUEUE = 0x7B80
+INPUT_QUEUE = 0x7B90
 COLORS = 24
 
 _DIRECTIONS = (WEST, EAST, SOUTH, NORTH, RAMP)  # by code

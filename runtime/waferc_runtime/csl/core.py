@@ -594,11 +594,23 @@ class FlushQueue:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Print:
-    """A line of `<simprint>`: text and values in order. It costs no cycles."""
+class Shown:
+    """A value to print: as a decimal, hexadecimal, binary or floating point number."""
 
-    parts: tuple[str | Expr, ...]
-    with_coordinates: bool = False
+    value: Expr
+    form: Literal["d", "X", "b", "f"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Print:
+    """Text and values for the print buffer of a PE (`<simprint>`). It costs no cycles.
+
+    Each newline in the text ends a line, which is told to the observer; what stands behind the
+    last one waits for more. `builtins.printing` says how values look and cuts lines.
+    """
+
+    parts: tuple[str | Shown, ...]
+    with_coordinates: bool = False  # "PE(x,y): " stands in front
     at: Location | None = None
 
 
