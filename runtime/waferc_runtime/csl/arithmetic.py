@@ -94,7 +94,8 @@ def arithmetic(
         result = _shift(op, type, a, b, at, active)
     else:
         result = _LANES[op](a, b)
-        if is_lanes(a, b) and op in ("+", "-", "*"):
+        is_wide = type in (Meta.COMPTIME_INT, Scalar.I64, Scalar.U64)
+        if is_wide and is_lanes(a, b) and op in ("+", "-", "*"):
             _check_lane_size(_LANES[op](_as_float(a), _as_float(b)), type, at)
     return _bounded(result, type, at)
 

@@ -173,8 +173,10 @@ class Evaluator:
         seen = data if self.active is None else data[self.active]
         if seen.size and bool((seen == seen[0]).all()):
             return seen[0].item()
-        _, groups = np.unique(data, return_inverse=True)
-        raise Split(groups.reshape(-1))
+        groups = np.full(data.shape, -1, np.intp)  # those who do not come here are one group
+        here = np.ones(data.shape, np.bool_) if self.active is None else self.active
+        groups[here] = np.unique(data[here], return_inverse=True)[1].reshape(-1)
+        raise Split(groups)
 
     def integer(self, node: syntax.Expr) -> int:
         """An integer or handle that has to be known and the same for all PEs."""

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from waferc_ir.diagnostics import Location
-from waferc_runtime.csl import syntax
+from waferc_runtime.csl import at_once, syntax
 from waferc_runtime.csl.conditional import switch_branches
 from waferc_runtime.csl.conversion import coerce
 from waferc_runtime.csl.core import Handle, Scalar
@@ -28,8 +28,6 @@ from waferc_runtime.csl.values import (
     Void,
     type_of,
 )
-
-MIN_LANES = 4  # iterations that make it worth while to run them at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +132,6 @@ def zero_of(type: CslType, at: Location) -> Value:
 
 def assign_cell(ev: Evaluator, node: syntax.Assign) -> None:
     """Assign to a compile-time variable, or to an element or field of one."""
-    if ev.is_vector:
-        raise sequential(ev)
     value = ev.value(node.value)
     if node.op:
         value = binary(ev, node.op, ev.value(node.target), value, node.at)
@@ -148,14 +144,16 @@ def assign_cell(ev: Evaluator, node: syntax.Assign) -> None:
                 raise CslError(f"{name!r} cannot be assigned at compile time", node.target.at)
             if cell.type is not None and cell.type is not Meta.STRUCT:
                 value = coerce(ev, value, cell.type, node.value.at)
-            cell.value = owned(value)
+            cell.value = owned(_where_active(ev, value, cell.value))
         case syntax.Index(base=base) as target:
+            _require_all(ev)
             _require_cell(ev, base)
             array = ev.raw(base)
             if not isinstance(array, ArrayValue):
                 raise CslError("this cannot be assigned at compile time", target.at)
             _assign_item(ev, array, target, value)
         case syntax.Member(base=base, name=name) as target:
+            _require_all(ev)
             _require_cell(ev, base)
             struct = ev.raw(base)
             if not isinstance(struct, StructValue) or name not in struct.fields:
@@ -163,6 +161,22 @@ def assign_cell(ev: Evaluator, node: syntax.Assign) -> None:
             struct.fields[name] = owned(coerce(ev, value, type_of(struct.fields[name]), target.at))
         case target:
             raise CslError("this cannot be assigned at compile time", target.at)
+
+
+def _where_active(ev: Evaluator, new: Value, old: Value) -> Value:
+    """What a variable holds after it was assigned on the active lanes only."""
+    if ev.active is None or not ev.is_vector:
+        return new
+    value = at_once.merged(ev.active, new, old)
+    if value is None:
+        raise Split(ev.active.astype(np.intp))
+    return value
+
+
+def _require_all(ev: Evaluator) -> None:
+    """Part the lanes, if not all of them are active."""
+    if ev.is_vector and ev.active is not None:
+        raise Split(ev.active.astype(np.intp))
 
 
 def _require_cell(ev: Evaluator, node: syntax.Expr) -> None:
@@ -202,7 +216,7 @@ def _if(ev: Evaluator, node: syntax.If) -> Flow | None:
                 continue
             ev.active = parts[0]
             if run(ev, body) is not None:
-                raise sequential(ev)
+                raise Split(np.asarray(parts[0]).astype(np.intp))
             ev.active = parts[1]
         return None if node.otherwise is None else run(ev, node.otherwise)
     finally:
@@ -232,16 +246,11 @@ def _for(ev: Evaluator, node: syntax.For) -> Flow | None:
     iterable = ev.value(node.iterable)
     match iterable:
         case RangeValue():
-            start, stop, step = (
-                ev.integer_of(bound, node.iterable.at)
-                for bound in (iterable.start, iterable.stop, iterable.step)
-            )
-            if step == 0:
-                raise CslError("a range with step 0", node.iterable.at)
-            count = len(range(start, stop, step))
-            element = iterable.element
-            if _run_at_once(ev, node, element, start, step, count):
+            counter = at_once.counter_of_range(ev, node, iterable)
+            if at_once.run_at_once(ev, node, counter, lambda: _goes_on(ev, node.body)):
                 return None
+            start, step, count = at_once.uniform(ev, counter)
+            element = iterable.element
             return _loop(ev, node, count, lambda n: Known(element, start + n * step))
         case ArrayValue():
             return _loop(ev, node, iterable.type.count, iterable.item)
@@ -254,41 +263,10 @@ def _for(ev: Evaluator, node: syntax.For) -> Flow | None:
             )
 
 
-def _run_at_once(
-    ev: Evaluator, node: syntax.For, element: CslType, start: int, step: int, count: int
-) -> bool:
-    """Run an innermost loop of the layout with all iterations as lanes, if that can be.
-
-    It cannot when it assigns, leaves the loop, or needs a number that differs; nor when anything is
-    wrong with it, so that errors are those of the iteration that they belong to.
-    """
-    context = ev.context
-    layout = context.layout
-    if layout is None or ev.is_vector or count < MIN_LANES or id(node) in layout.sequential:
-        return False
-    before = context.pes
-    context.pes, layout.staged, ev.is_vector = count, [], True
-    try:
-        with ev.block():
-            lanes = start + step * np.arange(count, dtype=np.int64)
-            ev.scope.names[node.value] = Known(element, lanes)
-            if node.index is not None:
-                ev.scope.names[node.index] = Known(Scalar.U16, np.arange(count, dtype=np.int64))
-            if run(ev, node.body) is not None:
-                raise sequential(ev)
-    except (Split, CslError):
-        layout.staged = None
-        layout.sequential.add(id(node))
-        return False
-    finally:
-        context.pes, ev.is_vector = before, False
-    layout.commit()
-    return True
-
-
-def sequential(ev: Evaluator) -> Split:
-    """The signal that iterations cannot be run at once."""
-    return Split(np.arange(ev.context.pes))
+def _goes_on(ev: Evaluator, body: syntax.Block) -> bool:
+    """Run the body of a loop; whether the loop goes on."""
+    flow = run(ev, body)
+    return flow is None or flow.kind == "continue"
 
 
 def _loop(ev: Evaluator, node: syntax.For, count: int, item: Callable[[int], Value]) -> Flow | None:
@@ -312,6 +290,14 @@ def _after_break(flow: Flow, label: str | None) -> Flow | None:
 
 
 def _while(ev: Evaluator, node: syntax.While) -> Flow | None:
+    counter = at_once.counter_of_while(ev, node) if ev.context.is_layout else None
+    if counter is not None and at_once.run_at_once(
+        ev, node, counter, lambda: _goes_on(ev, node.body)
+    ):
+        cell = ev.scope.find(counter.name)
+        assert isinstance(cell, Cell)
+        cell.value = at_once.final(counter)
+        return None
     program = ev.context.program
     while ev.uniform(_condition(ev, node.condition)):
         program.iterate(node.at)

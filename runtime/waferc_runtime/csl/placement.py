@@ -63,6 +63,7 @@ class Placement:
         self.width = width
         self.height = height
         self._tiles: list[TileCode] = []
+        self._last = np.zeros((height, width), np.int32)  # [y, x], which of several came last
         self._tile = np.full((height, width), -1, np.int32)  # [y, x], into _tiles
         self._routes: dict[int, core.Routes] = {}
         self._places: list[Location] = []
@@ -118,11 +119,12 @@ class Placement:
             pe = int(np.argmax(numbers >= 0))
             return int(x[pe]), int(y[pe]), int(numbers[pe])
         if len(x) > 1:
-            flat = np.sort(y * self.width + x)
-            twice = flat[1:] == flat[:-1]
+            order = np.arange(len(x), dtype=np.int32)
+            self._last[y, x] = order
+            twice = self._last[y, x] != order
             if twice.any():
-                row, column = divmod(int(flat[int(np.argmax(twice))]), self.width)
-                return column, row, -1
+                pe = int(np.argmax(twice))
+                return int(x[pe]), int(y[pe]), -1
         return None
 
     def without_code(self) -> tuple[int, tuple[int, int]] | None:
@@ -142,7 +144,7 @@ class Placement:
         return dict(sorted(self._routes.items()))
 
     def groups(self) -> list[Group]:
-        """PEs by file and kinds of params, in the order of rows."""
+        """PEs by file and kinds of params, in the order of rows; groups in that of their first."""
         tiles: dict[tuple[str, KindKey], list[TileCode]] = {}
         for tile in self._tiles:
             tiles.setdefault((tile.file, kind_of(tile.params)), []).append(tile)
@@ -153,8 +155,8 @@ class Placement:
             params = concatenate([tile.params for tile in members], [len(t.x) for t in members])
             assert isinstance(params, StructValue)
             whole = Group(file, params, x.astype(np.int32), y.astype(np.int32))
-            groups.append(whole.part(np.lexsort((x, y))))
-        return groups
+            groups.append(whole.part(np.argsort(y * self.width + x)))
+        return sorted(groups, key=lambda group: (group.y[0], group.x[0]))
 
 
 @dataclass(slots=True)

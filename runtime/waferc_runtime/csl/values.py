@@ -228,7 +228,9 @@ Place = MemoryPlace | SlotPlace | LocalPlace
 def known(type: CslType, data: Number) -> Known:
     """A known value; lanes that are all equal become one number."""
     if isinstance(data, np.ndarray):
-        first = data[0]
+        first, last = data[0], data[-1]
+        if first != last and first == first and last == last:
+            return Known(type, data)  # the usual case, seen at once
         if bool((data == first).all()) or bool((data != data).all()):
             data = first.item()
     return Known(type, data)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from waferc_ir.machine import machine
-from waferc_runtime.csl import interpret
+from waferc_runtime.csl import at_once as loops
 from waferc_runtime.csl.core import EAST, NORTH, RAMP, SOUTH, WEST, Elaborated
 from waferc_runtime.csl.elaborate import elaborate
 
@@ -75,7 +75,7 @@ def test_a_loop_run_at_once_configures_what_its_iterations_would(
     loop: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     at_once = routed(loop, top=TOP)
-    monkeypatch.setattr(interpret, "MIN_LANES", 1 << 30)
+    monkeypatch.setattr(loops, "MIN_LANES", 1 << 30)
     one_by_one = routed(loop, top=TOP)
     assert list(at_once.routes) == list(one_by_one.routes) != []
     for color, routes in at_once.routes.items():
