@@ -60,12 +60,12 @@ def _line(item: Blocked, place: int, network: Network, stuck: dict[int, Blocked]
     pe = int(transfer.pes[place])
     who = f"{_name(pe, network)} in {transfer.function}, since cycle {transfer.next[place]:,}"
     progress = f"{transfer.done[place]:,} of {transfer.total[place]:,} done"
-    routes = network.stream(color).routes
+    stream = network.stream(color)
     if not is_input:
-        receivers = routes.fan(np.array([pe])).receiver
+        receivers = stream.receivers_of(pe)
         names = ", ".join(_name(int(receiver), network) for receiver in receivers[:3])
         return f"{who}: to send color {color} ({progress}), until there is room on {names}"
-    sender = routes.source(pe)
+    sender = stream.source(pe)
     if sender is None:
         return f"{who}: for color {color} ({progress}), which no route brings there"
     if sender not in stuck:

@@ -131,7 +131,7 @@ class VectorEngine:
         sent = 0
         for stream in self._scheduler.network.streams.values():
             load += stream.link_load()
-            sent += int(stream.routes.sent.sum())
+            sent += int(stream.sent.sum())
         cycles = self._cycles()
         return Statistics(
             cycles=cycles,

@@ -82,7 +82,7 @@ class Network:
                 continue
             lanes = transfer.lanes.at(np.flatnonzero(transfer.done < transfer.total))
             for port in transfer.inputs:
-                color = port.stream.routes.color
+                color = port.stream.color
                 mask = found.setdefault(color, np.zeros(state.count, np.bool_))
                 mask[lanes.index] = True
         return found

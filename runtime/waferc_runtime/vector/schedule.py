@@ -331,7 +331,7 @@ class Scheduler:
         if len(empty) == len(transfer.total):
             return
         for port in transfer.inputs:
-            color = port.stream.routes.color
+            color = port.stream.color
             self._receiving.setdefault(color, []).append(transfer)
         if transfer.outlet_color is not None:
             self._sending.setdefault(transfer.outlet_color, []).append(transfer)
@@ -339,7 +339,7 @@ class Scheduler:
 
     def _forget(self, transfer: Transfer) -> None:
         for port in transfer.inputs:
-            here = self._receiving[port.stream.routes.color]
+            here = self._receiving[port.stream.color]
             if transfer in here:
                 here.remove(transfer)
         if transfer.outlet_color is not None:
@@ -383,12 +383,12 @@ class Scheduler:
             raise transfer_error(transfer, fault, self.network.width) from fault
         if went_on:
             for port in transfer.inputs:
-                self._freed.add(port.stream.routes.color)
+                self._freed.add(port.stream.color)
             if transfer.outlet_color is not None:
                 self._arrived.add(transfer.outlet_color)
         if transfer.has_promised:
             transfer.has_promised = False
-            self._promised.add(transfer.inputs[0].stream.routes.color)
+            self._promised.add(transfer.inputs[0].stream.color)
         if went_on and not transfer.is_open:
             self._forget(transfer)
         return went_on

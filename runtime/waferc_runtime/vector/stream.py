@@ -1,13 +1,6 @@
-"""Words on their way on one color: values, arrival times, and room for more, for all receivers.
-
-Each receiver has a ring of words. Word number j of a receiver stands in row `j % rows`, with the
-cycle at which it arrives and, once it is consumed, the cycle at which it was processed.
-"""
+"""A color with static routes: whole messages go from senders to receivers at once."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,109 +8,29 @@ from numpy.typing import NDArray
 from waferc_ir.machine import Machine
 from waferc_runtime.builtins.timing import flight_cycles
 from waferc_runtime.csl.core import RAMP
+from waferc_runtime.vector.channel import Outlet, Times, Words
+from waferc_runtime.vector.inbox import Inbox
 from waferc_runtime.vector.lanes import Indices
 from waferc_runtime.vector.routes import ColorRoutes
 
-Times = NDArray[np.int64]
-_START_ROWS = 32
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Outlet:
-    """Ways from senders to receivers: columns of these, room and cycles on the way.
-
-    `sender` gives the position of each way's sender; `first` where a sender's ways begin, None if
-    all have one.
-    """
-
-    senders: Indices  # [sender] PE numbers
-    column: Indices  # [way]
-    capacity: Times  # [way]
-    flight: Times  # [way]
-    sender: Indices  # [way]
-    first: Indices | None  # [sender]
-
-    def of(self, chosen: Indices) -> Outlet:
-        """The ways of some of the senders, by their positions in ascending order."""
-        if len(chosen) == len(self.senders):
-            return self
-        pes = self.senders[chosen]
-        if self.first is None:
-            ways, sender, first = chosen, self.sender[: len(chosen)], None
-        else:
-            length = np.diff(np.append(self.first, len(self.sender)))[chosen]
-            first = np.cumsum(length) - length
-            sender = np.repeat(np.arange(len(chosen)), length)
-            ways = np.arange(len(sender)) - first[sender] + self.first[chosen][sender]
-        column, capacity, flight = self.column[ways], self.capacity[ways], self.flight[ways]
-        return Outlet(pes, column, capacity, flight, sender, first)
-
-    def least(self, values: Times) -> Times:
-        """The least over the ways of each sender: from [way] to [sender]."""
-        return values if self.first is None else np.minimum.reduceat(values, self.first)
-
-    def spread(self, values: Times) -> Times:
-        """Values of senders for each of their ways: from [sender] to [way]."""
-        return values if self.first is None else values[self.sender]
-
-
-class Stream:
+class Stream(Inbox):
     """One color. `depths` are the depths of the input queues that take it, by PE number."""
 
     def __init__(self, routes: ColorRoutes, machine: Machine, depths: NDArray[np.int64]) -> None:
         self.routes = routes
         self._machine = machine
         receivers = np.flatnonzero(routes.tx & RAMP)
-        count = len(receivers)
-        self._column = np.full(len(routes.tx), -1, np.intp)
-        self._column[receivers] = np.arange(count)
-        self._depth = depths[receivers]
-        self._words = np.zeros((_START_ROWS, count), np.uint32)
-        self._arrival = np.zeros((_START_ROWS, count), np.int64)
-        self._processed = np.zeros((_START_ROWS, count), np.int64)
-        self._written = np.zeros(count, np.int64)
-        self._read = np.zeros(count, np.int64)
-        self._last = np.full(count, -1, np.int64)  # cycle of the last word processed
-        self._promised = np.zeros(count, np.int64)  # words that will be taken without delay
-        self._next = np.zeros(count, np.int64)  # from this cycle on, one per cycle
+        super().__init__(receivers, len(routes.tx), depths, has_control=False)
 
-    # ---- the receiver's side ---------------------------------------------------------------------
+    @property
+    def color(self) -> int:
+        return self.routes.color
 
-    def columns(self, pes: Indices) -> Indices:
-        """Columns of these PEs; -1 where the color does not reach the ramp."""
-        return self._column[pes]
-
-    def available(self, columns: Indices) -> Times:
-        """Words that are on their way or waiting: [receiver]."""
-        return self._written[columns] - self._read[columns]
-
-    def head_arrival(self, columns: Indices) -> Times:
-        """When the next word arrives, where there is one: [receiver]."""
-        return self._arrival[self._read[columns] % len(self._words), columns]
-
-    def peek(self, columns: Indices, count: int) -> tuple[NDArray[np.uint32], Times]:
-        """The next `count` words and their arrivals: two arrays [count, receiver]."""
-        index = self._index(self._read[columns], count, columns)
-        return self._words[index], self._arrival[index]
-
-    def consume(self, columns: Indices, processed: Times) -> None:
-        """Take words; `processed` [count, receiver] says when each was processed."""
-        read = self._read[columns]
-        self._processed[self._index(read, len(processed), columns)] = processed
-        self._read[columns] = read + len(processed)
-        self._last[columns] = processed[-1]
-
-    def promise(self, columns: Indices, words: Times, from_cycle: Times) -> bool:
-        """Say that `words` more will be processed as they come, one per cycle at most.
-
-        Returns:
-            Whether that is news.
-        """
-        promised = self._read[columns] + words
-        is_news = bool((promised > self._promised[columns]).any())
-        self._promised[columns] = promised
-        self._next[columns] = from_cycle
-        return is_news
+    @property
+    def sent(self) -> NDArray[np.int64]:
+        """Words that each PE sent: [pe]."""
+        return self.routes.sent
 
     # ---- the sender's side -----------------------------------------------------------------------
 
@@ -173,8 +86,20 @@ class Stream:
             return times
         return np.maximum.reduceat(times, outlet.first, axis=1)
 
-    def send(self, outlet: Outlet, words: NDArray[np.uint32], sent: Times) -> None:
-        """Put words [count, sender], processed at `sent` [count, sender], on their way."""
+    def send(
+        self,
+        outlet: Outlet,
+        words: Words,
+        sent: Times,
+        control: bool | NDArray[np.bool_] = False,
+        flips: NDArray[np.bool_] | None = None,
+    ) -> None:
+        """Put words [count, sender], processed at `sent` [count, sender], on their way.
+
+        Static routes have no switches that `flips` could advance, and colors that carry control
+        wavelets count as dynamic.
+        """
+        assert control is False
         count, column = len(words), outlet.column
         self.routes.sent[outlet.senders] += count
         if outlet.first is not None:
@@ -186,6 +111,14 @@ class Stream:
         self._words[index] = words
         self._arrival[index] = sent + outlet.flight
         self._written[column] = written + count
+
+    def source(self, pe: int) -> int | None:
+        """The PE from whose ramp the color reaches `pe`; None if the route starts nowhere."""
+        return self.routes.source(pe)
+
+    def receivers_of(self, pe: int) -> Indices:
+        """The PEs that words from the ramp of `pe` go to."""
+        return self.routes.fan(np.array([pe])).receiver
 
     def link_load(self) -> NDArray[np.int64]:
         """Words that left each PE: [direction E W N S, y, x].
@@ -207,36 +140,3 @@ class Stream:
             return np.maximum(held[sender] - buffers * (length[sender] - 1 - hops), 0)
 
         return self.routes.link_load(behind)
-
-    def _index(self, first: Times, count: int, columns: Indices) -> Any:
-        """Index of rows `first` and following in these columns."""
-        rows = len(self._words)
-        start = int(first[0])
-        if (first == start).all():
-            row = start % rows
-            if row + count <= rows:
-                return slice(row, row + count), columns
-            return ((start + np.arange(count)) % rows)[:, np.newaxis], columns
-        return (first + np.arange(count)[:, np.newaxis]) % rows, columns
-
-    def _grow(self, need: int) -> None:
-        """Have at least `need` rows: for unread words, and as far back as a sender looks."""
-        old = len(self._words)
-        if need <= old:
-            return
-        rows = max(2 * old, 1 << (need - 1).bit_length())
-        written = self._written
-        numbers: Times = written - 1 - np.arange(old)[:, np.newaxis]  # the youngest `old` words
-        keep = numbers >= 0
-        columns = np.broadcast_to(np.arange(len(written)), (old, len(written)))
-        source: tuple[Any, Any] = ((numbers % old)[keep], columns[keep])
-        target: tuple[Any, Any] = ((numbers % rows)[keep], columns[keep])
-        self._words = _moved(self._words, rows, source, target)
-        self._arrival = _moved(self._arrival, rows, source, target)
-        self._processed = _moved(self._processed, rows, source, target)
-
-
-def _moved(array: NDArray[Any], rows: int, source: Any, target: Any) -> NDArray[Any]:
-    result = np.zeros((rows, array.shape[1]), array.dtype)
-    result[target] = array[source]
-    return result

@@ -19,11 +19,11 @@ from waferc_runtime.builtins.dsd import Compute
 from waferc_runtime.builtins.scalar import DTYPES
 from waferc_runtime.csl.core import DsdConfig, Scalar
 from waferc_runtime.vector.access import Access
+from waferc_runtime.vector.channel import Channel, Outlet
 from waferc_runtime.vector.elementwise import apply
 from waferc_runtime.vector.lanes import Indices, Lanes
 from waferc_runtime.vector.memory import Block, OutOfBounds
 from waferc_runtime.vector.state import ClassState
-from waferc_runtime.vector.stream import Outlet, Stream
 
 Array = NDArray[Any]
 Times = NDArray[np.int64]
@@ -33,7 +33,7 @@ Times = NDArray[np.int64]
 class Port:
     """A fabric operand: the stream, and the depth of the queue that words leave by."""
 
-    stream: Stream
+    stream: Channel
     element: Scalar
     output_depth: int = 0
 
@@ -111,7 +111,7 @@ class Transfer:
     @property
     def outlet_color(self) -> int | None:
         """The color that it sends on."""
-        return self.dest.stream.routes.color if isinstance(self.dest, Port) else None
+        return self.dest.stream.color if isinstance(self.dest, Port) else None
 
     def advance(self, in_part: bool) -> bool:
         """Carry it out where it can be brought to its end, or, `in_part`, where it can go on.
@@ -194,9 +194,9 @@ class Transfer:
         for port in self.inputs:
             column = port.stream.columns(self.pes[position : position + 1])
             if column[0] < 0 or port.stream.available(column)[0] <= 0:
-                return port.stream.routes.color, True
+                return port.stream.color, True
         assert isinstance(self.dest, Port)
-        return self.dest.stream.routes.color, False
+        return self.dest.stream.color, False
 
     def _process(self, chosen: Indices, count: int) -> None:
         """Process the next `count` elements of the PEs at `chosen`, which are equally far."""
@@ -207,7 +207,7 @@ class Transfer:
         steps = (np.arange(words) * self.pace)[:, np.newaxis]
         earliest: Times | None = None
         values: list[Any] = []
-        columns: list[tuple[Stream, Indices]] = []
+        columns: list[tuple[Channel, Indices]] = []
         for source in self.sources:
             if isinstance(source, Port):
                 column = source.stream.columns(self.pes[chosen])

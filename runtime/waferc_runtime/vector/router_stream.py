@@ -1,0 +1,154 @@
+"""A dynamic color as operations see it: queues of PEs, with routers between them."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from waferc_runtime.csl.core import RAMP
+from waferc_runtime.vector.channel import Outlet, Times, Words
+from waferc_runtime.vector.lanes import Indices
+from waferc_runtime.vector.router_buffers import CONTROL, FLIP
+from waferc_runtime.vector.routers import Routers
+
+
+class RoutedStream:
+    """One dynamic color of `routers`."""
+
+    def __init__(self, color: int, routers: Routers) -> None:
+        self._color = color
+        self._routers = routers
+        slot = routers.config.slots[color]
+        self._base = slot * routers.pes
+        self._here = slice(self._base, self._base + routers.pes)
+
+    @property
+    def color(self) -> int:
+        return self._color
+
+    @property
+    def sent(self) -> NDArray[np.int64]:
+        """Words that each PE sent: [pe]."""
+        return self._routers.sent[self._here]
+
+    # ---- the receiver's side ---------------------------------------------------------------------
+
+    def columns(self, pes: Indices) -> Indices:
+        """Columns of these PEs; -1 where no position of the routes leads to the ramp."""
+        return self._routers.inbox.columns(pes + self._base)
+
+    def available(self, columns: Indices) -> Times:
+        """Words that are on their way from the router or waiting: [receiver]."""
+        return self._routers.inbox.available(columns)
+
+    def head_arrival(self, columns: Indices) -> Times:
+        """When the next word arrives, where there is one: [receiver]."""
+        return self._routers.inbox.head_arrival(columns)
+
+    def peek(self, columns: Indices, count: int) -> tuple[Words, Times]:
+        """The next `count` words and their arrivals: two arrays [count, receiver]."""
+        return self._routers.inbox.peek(columns, count)
+
+    def controls(self, columns: Indices, count: int) -> NDArray[np.bool_] | None:
+        """Which of the next `count` words are control wavelets [count, receiver]; None if none."""
+        return self._routers.inbox.controls(columns, count)
+
+    def data_ahead(self, columns: Indices, most: Times) -> Times:
+        """Words before the first control wavelet among the next `most`: [receiver]."""
+        return self._routers.inbox.data_ahead(columns, most)
+
+    def consume(self, columns: Indices, processed: Times) -> None:
+        """Take words; `processed` [count, receiver] says when each was processed."""
+        self._routers.inbox.consume(columns, processed)
+        self._wake(columns)
+
+    def promise(self, columns: Indices, words: Times, from_cycle: Times) -> bool:
+        """Say that `words` more will be taken as they come; whether that is news."""
+        is_news = self._routers.inbox.promise(columns, words, from_cycle)
+        if is_news:
+            self._wake(columns)
+        return is_news
+
+    def _wake(self, columns: Indices) -> None:
+        self._routers.look_at(self._routers.inbox.receivers[columns])
+
+    # ---- the sender's side -----------------------------------------------------------------------
+
+    def outlet(self, pes: Indices, output_depth: int) -> Outlet:
+        """The ways of words from these PEs into their routers."""
+        count = len(pes)
+        depth = np.full(count, output_depth, np.int64)
+        nodes = pes + self._base
+        return Outlet(pes, nodes, depth, np.zeros(count, np.int64), np.arange(count), None)
+
+    def credit(self, outlet: Outlet) -> Times:
+        """How many words each sender may send now: [sender]."""
+        return outlet.capacity - self._routers.outputs.held(outlet.column)
+
+    def smooth_credit(self, outlet: Outlet, begin: Times) -> Times:
+        """How many words each sender may send, one per cycle from `begin` on; 0: not known."""
+        return np.zeros(len(outlet.senders), np.int64)
+
+    def not_before(self, outlet: Outlet, start: Times, count: int) -> Times | None:
+        """When each of the next `count` words may be sent: [count, sender]; None if at any time.
+
+        Word j waits until the word as many before it as the queue holds has left the queue.
+        """
+        queues = self._routers.outputs
+        before = queues.written[outlet.column] - outlet.capacity + np.arange(count)[:, np.newaxis]
+        left = queues.left[outlet.column, before % queues.rows] + 1
+        times = np.where(before < 0, 0, left)
+        return times if (times > start).any() else None
+
+    def send(
+        self,
+        outlet: Outlet,
+        words: Words,
+        sent: Times,
+        control: bool | NDArray[np.bool_] = False,
+        flips: NDArray[np.bool_] | None = None,
+    ) -> None:
+        """Put words [count, sender] into output queues; see `Channel.send`."""
+        kind = np.zeros(words.shape, np.uint8)
+        kind[...] |= np.where(control, np.uint8(CONTROL), np.uint8(0))
+        if flips is not None:
+            kind[-1] |= np.where(flips, np.uint8(FLIP), np.uint8(0))
+        nodes = outlet.column
+        for row in range(len(words)):
+            self._routers.outputs.push(nodes, words[row], kind[row], sent[row] + 1)
+        self._routers.sent[nodes] += len(words)
+        self._routers.sends(nodes)
+
+    # ---- for reports -----------------------------------------------------------------------------
+
+    def link_load(self) -> NDArray[np.int64]:
+        """Words that left each PE: [direction E W N S, y, x]."""
+        return self._routers.load[:, self._here].reshape(4, *self._routers.shape)
+
+    def source(self, pe: int) -> int | None:
+        """The PE from whose ramp the color comes to `pe` as things stand; None if from none."""
+        seen: set[int] = set()
+        while pe not in seen:
+            seen.add(pe)
+            mask = int(self._routers.config.rx[self._base + pe])
+            if mask & RAMP:
+                return pe
+            before = self._routers.neighbours(pe, mask)
+            if not before:
+                return None
+            pe = before[0]
+        return None
+
+    def receivers_of(self, pe: int) -> Indices:
+        """The PEs that words from the ramp of `pe` go to as things stand."""
+        found: list[int] = []
+        seen: set[int] = set()
+        front = [pe]
+        while front:
+            here = front.pop()
+            seen.add(here)
+            mask = int(self._routers.config.tx[self._base + here])
+            if mask & RAMP:
+                found.append(here)
+            front += [there for there in self._routers.neighbours(here, mask) if there not in seen]
+        return np.array(sorted(set(found)), np.intp)

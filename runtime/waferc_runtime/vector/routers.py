@@ -1,0 +1,386 @@
+"""Routers of dynamic colors: words move from buffer to buffer, many routers in one step.
+
+A router that accepts one direction takes words in the order in which they come from there: what
+it does is a function of the words alone, whatever the order in which the engine gets to it. The
+rule for cycles is `max(ready, last + 1, room)`, with the buffers of the reference engine: one per
+router, color and input, and output and input queues. A router that accepts several directions
+takes the earliest word of all, so it has to wait until no earlier one can come: see `move_late`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from waferc_ir.machine import Machine
+from waferc_runtime.builtins import control_wavelet
+from waferc_runtime.csl.core import SWAP_X, SWAP_Y, Routes
+from waferc_runtime.vector.inbox import Inbox
+from waferc_runtime.vector.lanes import Indices
+from waferc_runtime.vector.router_buffers import CONTROL, FLIP, Buffers
+from waferc_runtime.vector.router_config import RouterConfig
+from waferc_runtime.vector.router_filter import RouterFilters
+from waferc_runtime.vector.routes import RouteFault
+from waferc_runtime.vector.state import NEVER
+
+Times = NDArray[np.int64]
+
+# Inputs and outputs of a router by bit of the masks: E, W, N, S, ramp.
+_RAMP = 4
+_STEPS = ((1, 0), (-1, 0), (0, -1), (0, 1))
+_OPPOSITE = np.array([1, 0, 3, 2], np.intp)
+_BITS = (np.arange(32)[:, np.newaxis] >> np.arange(5) & 1).astype(np.bool_)  # [mask, direction]
+_ONLY = np.array([int(row.argmax()) if row.sum() == 1 else -1 for row in _BITS], np.intp)
+_AXIS = np.array([SWAP_X, SWAP_X, SWAP_Y, SWAP_Y], np.uint8)
+_NAMES = ("east", "west", "north", "south")
+
+
+@dataclass(slots=True)
+class Changes:
+    """What happened since it was last asked for."""
+
+    arrived: set[int] = field(default_factory=lambda: set())  # colors on which words came
+    freed: set[int] = field(default_factory=lambda: set())  # colors whose output queues have room
+    torn: list[tuple[int, Indices, Times]] = field(default_factory=lambda: [])  # color, PEs, when
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Moves:
+    """Words that may go through routers: node, buffer, bits, kind, first possible cycle."""
+
+    node: Indices
+    buffer: Indices
+    words: NDArray[np.uint32]
+    kind: NDArray[np.uint8]
+    time: Times
+
+    def at(self, chosen: NDArray[np.bool_] | Indices) -> _Moves:
+        return _Moves(
+            self.node[chosen],
+            self.buffer[chosen],
+            self.words[chosen],
+            self.kind[chosen],
+            self.time[chosen],
+        )
+
+
+class Routers:
+    """All routers of the rectangle on the dynamic `colors`. PEs are numbered row by row.
+
+    `depths(color)` gives the depth of each PE's input queue for a color: [pe].
+    """
+
+    def __init__(
+        self,
+        colors: Sequence[int],
+        routes: Mapping[int, Routes],
+        width: int,
+        height: int,
+        machine: Machine,
+        depths: Mapping[int, NDArray[np.int64]],
+        written: frozenset[int],
+    ) -> None:
+        pes = width * height
+        self.pes = pes
+        self.shape = height, width
+        self.colors = tuple(colors)
+        self.config = RouterConfig(colors, routes, pes)
+        self.filters = RouterFilters(self.config.slots, routes, pes)
+        nodes = len(colors) * pes
+        self._machine = machine
+        self._inputs = Buffers(nodes * 5, machine.router_buffer_wavelets)
+        self.outputs = Buffers(nodes, max(machine.output_queue_depths))
+        self._last_on = np.full(nodes, -1, np.int64)  # when a word last went onto the ramp
+        receives = self.config.may_receive
+        for color in written:
+            slot = self.config.slots[color]
+            receives[slot * pes : (slot + 1) * pes] = True
+        depth = np.concatenate([depths[color] for color in colors])
+        self.inbox = Inbox(np.flatnonzero(receives), nodes, depth, has_control=True)
+        self.load = np.zeros((4, nodes), np.int64)  # words that left each node: E, W, N, S
+        self.sent = np.zeros(nodes, np.int64)  # words that each PE sent
+        self.changes = Changes()
+        self._look: list[Indices] = []  # routers in which something may move
+        self._look_out: list[Indices] = []  # output queues likewise
+        self._late: set[int] = set()  # nodes that accept several directions and hold words
+        x, y = np.arange(pes) % width, np.arange(pes) // width
+        self._edge = np.stack([x == width - 1, x == 0, y == 0, y == height - 1])  # [direction, pe]
+        self._offset = np.array([dx + dy * width for dx, dy in _STEPS], np.intp)
+        partner = [
+            self.config.slots.get(color ^ 1, slot) for color, slot in self.config.slots.items()
+        ]
+        self._partner = np.asarray(partner, np.intp)
+        self._swaps = any(route.swap is not None for route in routes.values()) or bool(written)
+
+    def neighbours(self, pe: int, mask: int) -> list[int]:
+        """The PEs next to `pe` in the directions of a mask."""
+        links = _BITS[mask & 15, :4] & ~self._edge[:, pe]
+        return [pe + int(offset) for offset in self._offset[links]]
+
+    # ---- what wakes a router ---------------------------------------------------------------------
+
+    def look_at(self, nodes: Indices) -> None:
+        """Something has changed for these routers: room, or their settings."""
+        self._look.append(nodes)
+
+    def sends(self, nodes: Indices) -> None:
+        """Words were put into the output queues of these nodes."""
+        self._look_out.append(nodes)
+
+    @property
+    def is_awake(self) -> bool:
+        """Whether something may move."""
+        return bool(self._look or self._look_out)
+
+    def take_changes(self) -> Changes:
+        """What happened since the last call."""
+        changes, self.changes = self.changes, Changes()
+        return changes
+
+    def run(self) -> None:
+        """Move all words that can move, as far as their order is sure.
+
+        Raises:
+            RouteFault: a word is led out of the rectangle.
+        """
+        while self._look or self._look_out:
+            if self._look_out:
+                nodes, self._look_out = _unique(self._look_out), []
+                self._leave_outputs(nodes)
+            if self._look:
+                nodes, self._look = _unique(self._look), []
+                self._pass(nodes)
+
+    def earliest_late(self) -> int:
+        """The first cycle at which a word moves through a router that accepts several directions.
+
+        NEVER if there is none.
+        """
+        moves = self._late_moves()
+        return NEVER if moves is None else int(moves.time.min())
+
+    def move_late(self, before: int) -> None:
+        """Move words that go before a cycle through routers that accept several directions.
+
+        Raises:
+            RouteFault: words come from two accepted directions in one cycle.
+        """
+        moves = self._late_moves()
+        if moves is not None:
+            self._go(moves.at(moves.time < before))
+
+    # ---- from output queues onto ramps -----------------------------------------------------------
+
+    def _leave_outputs(self, nodes: Indices) -> None:
+        nodes = nodes[self.outputs.held(nodes) > 0]
+        target = self._received_as(nodes, np.full(len(nodes), _RAMP, np.intp)) * 5 + _RAMP
+        has_room = self._inputs.held(target) < self._inputs.rows
+        nodes, target = nodes[has_room], target[has_room]
+        if not len(nodes):
+            return
+        words, kind, ready = self.outputs.head(nodes)
+        time = np.maximum(
+            np.maximum(ready, self._last_on[nodes] + 1), self._inputs.free_since(target)
+        )
+        self.outputs.pop(nodes, time)
+        self._last_on[nodes] = time
+        self._inputs.push(target, words, kind, time + self._machine.ramp_cycles)
+        self._look_out.append(nodes)
+        self._look.append(target // 5)
+        self._note(self.changes.freed, nodes)
+
+    # ---- through routers -------------------------------------------------------------------------
+
+    def _pass(self, nodes: Indices) -> None:
+        config = self.config
+        rx = config.rx[nodes]
+        open_nodes = (rx != 0) & (config.tx[nodes] != 0) & ~config.is_torn_down[nodes]
+        nodes, rx = nodes[open_nodes], rx[open_nodes]
+        way = _ONLY[rx]
+        several = way < 0
+        if several.any():
+            self._late.update(nodes[several].tolist())
+            nodes, way = nodes[~several], way[~several]
+        buffer = nodes * 5 + way
+        has_word = self._inputs.held(buffer) > 0
+        if has_word.any():
+            self._go(self._heads(nodes[has_word], buffer[has_word]))
+
+    def _heads(self, nodes: Indices, buffer: Indices) -> _Moves:
+        words, kind, ready = self._inputs.head(buffer)
+        after = np.maximum(self.config.last_move[nodes] + 1, self.config.since[nodes])
+        return _Moves(nodes, buffer, words, kind, np.maximum(ready, after))
+
+    def _late_moves(self) -> _Moves | None:
+        """The earliest word at each router that accepts several directions."""
+        if not self._late:
+            return None
+        every = np.array(sorted(self._late), np.intp)
+        is_open = ~self.config.is_torn_down[every]
+        which, way = _BITS[self.config.rx[every]].nonzero()
+        buffer = every[which] * 5 + way
+        has_word = (self._inputs.held(buffer) > 0) & is_open[which]
+        self._late = set(every[which[has_word]].tolist())
+        if not has_word.any():
+            return None
+        moves = self._heads(every[which[has_word]], buffer[has_word])
+        arrival = self._inputs.head(moves.buffer)[2]
+        order = np.lexsort((arrival, moves.node))
+        moves, arrival = moves.at(order), arrival[order]
+        is_first = np.append(True, moves.node[1:] != moves.node[:-1])
+        same = ~is_first & np.append(False, arrival[1:] == arrival[:-1])
+        if same.any():
+            node = int(moves.node[same][0])
+            raise RouteFault(
+                f"words of color {self.colors[node // self.pes]} come from two directions"
+                f" in cycle {int(arrival[same][0]):,}",
+                self.colors[node // self.pes],
+                node % self.pes,
+                node % self.pes,
+            )
+        moves = moves.at(is_first)
+        able = self._able(moves)[0]
+        return moves.at(able) if able.any() else None
+
+    def _able(self, moves: _Moves) -> tuple[NDArray[np.bool_], Times]:
+        """Which words have room in all their directions, and since when: two arrays [word]."""
+        able = np.ones(len(moves.node), np.bool_)
+        since = np.zeros(len(moves.node), np.int64)
+        which, way = _BITS[self.config.tx[moves.node]].nonzero()
+        links = way != _RAMP
+        if links.any():
+            place = which[links]
+            target = self._target(moves.node[place], way[links])
+            full = self._inputs.held(target) >= self._inputs.rows
+            able[place[full]] = False
+            np.maximum.at(since, place, self._inputs.free_since(target))
+        inside = which[~links]
+        if len(inside):
+            inside = inside[self._reaches(moves.at(inside))]
+            if self.filters.is_any:
+                inside = inside[~self._rejected(moves.at(inside))]
+            has_room, room = self.inbox.room(self.inbox.columns(moves.node[inside]))
+            able[inside[~has_room]] = False
+            since[inside] = np.maximum(since[inside], room)
+        return able, since
+
+    def _reaches(self, moves: _Moves) -> NDArray[np.bool_]:
+        """Which of these words, routed to the ramp, no command keeps from it."""
+        is_control = (moves.kind & CONTROL) != 0
+        return ~(is_control & (control_wavelet.skips_ramp(moves.words) != 0))
+
+    def _rejected(self, moves: _Moves) -> NDArray[np.bool_]:
+        """Which of these words a filter keeps from the compute element."""
+        return self.filters.rejects(moves.node, moves.words, (moves.kind & CONTROL) != 0)
+
+    def _go(self, moves: _Moves) -> None:
+        """Let the words go that have room; at most one per node."""
+        able, since = self._able(moves)
+        if not able.all():
+            moves, since = moves.at(able), since[able]
+        if not len(moves.node):
+            return
+        nodes, time = moves.node, np.maximum(moves.time, since)
+        which, way = _BITS[self.config.tx[nodes]].nonzero()
+        self._inputs.pop(moves.buffer, time)
+        self.config.last_move[nodes] = time
+        inside = which[way == _RAMP]
+        self._enter_ramps(moves.at(inside), time[inside])
+        is_control = (moves.kind & CONTROL) != 0
+        words = moves.words
+        kind = moves.kind & np.uint8(CONTROL)
+        links = way != _RAMP
+        place, way = which[links], way[links]
+        target = self._target(nodes[place], way)
+        if is_control.any():
+            words = self._carry_out(moves, time, is_control)
+        flips = nodes[(moves.kind & FLIP) != 0]
+        if len(flips):
+            self.config.advance(flips)
+        self.load[way, nodes[place]] += 1
+        ready = time[place] + self._machine.hop_cycles
+        self._inputs.push(target, words[place], kind[place], ready)
+        self._look += [nodes, target // 5]
+        self._wake_before(moves)
+
+    def _enter_ramps(self, moves: _Moves, time: Times) -> None:
+        """Give words to compute elements, where commands and filters let them through."""
+        enters = self._reaches(moves)
+        if self.filters.is_any and len(moves.node):
+            reach = moves.at(enters)
+            enters[enters] = ~self._rejected(reach)
+            self.filters.count(reach.node, (reach.kind & CONTROL) != 0)
+        moves, time = moves.at(enters), time[enters]
+        if not len(moves.node):
+            return
+        is_control = (moves.kind & CONTROL) != 0
+        columns = self.inbox.columns(moves.node)
+        self.inbox.put(columns, moves.words, time + self._machine.ramp_cycles, is_control)
+        self._note(self.changes.arrived, moves.node)
+
+    def _carry_out(
+        self, moves: _Moves, time: Times, is_control: NDArray[np.bool_]
+    ) -> NDArray[np.uint32]:
+        """Carry out commands; the words as they are sent on."""
+        nodes, words = moves.node[is_control], moves.words[is_control]
+        pops = self.config.carry_out(nodes, words, time[is_control])
+        torn = self.config.is_torn_down[nodes]
+        for color, slot in self.config.slots.items() if torn.any() else ():
+            here = torn & (nodes // self.pes == slot)
+            if here.any():
+                at = time[is_control][here]
+                self.changes.torn.append((color, nodes[here] % self.pes, at))
+        result = moves.words.copy()
+        result[is_control] = np.where(pops, control_wavelet.popped(words), words)
+        return result
+
+    def _wake_before(self, moves: _Moves) -> None:
+        """Wake those who fill the buffers that words have left."""
+        way = moves.buffer % 5
+        pe, slot = moves.node % self.pes, moves.node // self.pes
+        from_ramp = way == _RAMP
+        slots = [slot, self._partner[slot]] if self._swaps else [slot]
+        for number in slots:
+            before = number * self.pes + pe
+            self._look_out.append(before[from_ramp])
+            links = ~from_ramp & ~self._edge[np.minimum(way, 3), pe]
+            self._look.append(before[links] + self._offset[way[links]])
+
+    # ---- where words go --------------------------------------------------------------------------
+
+    def _target(self, nodes: Indices, way: Indices) -> Indices:
+        """The buffers that words from these routers go to over links."""
+        outside = self._edge[way, nodes % self.pes]
+        if outside.any():
+            node, name = int(nodes[outside][0]), _NAMES[int(way[outside][0])]
+            pe = node % self.pes
+            message = f"its route leads {name}, out of the rectangle"
+            raise RouteFault(message, self.colors[node // self.pes], pe, pe)
+        there = nodes + self._offset[way]
+        origin = _OPPOSITE[way]
+        return self._received_as(there, origin) * 5 + origin
+
+    def _received_as(self, nodes: Indices, origin: Indices) -> Indices:
+        """The nodes at which words of a color are taken, where colors may be swapped."""
+        if not self._swaps:
+            return nodes
+        partner = self._partner[nodes // self.pes] * self.pes + nodes % self.pes
+        swap = self.config.swap[nodes] | self.config.swap[partner]
+        over_links = (swap & _AXIS[np.minimum(origin, 3)]) != 0
+        from_ramp = (origin == _RAMP) & (swap == SWAP_X | SWAP_Y)
+        is_swapped = np.where(origin == _RAMP, from_ramp, over_links)
+        return np.where(is_swapped, partner, nodes)
+
+    def _note(self, colors: set[int], nodes: Indices) -> None:
+        if len(self.colors) == 1:
+            colors.add(self.colors[0])
+        else:
+            slots: list[int] = np.unique(nodes // self.pes).tolist()
+            colors.update(self.colors[slot] for slot in slots)
+
+
+def _unique(parts: list[Indices]) -> Indices:
+    return np.unique(parts[0]) if len(parts) == 1 else np.unique(np.concatenate(parts))
