@@ -43,6 +43,8 @@ class Wafer(Protocol):
 
     def control(self, group: Group, action: str, task: RunValue) -> None: ...
 
+    def print(self, group: Group, parts: Sequence[RunValue], with_coordinates: bool) -> None: ...
+
 
 @dataclass(eq=False, slots=True)
 class Label:

@@ -26,11 +26,7 @@ class Blocked:
 
 def deadlock(blocked: Sequence[Blocked], network: Network) -> RunError | None:
     """The error, if any PE still waits."""
-    waiting = [
-        (item, int(place))
-        for item in blocked
-        for place in np.flatnonzero(item.transfer.done < item.transfer.total)
-    ]
+    waiting = _places(blocked)
     if not waiting:
         return None
     stuck = {int(item.transfer.pes[place]): item for item, place in waiting}
@@ -38,15 +34,30 @@ def deadlock(blocked: Sequence[Blocked], network: Network) -> RunError | None:
     names = ", ".join(map(str, colors))
     plural = "PE still waits" if len(stuck) == 1 else "PEs still wait"
     first, place = waiting[0]
-    notes = [_line(item, where, network, stuck) for item, where in waiting[:_MOST_NAMED]]
-    if len(waiting) > _MOST_NAMED:
-        notes.append(f"and {len(waiting) - _MOST_NAMED:,} more")
     return RunError(
         f"the wafer is at rest, but {len(stuck):,} {plural} on color {names},"
         f" first {_name(int(first.transfer.pes[place]), network)}",
         first.transfer.place,
-        notes=notes,
+        notes=who_waits(blocked, network),
     )
+
+
+def who_waits(blocked: Sequence[Blocked], network: Network) -> list[str]:
+    """Lines on the PEs that wait, and for whom."""
+    waiting = _places(blocked)
+    stuck = {int(item.transfer.pes[place]): item for item, place in waiting}
+    notes = [_line(item, where, network, stuck) for item, where in waiting[:_MOST_NAMED]]
+    if len(waiting) > _MOST_NAMED:
+        notes.append(f"and {len(waiting) - _MOST_NAMED:,} more")
+    return notes
+
+
+def _places(blocked: Sequence[Blocked]) -> list[tuple[Blocked, int]]:
+    return [
+        (item, int(place))
+        for item in blocked
+        for place in np.flatnonzero(item.transfer.done < item.transfer.total)
+    ]
 
 
 def _name(pe: int, network: Network) -> str:
@@ -65,6 +76,8 @@ def _line(item: Blocked, place: int, network: Network, stuck: dict[int, Blocked]
         receivers = stream.receivers_of(pe)
         names = ", ".join(_name(int(receiver), network) for receiver in receivers[:3])
         return f"{who}: to send color {color} ({progress}), until there is room on {names}"
+    if color in network.host_inputs:
+        return f"{who}: for color {color} ({progress}), which the host does not send"
     sender = stream.source(pe)
     if sender is None:
         return f"{who}: for color {color} ({progress}), which no route brings there"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,16 +13,21 @@ from numpy.typing import NDArray
 from waferc_ir.machine import Machine
 from waferc_runtime.builtins import scalar
 from waferc_runtime.check.endpoints import endpoints
+from waferc_runtime.choices import DEFAULT_CHOICES, Choices
 from waferc_runtime.csl import core
+from waferc_runtime.observer import Observer
 from waferc_runtime.run_error import RunError, pe_name
 from waferc_runtime.statistics import Statistics, class_sram_bytes
 from waferc_runtime.vector.compile import Compiler
+from waferc_runtime.vector.deadlock import deadlock, who_waits
 from waferc_runtime.vector.expression import constant_value
-from waferc_runtime.vector.group import Code, Frame, Group
+from waferc_runtime.vector.group import Code
+from waferc_runtime.vector.host_stream import HostStream
 from waferc_runtime.vector.issue import Network
-from waferc_runtime.vector.lanes import Lanes, all_lanes, lanes_of
+from waferc_runtime.vector.lanes import Lanes, lanes_of
 from waferc_runtime.vector.memory import Block, OutOfBounds
 from waferc_runtime.vector.operation import Misuse
+from waferc_runtime.vector.order import Order
 from waferc_runtime.vector.schedule import Scheduler
 from waferc_runtime.vector.state import ClassState, Variable, Work
 from waferc_runtime.vector.values import PointerValue
@@ -38,10 +45,19 @@ class _Target:
     y: NDArray[np.intp]
 
 
+_Command = tuple[list[tuple[ClassState, core.Function]], Sequence[int | float]]
+
+
 class VectorEngine:
     """Runs an elaborated program on a machine, one NumPy operation for many PEs."""
 
-    def __init__(self, elaborated: core.Elaborated, machine: Machine) -> None:
+    def __init__(
+        self,
+        elaborated: core.Elaborated,
+        machine: Machine,
+        choices: Choices = DEFAULT_CHOICES,
+        observer: Observer | None = None,
+    ) -> None:
         self._program = elaborated
         self._machine = machine
         self._work = Work()
@@ -49,7 +65,9 @@ class VectorEngine:
             ClassState(pe_class, elaborated.width, self._work) for pe_class in elaborated.classes
         ]
         network = Network(elaborated, machine, self._input_depths, self._code)
-        self._scheduler = Scheduler(network, machine)
+        self._scheduler = Scheduler(network, machine, Order(choices), observer)
+        self._is_started = False
+        self._commands: deque[_Command] = deque()  # launches that wait for those before them
         self._compilers: dict[ClassState, Compiler] = {}
         for state in self._classes:
             for slot in state.program.slots:
@@ -68,6 +86,7 @@ class VectorEngine:
         Raises:
             RunError: no such symbol there, or more elements than it has.
         """
+        self.start()
         height, width, count = (int(extent) for extent in array.shape)
         for target in self._targets(symbol, x, y, width, height, count):
             values = array[target.y, target.x].T.astype(scalar.DTYPES[target.element], copy=False)
@@ -80,6 +99,7 @@ class VectorEngine:
         Raises:
             RunError: no such symbol there, or it has fewer elements.
         """
+        self.start()
         targets = self._targets(symbol, x, y, width, height, n)
         result = np.zeros((height, width, n), scalar.DTYPES[targets[0].element])
         for target in targets:
@@ -88,38 +108,122 @@ class VectorEngine:
             result[target.y, target.x] = values.T
         return result
 
-    def launch(self, function: str, *args: int | float) -> None:
-        """Start the exported `function` on every PE and run until the wafer is at rest.
+    def start(self) -> None:
+        """Let tasks that are active from the beginning run; a second start does nothing."""
+        if not self._is_started:
+            self._is_started = True
+            self._scheduler.run_to_rest(self._classes)
+
+    def launch(self, function: str, *args: int | float, wait: bool = True) -> None:
+        """Call an exported function on every PE that exports it and run until at rest.
+
+        It begins when the launches before it are over. Without `wait` it is no error that PEs
+        still wait for something at rest.
 
         Raises:
-            RunError: a PE does what it may not do, or still waits when the wafer is at rest.
+            RunError: a PE does what it may not do, or (`wait`) PEs still wait at rest.
         """
-        begin = self._cycles()
-        starts: list[Group] = []
+        targets = self._functions(function, args)
+        self._commands.append((targets, args))
+        self._go_on()
+        if not wait:
+            return
+        if self._commands:
+            self.finish()
+        error = deadlock(self._scheduler.waiting(), self._scheduler.network)
+        if error is not None:
+            raise error
+
+    def finish(self) -> None:
+        """Demand that all PEs called `unblock_cmd_stream` since their last launch.
+
+        PEs whose program never calls it need not.
+
+        Raises:
+            RunError: some have not, and the wafer is at rest; it names who waits for whom.
+        """
+        self._go_on()
+        held = [
+            state.where(int(lane))
+            for state in self._classes
+            for lane in np.flatnonzero(state.holds_commands)
+        ]
+        if not held:
+            return
+        plural = "PE has" if len(held) == 1 else "PEs have"
+        raise RunError(
+            f"the wafer is at rest, but {len(held):,} {plural} not called unblock_cmd_stream"
+            f" since the last launch, first {pe_name(*held[0])}",
+            notes=who_waits(self._scheduler.waiting(), self._scheduler.network),
+            help="the host's next command waits until every PE calls it",
+        )
+
+    def send(self, color: int, x: int, y: int, words: NDArray[Any]) -> None:
+        """Send wavelets `words` [h, w, n] u32 on a streaming color to the ramps of PEs.
+
+        Raises:
+            RunError: the host cannot send on the color, or a PE does what it may not do.
+        """
+        if color not in self._program.host_inputs:
+            raise RunError(f"the host sends on color {color}, which does not stream to the wafer")
+        height, width, count = words.shape
+        pes = self._rectangle(x, y, width, height)
+        self.start()
+        if count:
+            stream = self._scheduler.network.host_stream(color)
+            stream.open(pes)
+            columns = np.ascontiguousarray(words, np.uint32).reshape(-1, count).T
+            stream.deliver(pes, columns, self._cycles())
+            self._scheduler.delivered(color)
+        self._go_on()
+
+    def received(self, color: int, x: int, y: int, width: int, height: int) -> NDArray[Any]:
+        """How many wavelets of a streaming color have come to the host from each PE: [h, w]."""
+        stream, columns = self._outgoing(color, x, y, width, height)
+        return stream.available(columns).reshape(height, width)
+
+    def receive(
+        self, color: int, x: int, y: int, width: int, height: int, n: int
+    ) -> NDArray[np.uint32]:
+        """Take the next `n` wavelets [h, w, n] u32 that PEs sent on a streaming color.
+
+        Raises:
+            RunError: the wafer is at rest and some PE has sent fewer; it names who waits for whom.
+        """
+        stream, columns = self._outgoing(color, x, y, width, height)
+        sent = stream.available(columns)
+        if (sent < n).any():
+            place = int(np.flatnonzero(sent < n)[0])
+            row, column = divmod(place, width)
+            raise RunError(
+                f"the wafer is at rest, but the host still waits for {n:,} wavelets of color"
+                f" {color} from {pe_name(x + column, y + row)}, which sent {sent[place]:,}",
+                notes=who_waits(self._scheduler.waiting(), self._scheduler.network),
+            )
+        words, arrival = stream.peek(columns, n)
+        words = np.array(words)
+        if n:
+            stream.consume(columns, arrival)
+        return words.T.reshape(height, width, n)
+
+    def symbol(self, x: int, y: int, name: str, element: core.Scalar | None = None) -> NDArray[Any]:
+        """All elements of a global variable of PE (x, y), by the debugger's name.
+
+        Raises:
+            RunError: no such PE, or no such variable there.
+        """
         for state in self._classes:
-            export = state.program.exports.get(function)
-            if export is None or not isinstance(export.target, core.Function):
-                raise _no_symbol(state, 0, function, "function")
-            code = self._code(state, export.target)
-            parameters = export.target.parameters
-            if len(args) != len(parameters):
-                raise RunError(
-                    f"{function} takes {len(parameters)} arguments and is given {len(args)}"
-                )
-            values: list[Any] = [
-                scalar.uniform(argument, parameter.type)
-                if isinstance(parameter.type, core.Scalar)
-                else argument
-                for argument, parameter in zip(args, parameters, strict=True)
-            ]
-            values += [None] * (code.locals - len(values))
-            clock = np.full(state.count, begin, np.int64)
-            busy = np.zeros(state.count, np.int64)
-            lanes = all_lanes(state.count)
-            starts.append(Group(state, lanes, clock, busy, [Frame(code, values)]))
-        for group in starts:
-            self._scheduler.start(group)
-        self._scheduler.run_to_rest(self._classes)
+            here = np.flatnonzero((state.program.x == x) & (state.program.y == y))
+            if not len(here):
+                continue
+            if name not in state.program.symbols:
+                known = ", ".join(sorted(state.program.symbols)) or "none"
+                raise RunError(f"{pe_name(x, y)} has no variable {name}", help=f"it has {known}")
+            block = state.blocks[state.program.symbols[name]]
+            kind = element or block.object.element
+            offsets = np.arange(block.words // kind.words) * kind.words
+            return block.gather(0, offsets, kind, lanes_of(here, state.count))[:, 0]
+        raise RunError(f"{name} is read on {pe_name(x, y)}, where no PE has a program")
 
     def statistics(self) -> Statistics:
         """Measures over all launches so far."""
@@ -144,6 +248,68 @@ class VectorEngine:
             link_load=load,
             sram_bytes=tuple(class_sram_bytes(c) for c in self._program.classes),
         )
+
+    # ---- commands and streams --------------------------------------------------------------------
+
+    def _functions(
+        self, name: str, args: Sequence[int | float]
+    ) -> list[tuple[ClassState, core.Function]]:
+        """The function of this name of each class that exports one."""
+        found: list[tuple[ClassState, core.Function]] = []
+        for state in self._classes:
+            export = state.program.exports.get(name)
+            if export is None or not isinstance(export.target, core.Function):
+                continue
+            parameters = export.target.parameters
+            if len(args) != len(parameters):
+                raise RunError(f"{name} takes {len(parameters)} arguments and is given {len(args)}")
+            found.append((state, export.target))
+        if not found:
+            raise _no_symbol(self._classes[0], 0, name, "function")
+        return found
+
+    def _go_on(self) -> None:
+        """Run until the wafer is at rest and no launch can begin."""
+        self.start()
+        while True:
+            self._scheduler.run_to_rest(self._classes)
+            if not self._commands or any(s.holds_commands.any() for s in self._classes):
+                return
+            targets, args = self._commands.popleft()
+            since = self._cycles()
+            for state, function in targets:
+                values = [
+                    scalar.uniform(argument, parameter.type)
+                    if isinstance(parameter.type, core.Scalar)
+                    else argument
+                    for argument, parameter in zip(args, function.parameters, strict=True)
+                ]
+                state.launch(function, values, since)
+
+    def _rectangle(self, x: int, y: int, width: int, height: int) -> NDArray[np.intp]:
+        """Numbers of the PEs of a rectangle, row by row."""
+        total = self._program
+        if x < 0 or y < 0 or x + width > total.width or y + height > total.height:
+            raise RunError(
+                f"the host streams on {width} x {height} PEs from {pe_name(x, y)} on,"
+                f" but the program has {total.width} x {total.height}"
+            )
+        rows = np.arange(y, y + height)[:, np.newaxis] * total.width
+        return (rows + np.arange(x, x + width)).reshape(-1)
+
+    def _outgoing(
+        self, color: int, x: int, y: int, width: int, height: int
+    ) -> tuple[HostStream, NDArray[np.intp]]:
+        """The stream of a color to the host, and the columns of PEs."""
+        if color not in self._program.host_outputs:
+            raise RunError(
+                f"the host receives on color {color}, which does not stream from the wafer"
+            )
+        pes = self._rectangle(x, y, width, height)
+        self._go_on()
+        stream = self._scheduler.network.host_stream(color)
+        stream.open(pes)
+        return stream, stream.columns(pes)
 
     # ---- building --------------------------------------------------------------------------------
 

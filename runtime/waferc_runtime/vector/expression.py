@@ -15,6 +15,7 @@ from waferc_ir.machine import Machine
 from waferc_runtime.builtins import scalar
 from waferc_runtime.builtins.math import MATH_FUNCTIONS
 from waferc_runtime.builtins.timing import expression_cycles, is_constant
+from waferc_runtime.builtins.walk import contains_call
 from waferc_runtime.csl import core
 from waferc_runtime.vector.group import Group
 from waferc_runtime.vector.lanes import all_lanes, is_array
@@ -108,6 +109,10 @@ class Expressions:
                 return self._fabric_dsd(node, own)
             case core.UpdateDsd():
                 return self._update(node, own)
+            case core.FifoValue():
+                return _refused("a FIFO"), 0
+            case core.GetConfig():
+                return _refused("@get_config"), 0
 
     def operand(self, node: core.Expr, element: core.Scalar) -> Compiled:
         """An operand of a DSD operation: scalars are brought to the operation's element type."""
@@ -215,9 +220,12 @@ class Expressions:
                 return lambda g: program.x[g.lanes.index].astype(np.uint16), cost
             case "layout.get_y_coord":
                 return lambda g: program.y[g.lanes.index].astype(np.uint16), cost
-            case "memcpy.unblock_cmd_stream" | "time.enable_tsc" | "time.disable_tsc":
-                # the next command of the host waits until the wafer is at rest anyway
+            case "memcpy.unblock_cmd_stream":
+                return _unblock_commands, cost
+            case "time.enable_tsc" | "time.disable_tsc":
                 return lambda g: None, cost
+            case "time.reset_tsc_counter":
+                return _reset_timestamp, cost
             case "time.get_timestamp":
                 return lambda g: _timestamp(g, closures[0](g)), cost
             case _:
@@ -339,46 +347,6 @@ def updated(old: RunValue, name: str, value: RunValue, size: int) -> RunValue:
             raise Misuse(f"the {name} of a DSD that has none is set")
 
 
-def contains_call(node: core.Expr) -> bool:
-    """Whether a CSL function is called in an expression."""
-    return any(isinstance(part, core.Call) for part in walk(node))
-
-
-def walk(node: core.Expr) -> list[core.Expr]:
-    """An expression and all its parts."""
-    found: list[core.Expr] = [node]
-    for part in operands_of(node):
-        found += walk(part)
-    return found
-
-
-def operands_of(node: core.Expr) -> tuple[core.Expr, ...]:
-    """The direct parts of an expression."""
-    match node:
-        case core.Const() | core.GetLocal() | core.GetSlot():
-            return ()
-        case core.AddressOf():
-            return (node.index,)
-        case core.PointerAdd():
-            return (node.pointer, node.index)
-        case core.PointerCast() | core.Load():
-            return (node.pointer,)
-        case core.UnaryExpr() | core.Convert() | core.Bitcast():
-            return (node.x,)
-        case core.BinaryExpr() | core.CompareExpr() | core.LogicExpr():
-            return (node.lhs, node.rhs)
-        case core.SelectExpr():
-            return (node.condition, node.lhs, node.rhs)
-        case core.Call() | core.LibraryCall():
-            return node.arguments
-        case core.MakeMemDsd():
-            return (node.base, *node.strides, *node.extents)
-        case core.MakeFabDsd():
-            return tuple(p for p in (node.queue, node.color, node.extent) if p is not None)
-        case core.UpdateDsd():
-            return (node.dsd, node.value)
-
-
 def _load(pointer: Closure, element: core.Scalar) -> Closure:
     def load(g: Group) -> RunValue:
         target = pointer(g)
@@ -399,9 +367,28 @@ def _on_part(g: Group, positions: Any, closure: Closure, cost: int) -> RunValue:
     return value
 
 
+def _refused(what: str) -> Closure:
+    def refuse(g: Group) -> RunValue:
+        raise Misuse(f"{what} is not supported")
+
+    return refuse
+
+
+def _unblock_commands(g: Group) -> RunValue:
+    g.state.holds_commands[g.lanes.index] = False
+    return None
+
+
+def _reset_timestamp(g: Group) -> RunValue:
+    g.settle()
+    g.state.timestamp_zero[g.lanes.index] = g.clock
+    return None
+
+
 def _timestamp(g: Group, pointer: PointerValue) -> RunValue:
     g.settle()
+    elapsed = g.clock - g.state.timestamp_zero[g.lanes.index]
     for part in range(3):
-        value = ((g.clock >> (16 * part)) & 0xFFFF).astype(np.uint16)
+        value = ((elapsed >> (16 * part)) & 0xFFFF).astype(np.uint16)
         pointer.block.store(wide(pointer.words) + part, core.Scalar.U16, g.lanes, value)
     return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from waferc_ir.diagnostics import Location
 from waferc_runtime.builtins.scalar import ZeroDivisorError
 from waferc_runtime.run_error import RunError, pe_name
-from waferc_runtime.vector.compile import AssertionFault
+from waferc_runtime.vector.effects import AssertionFault
 from waferc_runtime.vector.group import Group
 from waferc_runtime.vector.memory import OutOfBounds
 from waferc_runtime.vector.routes import RouteFault

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from waferc_runtime.builtins.walk import functions_of, statements
 from waferc_runtime.csl import core
 from waferc_runtime.vector.values import RunValue
 
@@ -36,28 +37,9 @@ def leaves(body: Sequence[core.Stmt]) -> set[type[core.Stmt]]:
 
 def assigned_slots(program: core.PEClass) -> set[core.Slot]:
     """Slots that some function assigns."""
-    found: set[core.Slot] = set()
-
-    def visit(body: Sequence[core.Stmt]) -> None:
-        for statement in body:
-            match statement:
-                case core.SetSlot():
-                    found.add(statement.slot)
-                case core.If():
-                    visit(statement.then)
-                    visit(statement.otherwise)
-                case core.While() | core.For():
-                    visit(statement.body)
-                    if isinstance(statement, core.While):
-                        visit(statement.step)
-                case _:
-                    pass
-
-    for function in program.functions:
-        visit(function.body)
-    for task in program.tasks:
-        visit(task.function.body)
-    for export in program.exports.values():
-        if isinstance(export.target, core.Function):
-            visit(export.target.body)
-    return found
+    return {
+        statement.slot
+        for function in functions_of(program)
+        for statement in statements(function.body)
+        if isinstance(statement, core.SetSlot)
+    }

@@ -20,6 +20,7 @@ from waferc_runtime.builtins.timing import (
     memory_operation_cycles,
     statement_cycles,
 )
+from waferc_runtime.builtins.walk import walk
 from waferc_runtime.csl import core
 from waferc_runtime.vector.affine import (
     Affine,
@@ -31,7 +32,6 @@ from waferc_runtime.vector.affine import (
     plus,
     value_at,
 )
-from waferc_runtime.vector.expression import walk
 from waferc_runtime.vector.group import Group
 from waferc_runtime.vector.map import PureFunction, pure_function
 from waferc_runtime.vector.memory import OutOfBounds

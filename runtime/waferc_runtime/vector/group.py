@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,9 +54,28 @@ class Join:
     arrived: list[Group] = field(default_factory=lambda: [])
 
 
+TaskKind = Literal["local", "data", "control", "host", "handler"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TaskRun:
+    """What a group's PEs run, for those who watch."""
+
+    name: str
+    kind: TaskKind
+    begin: NDArray[np.int64]  # [pe]
+
+    def at(self, positions: Indices) -> TaskRun:
+        """The same for part of the PEs."""
+        return TaskRun(self.name, self.kind, self.begin[positions])
+
+
 @dataclass(eq=False, slots=True)
 class Group:
-    """PEs that run together. `extra` cycles have passed on all clocks beside what they show."""
+    """PEs that run together. `extra` cycles have passed on all clocks beside what they show.
+
+    `task` is kept only if somebody watches.
+    """
 
     state: Any  # ClassState; typed there, as it holds groups itself
     lanes: Lanes
@@ -66,6 +85,7 @@ class Group:
     joins: list[Join] = field(default_factory=lambda: [])
     pc: int = 0
     extra: int = 0
+    task: TaskRun | None = None
 
     @property
     def locals(self) -> list[RunValue]:
@@ -98,6 +118,7 @@ class Group:
             [frame.at(positions) for frame in self.frames],
             list(self.joins),
             pc,
+            task=None if self.task is None else self.task.at(positions),
         )
 
     def split(self, parts: Sequence[tuple[Indices, int]], meet: int) -> list[Group]:
@@ -163,7 +184,16 @@ def _join(groups: list[Group], pes: int) -> Group:
         frames,
         first.joins,
         first.pc,
+        task=_join_tasks([group.task for group in groups], order),
     )
+
+
+def _join_tasks(tasks: list[TaskRun | None], order: Indices) -> TaskRun | None:
+    watched = [task for task in tasks if task is not None]
+    if not watched:
+        return None
+    begin = np.concatenate([task.begin for task in watched])[order]
+    return TaskRun(watched[0].name, watched[0].kind, begin)
 
 
 def _join_values(values: list[RunValue], counts: list[int], order: Indices) -> RunValue:

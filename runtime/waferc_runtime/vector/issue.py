@@ -14,6 +14,7 @@ from waferc_runtime.builtins.scalar import DTYPES
 from waferc_runtime.csl import core
 from waferc_runtime.vector.access import Access
 from waferc_runtime.vector.group import Code, Group
+from waferc_runtime.vector.host_stream import HostStream
 from waferc_runtime.vector.lanes import Indices
 from waferc_runtime.vector.map import MapRun
 from waferc_runtime.vector.operation import (
@@ -53,15 +54,27 @@ class Network:
         self.arch = elaborated.arch
         self.code = code
         self.streams: dict[int, Stream] = {}
+        self.host_inputs = elaborated.host_inputs
+        self.host_outputs = elaborated.host_outputs
         self._routes: Mapping[int, core.Routes] = elaborated.routes
         self._depths = depths
 
     def stream(self, color: int) -> Stream:
         """The stream of a color; one without routes reaches no PE."""
+        if color in self.host_inputs or color in self.host_outputs:
+            return self.host_stream(color)
         if color not in self.streams:
             routes = ColorRoutes(color, self._routes.get(color), self.width, self.height)
             self.streams[color] = Stream(routes, self.machine, self._depths(color))
         return self.streams[color]
+
+    def host_stream(self, color: int) -> HostStream:
+        """The stream of a color between host and ramps."""
+        stream = self.streams.get(color)
+        if not isinstance(stream, HostStream):
+            stream = HostStream(color, self.machine, self.width, self.height)
+            self.streams[color] = stream
+        return stream
 
     def port(self, dsd: FabricDsd, element: core.Scalar) -> Port:
         """A fabric operand; its color is the same on all PEs at hand."""

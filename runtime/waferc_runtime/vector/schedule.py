@@ -22,16 +22,18 @@ from waferc_runtime.builtins.dsd import DsdOp
 from waferc_runtime.builtins.scalar import ZeroDivisorError
 from waferc_runtime.builtins.timing import flight_cycles
 from waferc_runtime.csl import core
-from waferc_runtime.vector.compile import AssertionFault
-from waferc_runtime.vector.deadlock import Blocked, deadlock
+from waferc_runtime.observer import Observer, OperationEvent, TaskEvent
+from waferc_runtime.vector.deadlock import Blocked
+from waferc_runtime.vector.effects import AssertionFault
 from waferc_runtime.vector.elementwise import apply
 from waferc_runtime.vector.faults import group_error, transfer_error
-from waferc_runtime.vector.group import SUSPENDED, Frame, Group, Join, join
+from waferc_runtime.vector.group import SUSPENDED, Frame, Group, Join, TaskRun, join
 from waferc_runtime.vector.issue import Network, map_transfers, transfers_of
 from waferc_runtime.vector.lanes import Indices, Lanes
 from waferc_runtime.vector.map import MapRun
 from waferc_runtime.vector.memory import OutOfBounds
 from waferc_runtime.vector.operation import Misuse, access_of, resized, run_in_memory, variants
+from waferc_runtime.vector.order import Order
 from waferc_runtime.vector.recorded import with_out
 from waferc_runtime.vector.routes import RouteFault
 from waferc_runtime.vector.state import NEVER, ClassState
@@ -53,9 +55,13 @@ class Waiting:
 class Scheduler:
     """Runs groups until the wafer is at rest."""
 
-    def __init__(self, network: Network, machine: Machine) -> None:
+    def __init__(
+        self, network: Network, machine: Machine, order: Order, observer: Observer | None
+    ) -> None:
         self.network = network
         self._machine = machine
+        self._order = order
+        self._observer = observer
         self._ready: deque[Group] = deque()
         self._waiting: list[Waiting] = []
         self._joins: list[Join] = []  # with parts that have arrived
@@ -78,7 +84,7 @@ class Scheduler:
         """Run until nothing can go on.
 
         Raises:
-            RunError: a PE does what it may not do, or still waits at the end.
+            RunError: a PE does what it may not do.
         """
         with np.errstate(all="ignore"):
             while True:
@@ -94,6 +100,9 @@ class Scheduler:
                     continue
                 elif not self._go_on_in_part(all_of_them=True):
                     break
+
+    def waiting(self) -> list[Blocked]:
+        """What waits, at rest."""
         blocked = [
             Blocked(waiting.group.state, transfer, False)
             for waiting in self._waiting
@@ -102,9 +111,13 @@ class Scheduler:
         for transfer in self._open_transfers():
             if all(transfer is not item.transfer for item in blocked):
                 blocked.append(Blocked(transfer.state, transfer, True))
-        error = deadlock(blocked, self.network)
-        if error is not None:
-            raise error
+        return blocked
+
+    def delivered(self, color: int) -> None:
+        """Words of the host have come on a color."""
+        for transfer in self._receiving.get(color, ()):
+            transfer.look_again()
+        self._arrived.add(color)
 
     def _run(self, group: Group) -> None:
         pc = group.pc
@@ -185,8 +198,18 @@ class Scheduler:
         state.clock[index] = group.clock
         state.busy[index] += group.busy
         state.is_running[index] = False
+        self._tell_task(group)
         self.ended = max(self.ended, int(group.clock.max()))
         return SUSPENDED
+
+    def _tell_task(self, group: Group) -> None:
+        observer, task = self._observer, group.task
+        if observer is None or task is None:
+            return
+        times = zip(group.lanes.indices(), task.begin, group.clock, strict=True)
+        for lane, begin, end in times:
+            x, y = group.state.where(int(lane))
+            observer.event(TaskEvent(x, y, task.name, task.kind, int(begin), int(end)))
 
     # ---- DSD operations --------------------------------------------------------------------------
 
@@ -272,6 +295,18 @@ class Scheduler:
                 lanes = lanes.at(positions)
             self._set(group.state, int(number), action, lanes, group.clock[positions])
 
+    def print(self, group: Group, parts: Sequence[RunValue], with_coordinates: bool) -> None:
+        """A line of each PE for those who watch."""
+        if self._observer is None:
+            return
+        group.settle()
+        for place, lane in enumerate(group.lanes.indices()):
+            x, y = group.state.where(int(lane))
+            texts = [part if isinstance(part, str) else shown(take(part, np.array([place])))
+                     for part in parts]  # fmt: skip
+            text = (f"{pe_name(x, y)}: " if with_coordinates else "") + "".join(texts)
+            self._observer.event(PrintEvent(x, y, text, int(group.clock[place])))
+
     def _follow_up(self, group: Group, config: core.DsdConfig) -> None:
         if config.activate is None and config.unblock is None:
             return
@@ -291,7 +326,7 @@ class Scheduler:
         cycles: NDArray[np.int64],
     ) -> None:
         if action != "activate":
-            state.block(task, lanes, action == "block")
+            state.block(task, lanes, action == "block", cycles)
         elif not state.activate(task, lanes, cycles):
             raise Misuse(f"task {task} is activated, which is bound to no function")
 
@@ -408,8 +443,19 @@ class Scheduler:
         """Some PEs of an asynchronous operation are through."""
         state = transfer.state
         state.microthreads[transfer.microthread][transfer.lanes.at(places).index] = False
+        self._tell_operation(transfer, places)
         self.ended = max(self.ended, int(transfer.next[places].max()))
         self._tell(transfer, places)
+
+    def _tell_operation(self, transfer: Transfer, places: Indices) -> None:
+        observer = self._observer
+        if observer is None:
+            return
+        for place in places:
+            x, y = transfer.state.where(int(transfer.lanes.indices()[place]))
+            begin, end = int(transfer.begun[place]), int(transfer.next[place])
+            number = transfer.microthread
+            observer.event(OperationEvent(x, y, transfer.function, number, begin, end))
 
     def _tell(self, transfer: Transfer, places: Indices) -> None:
         config = transfer.config
@@ -439,7 +485,12 @@ class Scheduler:
             choice
             for state in classes
             for choice in [
-                candidates(state, self.network, self.network.is_receiving(state, transfers))
+                candidates(
+                    state,
+                    self.network,
+                    self.network.is_receiving(state, transfers),
+                    self._order,
+                )
             ]
             if choice is not None
         ]
@@ -459,6 +510,8 @@ class Scheduler:
             self._freed.add(start.color)
         code = self.network.code(state, start.function)
         values += [None] * (code.locals - len(values))
-        clock = clock + self._machine.task_switch_cycles
-        busy = np.full(len(clock), self._machine.task_switch_cycles, np.int64)
-        self.start(Group(state, start.lanes, clock, busy, [Frame(code, values)]))
+        task = TaskRun(start.function.name, start.kind, clock) if self._observer else None
+        switch = 0 if start.kind == "host" else self._machine.task_switch_cycles
+        busy = np.full(len(clock), switch, np.int64)
+        frames = [Frame(code, values)]
+        self.start(Group(state, start.lanes, clock + switch, busy, frames, task=task))

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from waferc_runtime.builtins.dsd import DsdOp
+from waferc_runtime.builtins.walk import calls_library
 from waferc_runtime.csl import core
 from waferc_runtime.vector.lanes import Indices, Lanes
 from waferc_runtime.vector.memory import Block
@@ -76,6 +77,16 @@ def _spread(value: RunValue, chosen: Indices, pes: int) -> RunValue:
     return take(value, places)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class HostCall:
+    """A function that the host launched: on which PEs it has not begun, and since when."""
+
+    function: core.Function
+    values: list[RunValue]
+    is_pending: NDArray[np.bool_]  # [pe]
+    since: int
+
+
 class ClassState:
     """The PEs of one class."""
 
@@ -97,6 +108,12 @@ class ClassState:
         self.blocked: dict[int, NDArray[np.bool_]] = {
             task: np.ones(self.count, np.bool_) for task in program.blocked
         }
+        self.unblocked_at: dict[int, NDArray[np.int64]] = {}  # cycle at which it last was
+        self.host_calls: list[HostCall] = []
+        self.unblocks_commands = calls_library(program, "memcpy.unblock_cmd_stream")
+        self.holds_commands = np.zeros(self.count, np.bool_)  # launched, and not yet unblocked
+        self.timestamp_zero = np.zeros(self.count, np.int64)  # cycle that timestamps count from
+        self.last_task = np.full(self.count, -1, np.int64)  # the id of what ran last
         for task in program.activated:
             if task in self.row:
                 self.active[self.row[task]] = 0
@@ -111,11 +128,24 @@ class ClassState:
         row[lanes.index] = np.minimum(row[lanes.index], cycles)
         return True
 
-    def block(self, task: int, lanes: Lanes, is_blocked: bool) -> None:
+    def block(self, task: int, lanes: Lanes, is_blocked: bool, cycles: Any) -> None:
         """Set or clear a task's blocked bit on `lanes`."""
         if task not in self.blocked:
             self.blocked[task] = np.zeros(self.count, np.bool_)
-        self.blocked[task][lanes.index] = is_blocked
+            self.unblocked_at[task] = np.zeros(self.count, np.int64)
+        blocked = self.blocked[task]
+        if not is_blocked:
+            since = self.unblocked_at.setdefault(task, np.zeros(self.count, np.int64))
+            was_blocked = blocked[lanes.index]
+            since[lanes.index] = np.where(was_blocked, cycles, since[lanes.index])
+        blocked[lanes.index] = is_blocked
+
+    def launch(self, function: core.Function, values: list[RunValue], since: int) -> None:
+        """Let the host call a function on all PEs."""
+        pending = np.ones(self.count, np.bool_)
+        self.host_calls.append(HostCall(function, values, pending, since))
+        if self.unblocks_commands:
+            self.holds_commands[:] = True
 
     def count_work(self, op: DsdOp, elements: int) -> None:
         """Count what an operation did."""

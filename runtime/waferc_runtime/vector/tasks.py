@@ -1,4 +1,4 @@
-"""The next task of PEs whose main thread is free: ready first, then the lowest id."""
+"""The next task of PEs whose main thread is free, and how it begins."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 
 from waferc_runtime.builtins import scalar
 from waferc_runtime.csl import core
+from waferc_runtime.vector.group import TaskKind
 from waferc_runtime.vector.issue import Network
 from waferc_runtime.vector.lanes import Lanes, lanes_of
-from waferc_runtime.vector.state import NEVER, ClassState
+from waferc_runtime.vector.order import HOST, Order
+from waferc_runtime.vector.state import NEVER, ClassState, HostCall
 from waferc_runtime.vector.values import RunValue
 
 Times = NDArray[np.int64]
@@ -23,10 +25,21 @@ class TaskStart:
     """A task to start on some PEs: since when it is ready there, and how it gets its words."""
 
     function: core.Function
+    kind: TaskKind
     lanes: Lanes
     since: Times
     take: Callable[[Times], list[RunValue]] | None = None  # given when they are taken
     color: int | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Row:
+    """Something that may run: since when it can on each PE, NEVER where it cannot."""
+
+    id: int
+    what: core.TaskBinding | HostCall
+    since: Times  # [pe]
+    color: int | None = None  # of a data task
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,8 +52,8 @@ class Candidates:
 
     state: ClassState
     network: Network
-    tasks: list[tuple[core.TaskBinding, int | None]]  # with the color of a data task
-    chosen: NDArray[np.intp]  # [pe] index of the task
+    rows: list[Row]
+    chosen: NDArray[np.intp]  # [pe] index of the row
     since: Times  # [pe]
     begin: Times  # [pe]
     is_alone: bool
@@ -51,50 +64,75 @@ class Candidates:
         found: list[TaskStart] = []
         for place in np.unique(self.chosen[ready]):
             lanes = lanes_of(np.flatnonzero(ready & (self.chosen == place)), self.state.count)
-            task, color = self.tasks[int(place)]
+            row = self.rows[int(place)]
             since = self.since[lanes.index]
-            if color is None:
-                self.state.active[self.state.row[task.id]][lanes.index] = NEVER
-                found.append(TaskStart(task.function, lanes, since))
-            else:
-                take = _taker(self.state, self.network, task.function, lanes, color)
-                found.append(TaskStart(task.function, lanes, since, take, color))
+            self.state.last_task[lanes.index] = row.id
+            match row.what:
+                case HostCall() as call:
+                    call.is_pending[lanes.index] = False
+                    values = list(call.values)
+                    start = TaskStart(call.function, "host", lanes, since, lambda _, v=values: v)
+                case task if row.color is None:
+                    self.state.active[self.state.row[task.id]][lanes.index] = NEVER
+                    start = TaskStart(task.function, task.kind, lanes, since)
+                case task:
+                    take = _taker(self.state, self.network, task.function, lanes, row.color)
+                    start = TaskStart(task.function, task.kind, lanes, since, take, row.color)
+            found.append(start)
+        self.state.host_calls = [c for c in self.state.host_calls if c.is_pending.any()]
         return found
 
 
 def candidates(
-    state: ClassState, network: Network, receiving: Mapping[int, NDArray[np.bool_]]
+    state: ClassState,
+    network: Network,
+    receiving: Mapping[int, NDArray[np.bool_]],
+    order: Order,
 ) -> Candidates | None:
     """The next tasks of the PEs of a class that do nothing; None if there are none."""
     free = ~state.is_running
-    if not free.any() or not (state.tasks or state.data_tasks):
+    if not free.any() or not (state.tasks or state.data_tasks or state.host_calls):
         return None
-    rows: list[tuple[int, core.TaskBinding, int | None, Times]] = []
+    rows = _rows(state, network, receiving)
+    if not rows:
+        return None
+    table = np.stack([np.where(free, row.since, NEVER) for row in rows])
+    begin = table.min(axis=0)
+    begin = np.where(begin == NEVER, NEVER, np.maximum(begin, state.clock))
+    chosen = order.choose(state, [row.id for row in rows], table, begin)
+    since = np.take_along_axis(table, chosen[np.newaxis], axis=0)[0]
+    return Candidates(state, network, rows, chosen, since, begin, is_alone=len(rows) == 1)
+
+
+def _rows(
+    state: ClassState, network: Network, receiving: Mapping[int, NDArray[np.bool_]]
+) -> list[Row]:
+    """All that may run on PEs of a class, by id."""
+    rows = [
+        Row(HOST, call, np.where(call.is_pending, call.since, NEVER)) for call in state.host_calls
+    ]
     for task in state.tasks:
         since = _unblocked(state, task.id, state.active[state.row[task.id]])
-        rows.append((task.id, task, None, since))
+        rows.append(Row(task.id, task, since))
     for task in state.data_tasks:
         bound = task.id if network.arch == "wse2" else state.program.input_queues.get(task.id)
         if bound is None:
             continue
         for color in np.unique(np.asarray(bound)):
             since = _heads(state, network, task.id, int(color), bound, receiving)
-            rows.append((task.id, task, int(color), since))
-    if not rows:
-        return None
-    rows.sort(key=lambda row: row[0])
-    table = np.stack([np.where(free, since, NEVER) for _, _, _, since in rows])
-    since = table.min(axis=0)
-    begin = np.where(since == NEVER, NEVER, np.maximum(since, state.clock))
-    tasks = [(task, color) for _, task, color, _ in rows]
-    return Candidates(
-        state, network, tasks, table.argmin(axis=0), since, begin, is_alone=len(rows) == 1
-    )
+            rows.append(Row(task.id, task, since, int(color)))
+    rows.sort(key=lambda row: row.id)
+    return rows
 
 
 def _unblocked(state: ClassState, task: int, since: Times) -> Times:
     blocked = state.blocked.get(task)
-    return since if blocked is None else np.where(blocked, NEVER, since)
+    if blocked is None:
+        return since
+    unblocked = state.unblocked_at.get(task)
+    if unblocked is not None:
+        since = np.maximum(since, unblocked)
+    return np.where(blocked, NEVER, since)
 
 
 def _heads(

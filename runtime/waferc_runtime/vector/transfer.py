@@ -101,12 +101,14 @@ class Transfer:
     is_open: bool = True
     inputs: list[Port] = field(init=False)  # fabric sources
     ports: list[Port] = field(init=False)  # all fabric operands
+    begun: Times = field(init=False)  # [pe] the cycle of its start
     _todo_now: Todo | None = None
     _whole_outlet: Outlet | None = None
 
     def __post_init__(self) -> None:
         self.inputs = [source for source in self.sources if isinstance(source, Port)]
         self.ports = [*self.inputs, *([self.dest] if isinstance(self.dest, Port) else [])]
+        self.begun = self.next.copy()
 
     @property
     def outlet_color(self) -> int | None:
@@ -188,6 +190,10 @@ class Transfer:
         if self._whole_outlet is None:
             self._whole_outlet = self.dest.stream.outlet(self.pes, self.dest.output_depth)
         return self._whole_outlet.of(chosen)
+
+    def look_again(self) -> None:
+        """Forget what was worked out about words to come."""
+        self._todo_now = None
 
     def waits_for(self, position: int) -> tuple[int, bool]:
         """The color that the PE (by its place here) waits for, and whether it is an input."""

@@ -1,0 +1,252 @@
+"""Statements that act: stores, DSD operations, `@map`, tasks, assertions, prints."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+
+from waferc_ir.diagnostics import Location
+from waferc_ir.machine import Machine
+from waferc_runtime.builtins.dsd import DSD_OPS
+from waferc_runtime.builtins.timing import statement_cycles
+from waferc_runtime.csl import core
+from waferc_runtime.vector.assemble import Assembler, Label, Wafer
+from waferc_runtime.vector.expression import Closure, Compiled, Expressions
+from waferc_runtime.vector.group import Code, Frame, Group
+from waferc_runtime.vector.map import MapRun, pure_function
+from waferc_runtime.vector.operation import Misuse
+from waferc_runtime.vector.state import ClassState
+from waferc_runtime.vector.values import PointerValue
+
+MAX_CALL_DEPTH = 1000
+
+
+class Owner(Protocol):
+    """The compiler of a class, as its functions' compilers see it."""
+
+    state: ClassState
+    machine: Machine
+    wafer: Wafer
+
+    def code(self, function: core.Function) -> Code: ...
+
+
+class AssertionFault(Exception):  # noqa: N818 (an event that the engine turns into a RunError)
+    """An assertion does not hold on the PE at `position` of the group."""
+
+    def __init__(self, position: int) -> None:
+        super().__init__()
+        self.position = position
+
+
+class Effects(Assembler):
+    """Compiles statements without control flow. `_expressions` compiles their parts."""
+
+    _expressions: Expressions
+
+    def __init__(self, owner: Owner, code: Code, at: Location | None) -> None:
+        super().__init__(owner.state, owner.machine, owner.wafer, code, at)
+        self._owner = owner
+
+    def _expression(self, node: core.Expr) -> Compiled:
+        return self._expressions.compile(node)
+
+    def _refuse(self, what: str) -> None:
+        """Emit an error for what is not supported, if it is reached."""
+
+        def refuse(g: Group) -> int:
+            raise Misuse(f"{what} is not supported")
+
+        self._emit(refuse)
+
+    def _set_slot(self, statement: core.SetSlot) -> None:
+        closure, cost = self._expression(statement.value)
+        self._separate()
+        following, state = self._here + 1, self._state
+        variable = state.variables[statement.slot]
+
+        def assign(g: Group) -> int:
+            variable.set(g.lanes, closure(g), state.count)
+            g.extra += cost
+            return following
+
+        self._emit(assign)
+
+    def _store(self, statement: core.Store) -> None:
+        pointer, cost = self._expression(statement.pointer)
+        value, value_cost = self._expression(statement.value)
+        element = statement.value.type
+        assert isinstance(element, core.Scalar)
+        cost += value_cost + statement_cycles(statement, self._machine)
+        self._separate()
+        following = self._here + 1
+
+        def store(g: Group) -> int:
+            target: PointerValue = pointer(g)
+            target.block.store(target.words, element, g.lanes, value(g))
+            g.extra += cost
+            return following
+
+        self._emit(store)
+
+    def _evaluate(self, statement: core.Evaluate) -> None:
+        closure, cost = self._expression(statement.value)
+        if isinstance(statement.value, core.Call):
+            return  # the call has been emitted
+        self._separate()
+        following = self._here + 1
+
+        def evaluate(g: Group) -> int:
+            closure(g)
+            g.extra += cost
+            return following
+
+        self._emit(evaluate)
+
+    def _operation(self, statement: core.DsdOperation) -> None:
+        op = DSD_OPS.get(statement.op)
+        wafer, config = self._wafer, statement.config
+        if op is None:
+            self._refuse(statement.op)
+            return
+        dest, cost = self._expression(statement.dest)
+        elements = op.source_elements
+        sources: list[Closure] = []
+        for place, source in enumerate(statement.sources):
+            element = elements[min(place, len(elements) - 1)]
+            closure, part = self._expressions.operand(source, element)
+            sources.append(closure)
+            cost += part
+        self._separate()
+        following = self._here + 1
+
+        def operate(g: Group) -> int:
+            target = dest(g)
+            values = [source(g) for source in sources]
+            g.extra += cost
+            return wafer.issue(g, op, target, values, config, following)
+
+        self._emit(operate)
+
+    def _map(self, statement: core.MapOperation) -> None:
+        function = statement.function
+        inputs = [self._expression(source) for source in statement.inputs]
+        closures = [closure for closure, _ in inputs]
+        cost = sum(cost for _, cost in inputs)
+        output: Closure = lambda g: None  # noqa: E731
+        if statement.output is not None:
+            output, part = self._expression(statement.output)
+            cost += part
+        types = [statement.element] * len(inputs)
+        result = statement.element
+        if isinstance(function, core.Function):
+            types = [
+                p.type if isinstance(p.type, core.Scalar) else statement.element
+                for p in function.parameters
+            ]
+            if isinstance(function.result, core.Scalar):
+                result = function.result
+        pure = pure_function(function, types, result, self._machine)
+        self._separate()
+        wafer, setup, index = self._wafer, self._machine.dsd_setup_cycles, self._hidden()
+        following, end = self._here + 1, Label()
+
+        def start(g: Group) -> int:
+            run = MapRun([closure(g) for closure in closures], types, output(g), result, pure)
+            g.extra += cost
+            if run.is_vectorisable():
+                return wafer.issue_map(g, run, end.pc)
+            if run.has_fabric():
+                raise Misuse("@map of a function with side effects takes no fabric operands")
+            g.extra += setup
+            g.frames[-1].locals[index] = run
+            return following
+
+        self._emit(start)
+        self._map_one_by_one(function, index, end)
+        self._place(end)
+        self._meet(end)
+
+    def _map_one_by_one(self, function: core.Function | str, index: int, end: Label) -> None:
+        """A loop that calls the function for one element after the other."""
+        if isinstance(function, str):
+            return
+        target, loop_cycles = self._owner.code(function), self._machine.loop_cycles
+        result = None if isinstance(function.result, core.Void) else self._hidden()
+        counter = self._hidden()
+        begin = self._here
+
+        def prepare(g: Group) -> int:
+            g.frames[-1].locals[counter] = 0
+            return begin + 1
+
+        def call(g: Group) -> int:
+            values = g.frames[-1].locals
+            run: MapRun = values[index]
+            if values[counter] >= run.count:
+                return end.pc
+            arguments = run.arguments(values[counter], g.lanes)
+            if len(g.frames) >= MAX_CALL_DEPTH:
+                raise Misuse(f"calls are nested more than {MAX_CALL_DEPTH} deep")
+            g.frames[-1].pc = begin + 2
+            arguments += [None] * (target.locals - len(arguments))
+            g.frames.append(Frame(target, arguments, 0, result))
+            return 0
+
+        def store(g: Group) -> int:
+            values = g.frames[-1].locals
+            run: MapRun = values[index]
+            if result is not None:
+                run.store(values[counter], values[result], g.lanes)
+            values[counter] += 1
+            g.extra += loop_cycles
+            return begin + 1
+
+        for instruction in (prepare, call, store):
+            self._emit(instruction)
+
+    def _task_control(self, statement: core.TaskControl) -> None:
+        task, cost = self._expression(statement.task)
+        cost += statement_cycles(statement, self._machine)
+        self._separate()
+        following, wafer, action = self._here + 1, self._wafer, statement.action
+
+        def control(g: Group) -> int:
+            number = task(g)
+            g.extra += cost - statement_cost
+            wafer.control(g, action, number)
+            g.extra += statement_cost
+            return following
+
+        statement_cost = statement_cycles(statement, self._machine)
+        self._emit(control)
+
+    def _assert(self, statement: core.Assert) -> None:
+        closure, _ = self._expression(statement.condition)
+        self._separate()
+        following = self._here + 1
+
+        def check(g: Group) -> int:
+            g.settle()
+            clock, busy = g.clock, g.busy
+            holds = closure(g)
+            g.clock, g.busy, g.extra = clock, busy, 0  # an assertion takes no time
+            if not np.all(holds):
+                raise AssertionFault(int(np.flatnonzero(~np.atleast_1d(holds))[0]))
+            return following
+
+        self._emit(check)
+
+    def _print(self, statement: core.Print) -> None:
+        parts = [part if isinstance(part, str) else self._expression(part)
+                 for part in statement.parts]  # fmt: skip
+        self._separate()
+        following, wafer = self._here + 1, self._wafer
+
+        def show(g: Group) -> int:
+            values = [part if isinstance(part, str) else part[0](g) for part in parts]
+            wafer.print(g, values, statement.with_coordinates)
+            return following
+
+        self._emit(show)
