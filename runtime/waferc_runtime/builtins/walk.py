@@ -91,7 +91,7 @@ def expressions_of(statement: core.Stmt) -> list[core.Expr]:
         case core.FlushQueue():
             return [statement.queue]
         case core.Print():
-            return [part for part in statement.parts if not isinstance(part, str)]
+            return [part.value for part in statement.parts if not isinstance(part, str)]
         case core.MapOperation():
             output = statement.output
             return [*statement.inputs, *([] if output is None else [output])]

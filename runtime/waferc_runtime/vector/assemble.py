@@ -18,10 +18,13 @@ from waferc_runtime.vector.lanes import Indices, is_array
 from waferc_runtime.vector.map import MapRun
 from waferc_runtime.vector.state import ClassState, Variable
 from waferc_runtime.vector.values import RunValue
+from waferc_runtime.vector.watch import Watch
 
 
 class Wafer(Protocol):
     """What instructions need of the engine."""
+
+    watch: Watch
 
     def split(self, group: Group, parts: Sequence[tuple[Indices, int]], meet: int) -> int: ...
 
@@ -42,8 +45,6 @@ class Wafer(Protocol):
     def issue_map(self, group: Group, run: MapRun, pc: int) -> int: ...
 
     def control(self, group: Group, action: str, task: RunValue) -> None: ...
-
-    def print(self, group: Group, parts: Sequence[RunValue], with_coordinates: bool) -> None: ...
 
 
 @dataclass(eq=False, slots=True)

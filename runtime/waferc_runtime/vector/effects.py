@@ -239,14 +239,14 @@ class Effects(Assembler):
         self._emit(check)
 
     def _print(self, statement: core.Print) -> None:
-        parts = [part if isinstance(part, str) else self._expression(part)
-                 for part in statement.parts]  # fmt: skip
+        shown = [part for part in statement.parts if not isinstance(part, str)]
+        closures = [self._expression(part.value)[0] for part in shown]
         self._separate()
-        following, wafer = self._here + 1, self._wafer
+        following, watch = self._here + 1, self._wafer.watch
 
         def show(g: Group) -> int:
-            values = [part if isinstance(part, str) else part[0](g) for part in parts]
-            wafer.print(g, values, statement.with_coordinates)
+            values = [closure(g) for closure in closures]
+            watch.print(g, statement.parts, values, statement.with_coordinates)
             return following
 
         self._emit(show)

@@ -31,6 +31,7 @@ from waferc_runtime.vector.order import Order
 from waferc_runtime.vector.schedule import Scheduler
 from waferc_runtime.vector.state import ClassState, Variable, Work
 from waferc_runtime.vector.values import PointerValue
+from waferc_runtime.vector.watch import Watch
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,7 +66,7 @@ class VectorEngine:
             ClassState(pe_class, elaborated.width, self._work) for pe_class in elaborated.classes
         ]
         network = Network(elaborated, machine, self._input_depths, self._code)
-        self._scheduler = Scheduler(network, machine, Order(choices), observer)
+        self._scheduler = Scheduler(network, machine, Order(choices), Watch(observer))
         self._is_started = False
         self._commands: deque[_Command] = deque()  # launches that wait for those before them
         self._compilers: dict[ClassState, Compiler] = {}

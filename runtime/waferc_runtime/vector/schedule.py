@@ -22,7 +22,6 @@ from waferc_runtime.builtins.dsd import DsdOp
 from waferc_runtime.builtins.scalar import ZeroDivisorError
 from waferc_runtime.builtins.timing import flight_cycles
 from waferc_runtime.csl import core
-from waferc_runtime.observer import Observer, OperationEvent, TaskEvent
 from waferc_runtime.vector.deadlock import Blocked
 from waferc_runtime.vector.effects import AssertionFault
 from waferc_runtime.vector.elementwise import apply
@@ -40,6 +39,7 @@ from waferc_runtime.vector.state import NEVER, ClassState
 from waferc_runtime.vector.tasks import TaskStart, candidates
 from waferc_runtime.vector.transfer import Transfer
 from waferc_runtime.vector.values import FabricDsd, MemoryDsd, RunValue
+from waferc_runtime.vector.watch import Watch
 
 
 @dataclass(eq=False, slots=True)
@@ -55,13 +55,11 @@ class Waiting:
 class Scheduler:
     """Runs groups until the wafer is at rest."""
 
-    def __init__(
-        self, network: Network, machine: Machine, order: Order, observer: Observer | None
-    ) -> None:
+    def __init__(self, network: Network, machine: Machine, order: Order, watch: Watch) -> None:
         self.network = network
         self._machine = machine
         self._order = order
-        self._observer = observer
+        self.watch = watch
         self._ready: deque[Group] = deque()
         self._waiting: list[Waiting] = []
         self._joins: list[Join] = []  # with parts that have arrived
@@ -198,18 +196,9 @@ class Scheduler:
         state.clock[index] = group.clock
         state.busy[index] += group.busy
         state.is_running[index] = False
-        self._tell_task(group)
+        self.watch.task(group)
         self.ended = max(self.ended, int(group.clock.max()))
         return SUSPENDED
-
-    def _tell_task(self, group: Group) -> None:
-        observer, task = self._observer, group.task
-        if observer is None or task is None:
-            return
-        times = zip(group.lanes.indices(), task.begin, group.clock, strict=True)
-        for lane, begin, end in times:
-            x, y = group.state.where(int(lane))
-            observer.event(TaskEvent(x, y, task.name, task.kind, int(begin), int(end)))
 
     # ---- DSD operations --------------------------------------------------------------------------
 
@@ -294,18 +283,6 @@ class Scheduler:
             if len(positions) < lanes.count:
                 lanes = lanes.at(positions)
             self._set(group.state, int(number), action, lanes, group.clock[positions])
-
-    def print(self, group: Group, parts: Sequence[RunValue], with_coordinates: bool) -> None:
-        """A line of each PE for those who watch."""
-        if self._observer is None:
-            return
-        group.settle()
-        for place, lane in enumerate(group.lanes.indices()):
-            x, y = group.state.where(int(lane))
-            texts = [part if isinstance(part, str) else shown(take(part, np.array([place])))
-                     for part in parts]  # fmt: skip
-            text = (f"{pe_name(x, y)}: " if with_coordinates else "") + "".join(texts)
-            self._observer.event(PrintEvent(x, y, text, int(group.clock[place])))
 
     def _follow_up(self, group: Group, config: core.DsdConfig) -> None:
         if config.activate is None and config.unblock is None:
@@ -443,19 +420,9 @@ class Scheduler:
         """Some PEs of an asynchronous operation are through."""
         state = transfer.state
         state.microthreads[transfer.microthread][transfer.lanes.at(places).index] = False
-        self._tell_operation(transfer, places)
+        self.watch.operation(transfer, places)
         self.ended = max(self.ended, int(transfer.next[places].max()))
         self._tell(transfer, places)
-
-    def _tell_operation(self, transfer: Transfer, places: Indices) -> None:
-        observer = self._observer
-        if observer is None:
-            return
-        for place in places:
-            x, y = transfer.state.where(int(transfer.lanes.indices()[place]))
-            begin, end = int(transfer.begun[place]), int(transfer.next[place])
-            number = transfer.microthread
-            observer.event(OperationEvent(x, y, transfer.function, number, begin, end))
 
     def _tell(self, transfer: Transfer, places: Indices) -> None:
         config = transfer.config
@@ -510,7 +477,7 @@ class Scheduler:
             self._freed.add(start.color)
         code = self.network.code(state, start.function)
         values += [None] * (code.locals - len(values))
-        task = TaskRun(start.function.name, start.kind, clock) if self._observer else None
+        task = TaskRun(start.function.name, start.kind, clock) if self.watch.is_on else None
         switch = 0 if start.kind == "host" else self._machine.task_switch_cycles
         busy = np.full(len(clock), switch, np.int64)
         frames = [Frame(code, values)]

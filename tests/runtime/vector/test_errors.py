@@ -102,7 +102,7 @@ def test_calls_that_never_end() -> None:
     tile = Tile(1, 1)
     main = tile.function("main", [])
     main.body.append(core.Evaluate(core.Call(main, ())))
-    assert "calls of main are nested more than 256 deep" in launched(tile)
+    assert "calls of main are nested more than 1000 deep" in launched(tile)
 
 
 def test_an_assertion() -> None:
