@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from waferc_ir.machine import Machine
 from waferc_runtime.csl.core import Routes
+from waferc_runtime.vector.channel import Outlet, Times, Words
 from waferc_runtime.vector.lanes import Indices
 from waferc_runtime.vector.routes import ColorRoutes
-from waferc_runtime.vector.stream import Outlet, Stream
+from waferc_runtime.vector.stream import Stream
 
-Times = NDArray[np.int64]
 _UNLIMITED = 1 << 40  # words
 
 
@@ -83,8 +83,18 @@ class HostStream(Stream):
         """The host takes everything at once."""
         return np.full(len(outlet.senders), _UNLIMITED, np.int64)
 
-    def send(self, outlet: Outlet, words: NDArray[np.uint32], sent: Times) -> None:
-        """Put words [count, sender], processed at `sent` [count, sender], on their way."""
+    def send(
+        self,
+        outlet: Outlet,
+        words: Words,
+        sent: Times,
+        control: bool | NDArray[np.bool_] = False,
+        flips: NDArray[np.bool_] | None = None,
+    ) -> None:
+        """Put words [count, sender], processed at `sent` [count, sender], on their way.
+
+        The host takes control wavelets for data, and there is no switch to advance.
+        """
         count, column = len(words), outlet.column
         self.routes.sent[outlet.senders] += count
         written = self._written[column]
