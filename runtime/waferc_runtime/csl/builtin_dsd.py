@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Literal, cast
 
 from waferc_ir.diagnostics import Location
 from waferc_runtime.csl import core, syntax
-from waferc_runtime.csl.context import FabricUse, QueueUse
+from waferc_runtime.csl.context import FabricUse
 from waferc_runtime.csl.conversion import coerce, constant, point, to_core
 from waferc_runtime.csl.core import Dsd, Handle, Scalar
 from waferc_runtime.csl.diagnostics import CslError, not_supported, suggestion
@@ -36,8 +37,10 @@ from waferc_runtime.csl.values import (
 )
 
 MAX_DIMENSIONS = 4
-_MEMORY_FIELDS = ("tensor_access", "base_address", "offset", "stride", "extent")
-_FABRIC_FIELDS = ("fabric_color", "input_queue", "output_queue", "extent", "control")
+_SHAPE_FIELDS = ("base_address", "offset", "stride", "extent")
+_MEMORY_FIELDS = ("tensor_access", *_SHAPE_FIELDS, "wavelet_index_offset")
+_FLAGS = ("control", "advance_switch", "wavelet_index_offset", "control_transform")
+_FABRIC_FIELDS = ("fabric_color", "input_queue", "output_queue", "extent", "simd_mode", *_FLAGS)
 _IGNORED = frozenset({"priority"})
 _SIMD: dict[str, Literal["off", "simd_32", "simd_64"]] = {
     "simd_off": "off",
@@ -96,7 +99,7 @@ def _memory(ev: Evaluator, type: Dsd, fields: StructValue, at: Location) -> Valu
             _unknown_field(name, value, _MEMORY_FIELDS, at)
     access = fields.fields.get("tensor_access")
     if isinstance(access, StructValue):
-        return _memory(ev, type, access, at)
+        access = _from_fields(ev, type, access, at)
     if access is None:
         access = _from_fields(ev, type, fields, at)
     if not isinstance(access, TensorValue):
@@ -110,7 +113,8 @@ def _memory(ev: Evaluator, type: Dsd, fields: StructValue, at: Location) -> Valu
         )
     strides = tuple(to_core(ev, integer_as(ev, s, Scalar.I16, at), at) for s in access.strides)
     extents = tuple(to_core(ev, integer_as(ev, e, Scalar.U16, at), at) for e in access.extents)
-    dsd = core.MakeMemDsd(type, to_core(ev, access.base, at), strides, extents)
+    takes_index = _flag(ev, fields, "wavelet_index_offset", at)
+    dsd = core.MakeMemDsd(type, to_core(ev, access.base, at), strides, extents, takes_index)
     return Dynamic(type, dsd, is_known(access))
 
 
@@ -199,36 +203,33 @@ def _fabric(ev: Evaluator, type: Dsd, fields: StructValue, at: Location) -> Valu
     for name, value in fields.fields.items():
         if name == other_queue:
             raise CslError(f"a {type_name(type)} has no .{name}", at, help=f"it has .{queue_field}")
-        if name not in (*_FABRIC_FIELDS, "advance_switch", "simd_mode"):
+        if name not in _FABRIC_FIELDS:
             _unknown_field(name, value, _FABRIC_FIELDS, at)
     if "extent" not in fields.fields:
         raise CslError("the DSD needs .extent", at)
     extent = integer_as(ev, fields.fields["extent"], Scalar.U16, at)
     handle = Handle.INPUT_QUEUE if is_input else Handle.OUTPUT_QUEUE
-    queue_value = _handle_field(ev, fields, queue_field, handle, at)
-    queue = None if queue_value is None else ev.integer_of(queue_value, at)
+    given = _handle_field(ev, fields, queue_field, handle, at)
+    queue = None if given is None else ev.integer_of(given, at)
     color = _handle_field(ev, fields, "fabric_color", Handle.COLOR, at)
     _require(ev, type, queue, color, at)
-    use = FabricUse(
-        "fabin" if is_input else "fabout",
-        queue,
-        None if color is None else color.data,
-        ev.active,
-        at,
+    data = None if color is None else color.data
+    ev.context.fabric.append(
+        FabricUse("fabin" if is_input else "fabout", queue, data, ev.active, at)
     )
-    ev.context.fabric.append(use)
-    color_data = use.color
-    if color_data is None and queue is not None:
-        queues = ev.context.input_queues if is_input else ev.context.output_queues
-        color_data = queues.get(queue, QueueUse(None, at)).color
+    flags = {name: _flag(ev, fields, name, at) for name in _FLAGS}
+    if is_input and (flags["control"] or flags["advance_switch"]):
+        raise CslError("a fabin_dsd neither sends control wavelets nor moves switches", at)
     dsd = core.MakeFabDsd(
         type,
         None if queue is None else core.Const(handle, queue),
-        None if color_data is None else constant(Handle.COLOR, color_data),
+        None if color is None else constant(Handle.COLOR, color.data),
         to_core(ev, extent, at),
-        control=_flag(ev, fields, "control", at),
-        advance_switch=_flag(ev, fields, "advance_switch", at),
+        control=flags["control"],
+        advance_switch=flags["advance_switch"],
         simd=_simd(fields, at),
+        takes_index=flags["wavelet_index_offset"],
+        control_transform=flags["control_transform"],
     )
     return Dynamic(type, dsd, is_known(extent))
 
@@ -310,20 +311,18 @@ def _folded(
     """The changed descriptor, when everything is known; None when it cannot be written so."""
     match dsd, property:
         case core.MakeMemDsd(), "base":
-            return core.MakeMemDsd(dsd.type, value, dsd.strides, dsd.extents)
+            return replace(dsd, base=value)
         case core.MakeMemDsd(), "length":
-            return core.MakeMemDsd(dsd.type, dsd.base, dsd.strides, (value,))
+            return replace(dsd, extents=(value,))
         case core.MakeMemDsd(), "stride":
-            return core.MakeMemDsd(dsd.type, dsd.base, (value,), dsd.extents)
+            return replace(dsd, strides=(value,))
         case core.MakeMemDsd(base=base), "offset":
             type: Any = base.type
             if type.target is not element:
                 return None
-            return core.MakeMemDsd(dsd.type, move(base, value, type), dsd.strides, dsd.extents)
+            return replace(dsd, base=move(base, value, type))
         case core.MakeFabDsd(), "length":
-            return core.MakeFabDsd(
-                dsd.type, dsd.queue, dsd.color, value, dsd.control, dsd.advance_switch, dsd.simd
-            )
+            return replace(dsd, extent=value)
         case _:
             return None
 

@@ -10,7 +10,7 @@ from waferc_ir.diagnostics import Location
 from waferc_runtime.csl import arithmetic, core, syntax
 from waferc_runtime.csl.calls import whole_function
 from waferc_runtime.csl.context import ExportUse, QueueUse, TaskUse
-from waferc_runtime.csl.conversion import to_core
+from waferc_runtime.csl.conversion import as_core, to_core
 from waferc_runtime.csl.core import Handle, Scalar
 from waferc_runtime.csl.diagnostics import CslError, not_supported
 from waferc_runtime.csl.evaluator import Evaluator, arguments, builtin
@@ -60,7 +60,7 @@ def _handle(ev: Evaluator, node: syntax.BuiltinCall, type: Handle, low: int, hig
     if not is_integer(own) and own is not Meta.COMPTIME_INT:
         raise CslError(f"{node.name} of a {type_name(own)}", argument.at, help="of an integer")
     if not isinstance(value, Known):
-        raise CslError(f"the argument of {node.name} is not known at compile time", argument.at)
+        return _at_run_time(ev, value, type, argument.at)
     data = np.asarray(value.data)
     bad = (data < low) | (data > high)
     pe = arithmetic.first_offender(bad if bad.ndim else bool(bad), ev.active)
@@ -71,6 +71,16 @@ def _handle(ev: Evaluator, node: syntax.BuiltinCall, type: Handle, low: int, hig
             notes=[f"they are {low} to {high}"],
         )
     return known(type, value.data)
+
+
+def _at_run_time(ev: Evaluator, value: Value, type: Handle, at: Location) -> Value:
+    """A handle whose number is computed, in a local of its type; it is not checked."""
+    assert ev.frame is not None
+    number = as_core(ev, value, Scalar.U16, at)
+    local = core.Local(type.value, type, len(ev.frame.function.locals))
+    ev.frame.function.locals.append(local)
+    ev.out.append(core.SetLocal(local, number, at))
+    return Dynamic(type, core.GetLocal(local))
 
 
 @builtin("@get_color")
@@ -130,6 +140,8 @@ def _get_int(ev: Evaluator, node: syntax.BuiltinCall) -> Value:
             return Known(Scalar.U16, value.data)
         case Dynamic(type=EnumType() as type):
             return Dynamic(type.base, value.expr)
+        case Dynamic(type=Handle()):
+            return Dynamic(Scalar.U16, core.Convert(Scalar.U16, value.expr))
         case _:
             raise CslError(f"@get_int of a {ev.name_of(value)}", argument.at)
 
@@ -137,7 +149,8 @@ def _get_int(ev: Evaluator, node: syntax.BuiltinCall) -> Value:
 # ---- tasks
 
 
-def _setup(ev: Evaluator, node: syntax.BuiltinCall) -> None:
+def setup(ev: Evaluator, node: syntax.BuiltinCall) -> None:
+    """Refuse a builtin outside of the comptime blocks of a PE's code."""
     if ev.context.is_layout:
         raise CslError(f"{node.name} belongs into the code of a PE", node.at)
     if not ev.is_setup or not ev.is_comptime:
@@ -151,7 +164,7 @@ def _bind(
     handle: Handle,
     parameters: tuple[int, int],
 ) -> Value:
-    _setup(ev, node)
+    setup(ev, node)
     task, target = arguments(node, 2)
     function, id = ev.known(task), ev.known(target)
     if not isinstance(function, FunctionValue) or function.decl.kind != "task":
@@ -195,7 +208,7 @@ def _control(
     if not ev.is_comptime:
         ev.out.append(core.TaskControl(action, to_core(ev, value, argument.at), node.at))
         return Void()
-    _setup(ev, node)
+    setup(ev, node)
     id = ev.integer_of(value, argument.at)
     match action:
         case "activate":
@@ -215,7 +228,7 @@ def check_task(
     allowed = [Handle.LOCAL_TASK]
     if action != "activate":
         allowed += [Handle.DATA_TASK, channel]
-        if ev.context.arch == "wse3" and action == "unblock":
+        if ev.context.arch == "wse3" and not ev.is_setup:
             allowed.append(Handle.MICROTHREAD)
     if type_of(value) not in allowed:
         names = ", ".join(handle.value for handle in allowed)
@@ -246,7 +259,7 @@ def _unblock(ev: Evaluator, node: syntax.BuiltinCall) -> Value:
 
 @builtin("@initialize_queue")
 def _initialize_queue(ev: Evaluator, node: syntax.BuiltinCall) -> Value:
-    _setup(ev, node)
+    setup(ev, node)
     first, *rest = arguments(node, 1, 2)
     queue = ev.known(first)
     type = type_of(queue)
@@ -297,7 +310,7 @@ def _queue_color(ev: Evaluator, config: StructValue, node: syntax.BuiltinCall) -
 
 @builtin("@export_symbol")
 def _export_symbol(ev: Evaluator, node: syntax.BuiltinCall) -> Value:
-    _setup(ev, node)
+    setup(ev, node)
     symbol, *rest = arguments(node, 1, 2)
     if rest:
         name = ev.text(rest[0])

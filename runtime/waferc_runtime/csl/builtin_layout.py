@@ -1,4 +1,4 @@
-"""Builtins of the layout block, and color configurations."""
+"""Builtins of the layout block."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from waferc_ir.diagnostics import Location
-from waferc_runtime.csl import core, syntax
-from waferc_runtime.csl.context import resolve_path
+from waferc_runtime.csl import syntax
+from waferc_runtime.csl.color_config import check_switchable, color_config
+from waferc_runtime.csl.context import Program, resolve_path
 from waferc_runtime.csl.core import Handle, Scalar
-from waferc_runtime.csl.diagnostics import CslError, not_supported
+from waferc_runtime.csl.diagnostics import CslError
 from waferc_runtime.csl.evaluator import Evaluator, arguments, builtin
 from waferc_runtime.csl.placement import (
     ColorConfig,
@@ -20,7 +21,6 @@ from waferc_runtime.csl.placement import (
 )
 from waferc_runtime.csl.types import FunctionType, Meta, PointerType, is_integer, type_name
 from waferc_runtime.csl.values import (
-    ArrayValue,
     Known,
     Number,
     StructValue,
@@ -29,9 +29,6 @@ from waferc_runtime.csl.values import (
     take,
     type_of,
 )
-
-# order of the direction bits in the integer form of routes
-_BIT_ORDER = (core.WEST, core.EAST, core.SOUTH, core.NORTH, core.RAMP)
 
 
 def _layout(ev: Evaluator, node: syntax.BuiltinCall) -> LayoutUse:
@@ -116,17 +113,17 @@ def _set_color_config(ev: Evaluator, node: syntax.BuiltinCall) -> Value:
     layout = _layout(ev, node)
     columns, rows, here = _coordinates(ev, x, y, node)
     value = _color(ev, color)
-    config = _config(ev, given)
-    reserved = ev.context.program.machine.reserved_colors
+    config = color_config(ev, given).part(here)
+    program = ev.context.program
     if not isinstance(value.data, np.ndarray):
-        check_reserved(int(value.data), reserved, color.at)
+        check_color(program, int(value.data), config, color.at)
         layout.add_color(int(value.data), config, columns, rows)
         return Void()
     numbers = value.data[here]
     for number in np.unique(numbers):
-        check_reserved(int(number), reserved, color.at)
         pes = np.flatnonzero(numbers == number)
-        layout.add_color(int(number), config, columns[pes], rows[pes])
+        check_color(program, int(number), config, color.at)
+        layout.add_color(int(number), config.part(pes), columns[pes], rows[pes])
     return Void()
 
 
@@ -136,7 +133,7 @@ def _set_local_color_config(ev: Evaluator, node: syntax.BuiltinCall) -> Value:
     if ev.context.is_layout or not ev.is_setup:
         raise CslError(f"{node.name} belongs into a comptime block of a PE", node.at)
     value = _color(ev, color)
-    ev.context.colors.append((value.data, _config(ev, given)))
+    ev.context.colors.append((value.data, color_config(ev, given)))
     return Void()
 
 
@@ -147,62 +144,16 @@ def _color(ev: Evaluator, node: syntax.Expr) -> Known:
     return value
 
 
-def check_reserved(color: int, reserved: tuple[int, ...], at: Location) -> None:
-    """Refuse to configure a color of memcpy."""
+def check_color(program: Program, color: int, config: ColorConfig, at: Location) -> None:
+    """Refuse to configure a color of memcpy, or one in a way that it does not have."""
+    reserved = program.machine.reserved_colors
     if color in reserved:
         raise CslError(
             f"color {color} belongs to memcpy",
             at,
             notes=[f"it takes {', '.join(map(str, reserved))}"],
         )
-
-
-def _config(ev: Evaluator, node: syntax.Expr) -> ColorConfig:
-    value = ev.known(node)
-    if not isinstance(value, StructValue):
-        raise CslError(f"a struct is expected, not {ev.name_of(value)}", node.at)
-    for name in value.fields:
-        if name != "routes":
-            raise not_supported(f"the field {name!r} of a color configuration", node.at)
-    routes = value.fields.get("routes", StructValue({}))
-    if isinstance(routes, Known):
-        return _from_bits(ev.integer_of(routes, node.at), node.at)
-    if not isinstance(routes, StructValue):
-        raise CslError(f"routes are a struct, not a {ev.name_of(routes)}", node.at)
-    masks = {"rx": 0, "tx": 0}
-    for name, field in routes.fields.items():
-        if name in masks:
-            masks[name] = _directions(ev, field, node.at)
-        elif not (isinstance(field, Known) and field.data is False):
-            raise not_supported(f"the field {name!r} of routes", node.at)
-    if ev.context.arch == "wse3" and masks["rx"].bit_count() > 1:
-        raise CslError("a color is received from one direction only on wse3", node.at)
-    return ColorConfig(masks["rx"], masks["tx"], node.at)
-
-
-def _directions(ev: Evaluator, value: Value, at: Location) -> int:
-    match value:
-        case StructValue() if value.is_tuple:
-            items = list(value.fields.values())
-        case ArrayValue():
-            items = [value.item(n) for n in range(value.type.count)]
-        case _:
-            items = [value]
-    mask = 0
-    for item in items:
-        if type_of(item) is not Handle.DIRECTION:
-            raise CslError(f"a direction is expected, not {ev.name_of(item)}", at)
-        mask |= ev.integer_of(item, at)
-    return mask
-
-
-def _from_bits(bits: int, at: Location) -> ColorConfig:
-    """Routes as ten bits: rx from W, E, S, N, RAMP, then tx to the same."""
-    if not 0 <= bits < 1 << 10:
-        raise CslError(f"routes of {bits}: they have ten bits", at)
-    rx = sum(mask for n, mask in enumerate(_BIT_ORDER) if bits >> n & 1)
-    tx = sum(mask for n, mask in enumerate(_BIT_ORDER) if bits >> (n + 5) & 1)
-    return ColorConfig(rx, tx, at)
+    check_switchable(program.machine.arch, color, config)
 
 
 @builtin("@export_name")

@@ -6,12 +6,12 @@ from waferc_ir.diagnostics import Location
 from waferc_runtime.builtins.dsd import DSD_OPS
 from waferc_runtime.builtins.math import MATH_FUNCTIONS
 from waferc_runtime.csl import arithmetic, core, syntax
-from waferc_runtime.csl.builtin_handles import check_task
-from waferc_runtime.csl.calls import Given, callee_scope, is_static, request, whole_function
+from waferc_runtime.csl.calls import Given, callee_scope, is_static, request
 from waferc_runtime.csl.conversion import as_core, coerce, retype, to_core
-from waferc_runtime.csl.core import Dsd, Handle, Scalar
-from waferc_runtime.csl.diagnostics import CslError, not_supported, suggestion
+from waferc_runtime.csl.core import Dsd, Dsr, Scalar
+from waferc_runtime.csl.diagnostics import CslError, not_supported
 from waferc_runtime.csl.evaluator import BUILTINS, Evaluator, arguments, builtin
+from waferc_runtime.csl.operation_config import operation_config
 from waferc_runtime.csl.types import (
     CslType,
     Meta,
@@ -26,7 +26,6 @@ from waferc_runtime.csl.values import (
     FunctionValue,
     Known,
     LibraryFunction,
-    StructValue,
     Value,
     Void,
     known,
@@ -34,15 +33,15 @@ from waferc_runtime.csl.values import (
 )
 
 SCALAR_ONLY = frozenset({"@fscaleh", "@fscales", "@fnormh", "@fnorms"})
+FIFO = Dsd("fifo")
 SCALAR_MULTIPLIER = frozenset({"@fmach", "@fmacs", "@fmachs"})
-_CONFIG = ("async", "activate", "unblock", "ut_id", "priority")
 
 
 def _operation(ev: Evaluator, node: syntax.BuiltinCall) -> Value:
     op = DSD_OPS[node.name]
     count = 1 + len(op.source_elements)
     given = arguments(node, count, count + 1)
-    if ev.is_comptime:
+    if ev.frame is None:
         raise CslError(f"{node.name} runs at run time only", node.at)
     values = [ev.value(argument) for argument in given]
     dest = _destination(ev, values[0], op.element, given[0].at)
@@ -51,13 +50,19 @@ def _operation(ev: Evaluator, node: syntax.BuiltinCall) -> Value:
         sources.append(_source(ev, values[n], element, given[n].at))
     config = core.DsdConfig()
     if len(given) > count:
-        config = _config(ev, values[count], given[count].at)
-    kinds = [type.kind for type in map(type_of, values[:count]) if isinstance(type, Dsd)]
-    _check_kinds(ev, node, kinds, config)
-    if node.name in SCALAR_MULTIPLIER and isinstance(type_of(values[3]), Dsd):
+        config = operation_config(ev, values[count], given[count].at)
+    operands = values[:count]
+    _check_kinds(ev, node, operands, config)
+    if node.name in SCALAR_MULTIPLIER and isinstance(type_of(values[3]), (Dsd, Dsr)):
         raise CslError(f"the multiplier of {node.name} is a scalar", given[3].at)
-    ev.out.append(core.DsdOperation(node.name, dest, tuple(sources), config, node.at))
-    return Void()
+    result = None
+    if any(type_of(operand) == FIFO for operand in operands):
+        _check_fifos(operands, node)
+        if not config.is_async:
+            result = core.Local("done", Scalar.BOOL, len(ev.frame.function.locals))
+            ev.frame.function.locals.append(result)
+    ev.out.append(core.DsdOperation(node.name, dest, tuple(sources), config, node.at, result))
+    return Void() if result is None else Dynamic(Scalar.BOOL, core.GetLocal(result))
 
 
 for _name in DSD_OPS:
@@ -65,14 +70,26 @@ for _name in DSD_OPS:
 
 
 def _check_kinds(
-    ev: Evaluator, node: syntax.BuiltinCall, kinds: list[str], config: core.DsdConfig
+    ev: Evaluator, node: syntax.BuiltinCall, operands: list[Value], config: core.DsdConfig
 ) -> None:
+    types = [type_of(operand) for operand in operands]
+    kinds = [type.kind for type in types if isinstance(type, Dsd)]
+    if kinds.count("fabin") > 1 and ev.context.arch == "wse3":
+        raise CslError("an operation has at most one fabin operand on wse3", node.at)
+    if any(isinstance(type, Dsr) for type in types):
+        return  # what they hold is known at run time only
     if not kinds and node.name not in SCALAR_ONLY:
         raise CslError(f"{node.name} needs a DSD among its operands", node.at)
     if config.is_async and not {"fabin", "fabout"} & set(kinds):
         raise CslError("an asynchronous operation needs a fabric operand", node.at)
-    if kinds.count("fabin") > 1 and ev.context.arch == "wse3":
-        raise CslError("an operation has at most one fabin operand on wse3", node.at)
+
+
+def _check_fifos(operands: list[Value], node: syntax.BuiltinCall) -> None:
+    places = [n for n, operand in enumerate(operands) if type_of(operand) == FIFO]
+    if len(places) > 1:
+        raise CslError("an operation has at most one FIFO", node.at)
+    if places[0] == 1 and len(operands) > 2:
+        raise CslError("a FIFO is not the first of two sources", node.at, help="make it the second")
 
 
 def _destination(ev: Evaluator, value: Value, element: Scalar, at: Location) -> core.Expr:
@@ -80,6 +97,10 @@ def _destination(ev: Evaluator, value: Value, element: Scalar, at: Location) -> 
     if isinstance(type, Dsd):
         if type.kind == "fabin":
             raise CslError("a fabin_dsd cannot be the destination", at)
+        return to_core(ev, value, at)
+    if isinstance(type, Dsr):
+        if type.file == "src1":
+            raise CslError("a dsr_src1 cannot be the destination", at)
         return to_core(ev, value, at)
     if isinstance(type, PointerType) and isinstance(value, Dynamic):
         target = scalar_of(type.target)
@@ -94,12 +115,20 @@ def _destination(ev: Evaluator, value: Value, element: Scalar, at: Location) -> 
     )
 
 
+def _source_register(ev: Evaluator, type: Dsr, value: Value, at: Location) -> core.Expr:
+    if type.file == "dest":
+        raise CslError("a dsr_dest cannot be a source", at)
+    return to_core(ev, value, at)
+
+
 def _source(ev: Evaluator, value: Value, element: Scalar, at: Location) -> core.Expr:
     type = type_of(value)
     if isinstance(type, Dsd):
         if type.kind == "fabout":
             raise CslError("a fabout_dsd cannot be a source", at)
         return to_core(ev, value, at)
+    if isinstance(type, Dsr):
+        return _source_register(ev, type, value, at)
     if is_integer(element) and isinstance(type, Scalar) and type.bits == element.bits:
         if isinstance(value, Known):
             value = known(element, arithmetic.bitcast(value.data, type, element))
@@ -112,48 +141,6 @@ def _source(ev: Evaluator, value: Value, element: Scalar, at: Location) -> core.
         assert isinstance(written, Known)
         value = known(element, arithmetic.wrap(element, written.data))
     return as_core(ev, value, element, at)
-
-
-def _config(ev: Evaluator, value: Value, at: Location) -> core.DsdConfig:
-    if not isinstance(value, StructValue):
-        raise CslError(f"the last argument is a struct, not a {ev.name_of(value)}", at)
-    for name in value.fields:
-        if name not in _CONFIG:
-            close = suggestion(name, _CONFIG)
-            if close is not None:
-                raise CslError(f"an operation has no setting {name!r}", at, help=close)
-            raise not_supported(f"the setting {name!r} of an operation", at)
-    if {"activate", "unblock"} <= set(value.fields):
-        raise CslError("an operation activates or unblocks, not both", at)
-    flag = value.fields.get("async")
-    is_async = flag is not None and bool(ev.uniform(ev.truth(flag, at)))
-    return core.DsdConfig(
-        is_async,
-        _task_of(ev, value.fields.get("activate"), "activate", at),
-        _task_of(ev, value.fields.get("unblock"), "unblock", at),
-        _microthread(ev, value.fields.get("ut_id"), at),
-    )
-
-
-def _task_of(ev: Evaluator, value: Value | None, action: str, at: Location) -> int | None:
-    if value is None:
-        return None
-    if isinstance(value, FunctionValue):
-        function = whole_function(ev, value, at)
-        for task in ev.context.tasks:
-            if task.function is function:
-                return task.id
-        raise CslError(f"the task {value.decl.name!r} is bound to no id", at)
-    check_task(ev, value, "activate" if action == "activate" else "unblock", at)
-    return ev.integer_of(value, at)
-
-
-def _microthread(ev: Evaluator, value: Value | None, at: Location) -> int | None:
-    if value is None:
-        return None
-    if type_of(value) is not Handle.MICROTHREAD:
-        raise CslError(f".ut_id is a ut_id, not a {ev.name_of(value)}", at)
-    return ev.integer_of(value, at)
 
 
 # ---- @map
@@ -174,8 +161,7 @@ def _map(ev: Evaluator, node: syntax.BuiltinCall) -> Value:
             operation = _map_library(ev, callee, values, places, node.at)
         case _:
             raise CslError(f"@map applies a function, not a {ev.name_of(callee)}", first.at)
-    kinds = [type.kind for type in map(type_of, values) if isinstance(type, Dsd)]
-    _check_kinds(ev, node, kinds, core.DsdConfig())
+    _check_kinds(ev, node, values, core.DsdConfig())
     ev.out.append(operation)
     return Void()
 
@@ -195,7 +181,7 @@ def _map_function(
         raise CslError(f"@map of {decl.name} takes at least {count} operands", at)
     for parameter, value, where in zip(decl.parameters, values, places, strict=False):
         type = inner.type(parameter.type)
-        if isinstance(type_of(value), Dsd):
+        if isinstance(type_of(value), (Dsd, Dsr)):
             elements.append(_element(type, where))
             inputs.append(_input(ev, value, where))
         else:
@@ -214,7 +200,7 @@ def _map_function(
     if not is_void:
         scalar = _element(result, decl.result.at)
         output = _destination(ev, values[-1], scalar, places[-1])
-        if isinstance(type_of(values[-1]), Dsd):
+        if isinstance(type_of(values[-1]), (Dsd, Dsr)):
             elements.append(scalar)
     function = request(ev, callee, inner.scope, given, result, ev.active)
     assert ev.frame is not None
@@ -226,11 +212,13 @@ def _map_function(
 
 
 def _input(ev: Evaluator, value: Value, at: Location) -> core.Expr:
-    type = type_of(value)
-    assert isinstance(type, Dsd)
-    if type.kind == "fabout":
-        raise CslError("a fabout_dsd cannot be an input", at)
-    return to_core(ev, value, at)
+    match type_of(value):
+        case Dsr() as type:
+            return _source_register(ev, type, value, at)
+        case Dsd(kind="fabout" | "fifo") as type:
+            raise CslError(f"a {type_name(type)} cannot be an input", at)
+        case _:
+            return to_core(ev, value, at)
 
 
 def _element(type: CslType, at: Location) -> Scalar:
@@ -263,7 +251,7 @@ def _map_library(
     element = callee.suffix
     inputs = tuple(
         _input(ev, value, where)
-        if isinstance(type_of(value), Dsd)
+        if isinstance(type_of(value), (Dsd, Dsr))
         else as_core(ev, value, element, where)
         for value, where in zip(values[:-1], places[:-1], strict=True)
     )

@@ -33,16 +33,17 @@ def _report(context: Context, message: str, at: Location, first: Location | None
 
 
 def _check_tasks(context: Context) -> None:
-    seen: dict[int, TaskUse] = {}
+    seen: dict[tuple[str, int], TaskUse] = {}
     for task in context.tasks:
-        first = seen.setdefault(task.id, task)
+        table = "control" if task.kind == "control" and context.has_control_table else "tasks"
+        first = seen.setdefault((table, task.id), task)
         if first is not task:
             message = f"the id {task.id} is bound to {first.name!r} and to {task.name!r}"
             _report(context, message, task.at, first.at)
-        if task.kind == "local" and task.id == TEARDOWN_TASK:
-            _report(
-                context, f"the local task id {task.id} belongs to the teardown handler", task.at
-            )
+        handlers = context.teardown_handlers or context.empty_queue_handlers
+        if task.kind == "local" and task.id == TEARDOWN_TASK and handlers:
+            message = f"the local task id {task.id} belongs to the teardown handler"
+            _report(context, message, task.at)
         if task.kind == "local" and task.id in MEMCPY_TASKS and MEMCPY in context.libraries:
             _report(context, f"the local task id {task.id} belongs to memcpy", task.at)
         if task.kind == "data" and context.arch == "wse3" and task.id not in context.input_queues:

@@ -206,6 +206,13 @@ class Context:
         self.fabric: list[FabricUse] = []
         self.exports: dict[str, ExportUse] = {}
         self.colors: list[tuple[Number, ColorConfig]] = []
+        self.fifos: list[core.Fifo] = []
+        self.dsrs: list[core.LoadDsr] = []
+        self.configs: list[core.SetConfig] = []
+        self.teardown_handlers: dict[int, core.Function] = {}
+        self.empty_queue_handlers: dict[int, core.Function] = {}
+        self.has_control_table = False
+        self.symbols: dict[str, core.MemoryObject] = {}
         self.libraries: set[str] = set()
 
     @property

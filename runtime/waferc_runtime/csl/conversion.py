@@ -9,7 +9,7 @@ import numpy as np
 from waferc_ir.diagnostics import Location
 from waferc_runtime.csl import core
 from waferc_runtime.csl.arithmetic import coerce_float, coerce_integer
-from waferc_runtime.csl.core import Handle, Scalar
+from waferc_runtime.csl.core import Dsr, Handle, Scalar
 from waferc_runtime.csl.diagnostics import CslError, not_supported
 from waferc_runtime.csl.evaluator import Evaluator
 from waferc_runtime.csl.types import (
@@ -220,7 +220,7 @@ def to_core(ev: Evaluator, value: Value, at: Location) -> core.Expr:
     match ev.read(value, at):
         case Dynamic() as dynamic:
             return dynamic.expr
-        case Known() as number if isinstance(number.type, (Scalar, Handle, EnumType)):
+        case Known() as number if isinstance(number.type, (Scalar, Handle, Dsr, EnumType)):
             return constant(number.type, number.data)
         case Known() as number:
             raise CslError(

@@ -280,7 +280,7 @@ class SelectExpr:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Convert:
-    """`@as(type, x)`."""
+    """`@as(type, x)`; of a handle: its number."""
 
     type: Scalar
     x: Expr
@@ -700,7 +700,8 @@ class PEClass:
 
     `x`, `y` are the coordinates of its PEs, relative to the program rectangle; lanes are in this
     order. `input_queues`, `output_queues` map queue ids to their color (lanes allowed).
-    `dsrs` are loads to carry out before the program starts; `teardown_handlers` are functions by
+    `dsrs` are loads and `configs` writes of configuration registers to carry out before the
+    program starts, all of their operands constants; `teardown_handlers` are functions by
     color, run as the teardown task (id 29) when a color is torn down by a control wavelet;
     `empty_queue_handlers` functions by output queue. Tasks in `high_priority` are chosen first.
     `symbols` are all global variables by the names that debuggers know (`module.variable`).
@@ -721,6 +722,7 @@ class PEClass:
     code_bytes: int = 0
     fifos: list[Fifo] = field(default_factory=lambda: [])
     dsrs: list[LoadDsr] = field(default_factory=lambda: [])
+    configs: list[SetConfig] = field(default_factory=lambda: [])
     teardown_handlers: Mapping[int, Function] = field(default_factory=lambda: {})
     empty_queue_handlers: Mapping[int, Function] = field(default_factory=lambda: {})
     high_priority: frozenset[int] = frozenset()

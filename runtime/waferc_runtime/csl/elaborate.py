@@ -14,16 +14,18 @@ from waferc_ir.diagnostics import WaferError
 from waferc_ir.machine import Machine
 from waferc_runtime.csl import (
     builtin_dsd,
+    builtin_events,
     builtin_handles,
     builtin_layout,
     builtin_operations,
+    builtin_registers,
     builtin_values,
     core,
     syntax,
     tensor,
     type_expressions,
 )
-from waferc_runtime.csl.builtin_layout import check_reserved
+from waferc_runtime.csl.builtin_layout import check_color
 from waferc_runtime.csl.calls import whole_function
 from waferc_runtime.csl.check import check_class, check_exports, check_initialised
 from waferc_runtime.csl.context import Context, Program
@@ -43,9 +45,11 @@ from waferc_runtime.csl.values import (
 # the modules of builtins and handlers that nothing else here refers to
 HANDLERS = (
     builtin_dsd,
+    builtin_events,
     builtin_handles,
     builtin_layout,
     builtin_operations,
+    builtin_registers,
     builtin_values,
     tensor,
     type_expressions,
@@ -152,6 +156,12 @@ def _class(context: Context, group: Group, layout: LayoutUse) -> core.PEClass:
         output_queues=_colors(context, "output"),
         exports={name: use.export for name, use in context.exports.items()},
         code_bytes=code_bytes(functions),
+        fifos=context.fifos,
+        dsrs=context.dsrs,
+        configs=context.configs,
+        teardown_handlers=context.teardown_handlers,
+        empty_queue_handlers=context.empty_queue_handlers,
+        symbols=context.symbols,
     )
 
 
@@ -175,5 +185,5 @@ def _add_local_configs(program: Program, placement: Placement, contexts: list[Co
                 pes = np.flatnonzero(numbers == number)
                 x, y = context.x[pes].astype(np.intp), context.y[pes].astype(np.intp)
                 with program.problems.collecting():
-                    check_reserved(int(number), program.machine.reserved_colors, config.at)
-                    placement.add_color(int(number), config, x, y)
+                    check_color(program, int(number), config, config.at)
+                    placement.add_color(int(number), config.part(pes), x, y)

@@ -242,11 +242,7 @@ def _builtin(ev: Evaluator, node: syntax.BuiltinCall) -> Value:
 
 
 _UNSUPPORTED = """
-    @rpc @set_teardown_handler @set_control_task_table @bind_rotating_tasks @queue_flush
-    @set_empty_queue_handler @allocate_fifo @get_dsr @get_xdsr @get_sr @load_to_dsr
-    @load_to_dsr_xdsr @load_to_dsr_xdsr_sr @set_fifo_read_length @set_fifo_write_length
-    @dfilt @get_array @get_string_from_byte @get_filter_id @random16 @set_active_prng
-    @get_config @set_config @export @get_symbol_id @get_symbol_value @get_tensor_ptr
+    @bind_rotating_tasks @dfilt @get_filter_id @get_symbol_id @get_symbol_value @get_tensor_ptr
     @has_exported_tensors
 """
 UNSUPPORTED_BUILTINS = frozenset(_UNSUPPORTED.split())

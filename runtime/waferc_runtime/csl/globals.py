@@ -149,6 +149,7 @@ def _memory(
     ev: Evaluator, name: str, type: CslType, value: Value | None, decl: syntax.VariableDecl
 ) -> MemoryPlace:
     object = allocate(ev, name, type, value, decl.at)
+    ev.context.symbols[name] = object
     if decl.alignment is not None:
         alignment = ev.integer(decl.alignment)
         if alignment < 1 or alignment & (alignment - 1) or alignment > 1024:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,18 +11,92 @@ from waferc_ir.diagnostics import Location
 from waferc_runtime.csl import core
 from waferc_runtime.csl.diagnostics import CslError
 from waferc_runtime.csl.types import CslType
-from waferc_runtime.csl.values import KindKey, StructValue, concatenate, kind_of, take
+from waferc_runtime.csl.values import KindKey, Number, StructValue, concatenate, kind_of, take
 
 Coordinates = NDArray[np.intp]  # [pe]
 
 
+Three = tuple[Number, Number, Number]
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchConfig:
+    """Switch positions of one color: the fields of `core.Switches`, for some PEs."""
+
+    rx: Three
+    tx: Three
+    valid: Number
+    position: Number
+    ring: Number
+    pop: Number
+
+
+@dataclass(frozen=True, slots=True)
+class FilterConfig:
+    """A filter of one color: the fields of `core.Filters`, for some PEs."""
+
+    kind: Number
+    count_data: Number
+    count_control: Number
+    filter_control: Number
+    init_counter: Number
+    limit1: Number
+    limit2: Number
+    max_counter: Number
+    min_idx: Number
+    max_idx: Number
+
+    @property
+    def numbers(self) -> tuple[Number, ...]:
+        """All fields in order."""
+        counted = (self.kind, self.count_data, self.count_control, self.filter_control)
+        limits = (self.init_counter, self.limit1, self.limit2, self.max_counter)
+        return (*counted, *limits, self.min_idx, self.max_idx)
+
+
 @dataclass(frozen=True, slots=True)
 class ColorConfig:
-    """Routes of one color: masks of directions, and where they were given."""
+    """The configuration of one color, and where it was given; numbers may differ between PEs."""
 
-    rx: int
-    tx: int
+    rx: Number
+    tx: Number
     at: Location
+    swap: Number = 0
+    switches: SwitchConfig | None = None
+    filter: FilterConfig | None = None
+    teardown: Number = False
+
+    def part(self, pes: NDArray[np.intp]) -> ColorConfig:
+        """The configuration for some of the PEs only."""
+        switches, filter = self.switches, self.filter
+        if switches is not None:
+            switches = SwitchConfig(
+                rx=_three(switches.rx, pes),
+                tx=_three(switches.tx, pes),
+                valid=_some(switches.valid, pes),
+                position=_some(switches.position, pes),
+                ring=_some(switches.ring, pes),
+                pop=_some(switches.pop, pes),
+            )
+        if filter is not None:
+            filter = FilterConfig(*(_some(number, pes) for number in filter.numbers))
+        return replace(
+            self,
+            rx=_some(self.rx, pes),
+            tx=_some(self.tx, pes),
+            swap=_some(self.swap, pes),
+            switches=switches,
+            filter=filter,
+            teardown=_some(self.teardown, pes),
+        )
+
+
+def _some(number: Number, pes: NDArray[np.intp]) -> Number:
+    return number[pes] if isinstance(number, np.ndarray) else number
+
+
+def _three(numbers: Three, pes: NDArray[np.intp]) -> Three:
+    return _some(numbers[0], pes), _some(numbers[1], pes), _some(numbers[2], pes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +181,7 @@ class Placement:
             )
         self._place[color][y, x] = len(self._places)
         self._places.append(config.at)
-        self._routes[color].rx[y, x] = config.rx
-        self._routes[color].tx[y, x] = config.tx
+        enter(self._routes[color], config, y, x)
 
     def _clash(
         self, taken: NDArray[np.int32], x: Coordinates, y: Coordinates
@@ -157,6 +230,81 @@ class Placement:
             whole = Group(file, params, x.astype(np.int32), y.astype(np.int32))
             groups.append(whole.part(np.argsort(y * self.width + x)))
         return sorted(groups, key=lambda group: (group.y[0], group.x[0]))
+
+
+def enter(routes: core.Routes, config: ColorConfig, y: Coordinates, x: Coordinates) -> None:
+    """Write the configuration of some PEs into the arrays of a color."""
+    shape = routes.rx.shape
+    routes.rx[y, x] = config.rx
+    routes.tx[y, x] = config.tx
+    if np.any(config.swap):
+        routes.swap = np.zeros(shape, np.uint8) if routes.swap is None else routes.swap
+        routes.swap[y, x] = config.swap
+    if np.any(config.teardown):
+        routes.teardown = np.zeros(shape, np.bool_) if routes.teardown is None else routes.teardown
+        routes.teardown[y, x] = config.teardown
+    if config.switches is not None:
+        routes.switches = routes.switches or _no_switches(shape)
+        _enter_switches(routes.switches, config.switches, y, x)
+    if config.filter is not None:
+        routes.filters = routes.filters or _no_filters(shape)
+        for array, number in zip(_arrays(routes.filters), config.filter.numbers, strict=True):
+            array[y, x] = number
+
+
+def _enter_switches(
+    switches: core.Switches, config: SwitchConfig, y: Coordinates, x: Coordinates
+) -> None:
+    for place in range(3):
+        switches.rx[place, y, x] = config.rx[place]
+        switches.tx[place, y, x] = config.tx[place]
+    switches.valid[y, x] = config.valid
+    switches.position[y, x] = config.position
+    switches.ring[y, x] = config.ring
+    switches.pop[y, x] = config.pop
+
+
+def _no_switches(shape: tuple[int, ...]) -> core.Switches:
+    def zeros() -> NDArray[np.uint8]:
+        return np.zeros(shape, np.uint8)
+
+    three = (3, *shape)
+    return core.Switches(
+        rx=np.zeros(three, np.uint8),
+        tx=np.zeros(three, np.uint8),
+        valid=zeros(),
+        position=zeros(),
+        ring=np.zeros(shape, np.bool_),
+        pop=zeros(),
+    )
+
+
+def _arrays(filters: core.Filters) -> tuple[NDArray[np.generic], ...]:
+    """The arrays of filters in the order of `FilterConfig.numbers`."""
+    counted = (filters.kind, filters.count_data, filters.count_control, filters.filter_control)
+    limits = (filters.init_counter, filters.limit1, filters.limit2, filters.max_counter)
+    return (*counted, *limits, filters.min_idx, filters.max_idx)
+
+
+def _no_filters(shape: tuple[int, ...]) -> core.Filters:
+    def flags() -> NDArray[np.bool_]:
+        return np.zeros(shape, np.bool_)
+
+    def numbers(value: int = 0) -> NDArray[np.int32]:
+        return np.full(shape, value, np.int32)
+
+    return core.Filters(
+        kind=np.zeros(shape, np.uint8),
+        count_data=flags(),
+        count_control=flags(),
+        filter_control=flags(),
+        init_counter=numbers(),
+        limit1=numbers(),
+        limit2=numbers(-1),
+        max_counter=numbers(),
+        min_idx=numbers(),
+        max_idx=numbers(),
+    )
 
 
 @dataclass(slots=True)

@@ -62,7 +62,21 @@ def _body(body: list[core.Stmt]) -> int:
             case core.MapOperation():
                 outputs = () if node.output is None else (node.output,)
                 total += CONTROL_BYTES + OPERATION_BYTES + _expressions(*node.inputs, *outputs)
-            case core.TaskControl() | core.Assert() | core.Break() | core.Continue():
+            case core.LoadDsr():
+                total += DESCRIPTOR_BYTES + _expressions(node.dsd)
+            case core.SetFifoLength():
+                total += _expressions(node.value)
+            case core.SetConfig():
+                total += _expressions(node.address, node.value)
+            case core.Print():
+                total += sum(CONTROL_BYTES for _ in node.parts)
+            case (
+                core.TaskControl()
+                | core.Assert()
+                | core.Break()
+                | core.Continue()
+                | core.FlushQueue()
+            ):
                 pass
     return total
 
@@ -75,7 +89,12 @@ def _expressions(*nodes: core.Expr) -> int:
         parts = operands(node)
         stack += parts
         match node:
-            case core.MakeMemDsd() | core.MakeFabDsd() | core.GetSlot(type=core.Dsd()):
+            case (
+                core.MakeMemDsd()
+                | core.MakeFabDsd()
+                | core.FifoValue()
+                | core.GetSlot(type=core.Dsd())
+            ):
                 total += DESCRIPTOR_BYTES
             case core.Call() | core.LibraryCall():
                 total += INSTRUCTION_BYTES + CONTROL_BYTES
@@ -110,5 +129,7 @@ def operands(node: core.Expr) -> list[core.Expr]:
             return [part for part in parts if not isinstance(part, core.Const)]
         case core.MakeFabDsd():
             return [node.extent]
-        case core.Const() | core.GetLocal() | core.GetSlot():
+        case core.GetConfig():
+            return [node.address]
+        case core.Const() | core.GetLocal() | core.GetSlot() | core.FifoValue():
             return []

@@ -11,7 +11,7 @@ from typing import Literal
 
 from waferc_ir.diagnostics import Location
 from waferc_runtime.csl import core
-from waferc_runtime.csl.core import Dsd, Handle, Scalar
+from waferc_runtime.csl.core import Dsd, Dsr, Handle, Scalar
 
 
 class Meta(Enum):
@@ -27,6 +27,8 @@ class Meta(Enum):
     RANGE = "range"
     TENSOR = "tensor access"
     ANY = "anytype"
+    XDSR = "xdsr"
+    SR = "sr"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,16 @@ class StructType:
 
 
 CslType = (
-    Scalar | Handle | Dsd | Meta | ArrayType | PointerType | FunctionType | EnumType | StructType
+    Scalar
+    | Handle
+    | Dsd
+    | Dsr
+    | Meta
+    | ArrayType
+    | PointerType
+    | FunctionType
+    | EnumType
+    | StructType
 )
 
 _MEM1D, _MEM4D, _FABIN, _FABOUT = Dsd("mem1d"), Dsd("mem4d"), Dsd("fabin"), Dsd("fabout")
@@ -88,11 +99,11 @@ TYPE_NAMES: Mapping[str, CslType] = MappingProxyType(
     | {handle.value: handle for handle in Handle}
     | {meta.value: meta for meta in Meta if meta not in (Meta.RANGE, Meta.TENSOR)}
     | {"mem1d_dsd": _MEM1D, "mem4d_dsd": _MEM4D, "fabin_dsd": _FABIN, "fabout_dsd": _FABOUT}
+    | {"dsr_dest": Dsr("dest"), "dsr_src0": Dsr("src0"), "dsr_src1": Dsr("src1")}
 )
 
 UNSUPPORTED_TYPE_NAMES = frozenset(
-    {"bf16", "cb16", "circbuf_dsd", "xdsr", "sr", "anyopaque"}
-    | {"dsr_dest", "dsr_src0", "dsr_src1", "dsr_fifo_dest", "dsr_fifo_src1"}
+    {"bf16", "cb16", "circbuf_dsd", "anyopaque", "dsr_fifo_dest", "dsr_fifo_src1"}
 )
 
 
@@ -105,6 +116,8 @@ def type_name(type: CslType) -> str:
             return type.value
         case Dsd():
             return f"{type.kind}_dsd"
+        case Dsr():
+            return f"dsr_{type.file}"
         case ArrayType():
             return f"[{', '.join(map(str, type.dims))}]{type_name(type.element)}"
         case PointerType():
@@ -173,7 +186,7 @@ def core_pointer(type: PointerType) -> core.Pointer | None:
 def core_type(type: CslType) -> core.CoreType | None:
     """The type that a run-time local of this type has in the core language, or None."""
     match type:
-        case Scalar() | Handle() | Dsd():
+        case Scalar() | Handle() | Dsd() | Dsr():
             return type
         case EnumType():
             return type.base

@@ -36,7 +36,9 @@ def integers(values: Sequence[Value]) -> tuple[int, ...]:
 
 
 def scalar_type(kind: core.CoreType) -> core.Scalar:
-    """A type that the front end has found to be a scalar's."""
+    """A type that the front end has found to be a scalar's; a handle is a number of 16 bits."""
+    if isinstance(kind, core.Handle):
+        return core.Scalar.U16
     assert isinstance(kind, core.Scalar), kind
     return kind
 

@@ -96,6 +96,8 @@ class Expressions:
             case core.Convert() | core.Bitcast():
                 x, cost = self.compile(node.x)
                 source, target = node.x.type, node.type
+                if isinstance(source, core.Handle):
+                    source = core.Scalar.U16
                 assert isinstance(source, core.Scalar)
                 change = scalar.convert if isinstance(node, core.Convert) else scalar.bitcast
                 return lambda g: change(x(g), source, target), cost + own
