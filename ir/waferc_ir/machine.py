@@ -55,19 +55,25 @@ class Machine:
     ramp_cycles: int  # between router and compute element, each way
     router_buffer_wavelets: int  # per color and input
     dsd_setup_cycles: int  # fixed cost of a DSD operation
-    f16_elements_per_cycle: int
-    f32_elements_per_cycle: int
-    mixed_elements_per_cycle: int  # f16 x f16 + f32
+    dsr_load_cycles: int  # a descriptor that is no constant, brought into a register
+    f16_elements_per_cycle: int  # at once, where the memory allows it, as all that follow
+    f32_elements_per_cycle: int  # @fmuls, @fmacs
+    f32_add_elements_per_cycle: int  # other f32 operations
+    mixed_elements_per_cycle: int  # @fmachs, @faddhs
     i16_elements_per_cycle: int
     i32_elements_per_cycle: int
-    bank_conflict_factor: int
+    special16_elements_per_cycle: int  # @fmaxh, @fh2xp16, @xp162fh
+    special32_elements_per_cycle: int  # @fmaxs, conversions to or from f32, shifts
+    sram_banks: int  # interleaved by 16-bit words; each is read once per cycle
+    sram_write_words: int  # 16-bit words written per cycle
     scalar_cycles: int  # one scalar operation, load or store
     loop_cycles: int  # per iteration of a loop, on top of what its body costs
     dsd_update_cycles: int  # @set_dsd_base_addr, @increment_dsd_offset and relatives
     call_cycles: int  # call and return of a function
     divide_cycles: int  # f32 divide, software
     math_cycles: int  # exp, tanh, sqrt and other library functions, software
-    task_switch_cycles: int
+    task_switch_cycles: int  # start of a local or control task
+    data_task_cycles: int  # start of a data task
     fused_multiply_add: bool  # one rounding in @fmacs, @fmach
     clock_hz: int
     static_pj_per_cycle: float
@@ -155,11 +161,12 @@ _BOTH: dict[str, Provenance] = {
     "reserved_output_queues": Provenance("M", "SDK documentation, memcpy"),
     "first_local_task": Provenance("H", "SDK documentation, task ids"),
     "router_buffer_wavelets": Provenance("A", "not published"),
+    "dsr_load_cycles": Provenance("M", "SpMM_Cerebras: 5,158 against 5,130 cycles, 3 registers"),
     "f32_elements_per_cycle": Provenance("H", "SpMM_Cerebras raw data; Jacquelin et al. SC'22"),
-    "i32_elements_per_cycle": Provenance("A", "as f32"),
-    "bank_conflict_factor": Provenance("M", "SpMM_Cerebras: 2,062 against 1,034 cycles"),
+    "special16_elements_per_cycle": Provenance("M", "SDK documentation, appendix"),
+    "special32_elements_per_cycle": Provenance("M", "SDK documentation, appendix"),
+    "sram_banks": Provenance("H", "SDK documentation, appendix; SpMM_Cerebras: 2,062 for 1,034"),
     "scalar_cycles": Provenance("A", "one issue per cycle"),
-    "loop_cycles": Provenance("L", "derived from SpMM_Cerebras: 16 to 27 with base updates"),
     "dsd_update_cycles": Provenance("A", "part of the 16 to 27 cycles of a loop iteration"),
     "call_cycles": Provenance("A", "not published"),
     "divide_cycles": Provenance("L", "comments in csl-examples bicgstab/src/blas.csl"),
@@ -196,19 +203,25 @@ WSE2 = Machine(
     ramp_cycles=2,
     router_buffer_wavelets=2,
     dsd_setup_cycles=6,
+    dsr_load_cycles=9,
     f16_elements_per_cycle=4,
     f32_elements_per_cycle=1,
+    f32_add_elements_per_cycle=2,
     mixed_elements_per_cycle=2,
     i16_elements_per_cycle=4,
-    i32_elements_per_cycle=1,
-    bank_conflict_factor=2,
+    i32_elements_per_cycle=2,
+    special16_elements_per_cycle=1,
+    special32_elements_per_cycle=1,
+    sram_banks=8,
+    sram_write_words=4,
     scalar_cycles=1,
-    loop_cycles=4,
+    loop_cycles=2,
     dsd_update_cycles=3,
     call_cycles=4,
     divide_cycles=50,
     math_cycles=100,
     task_switch_cycles=10,
+    data_task_cycles=30,
     fused_multiply_add=True,
     clock_hz=850_000_000,
     static_pj_per_cycle=22.0,
@@ -229,8 +242,15 @@ WSE2 = Machine(
             "ramp_cycles": Provenance("H", "HPDC'24; fit of SpMM_Cerebras data"),
             "dsd_setup_cycles": Provenance("M", "SpMM_Cerebras: 1,028 elements in 1,034 cycles"),
             "f16_elements_per_cycle": Provenance("H", "SC'22; SDK white paper: eight operations"),
-            "mixed_elements_per_cycle": Provenance("L", "from memory of Rocki et al. SC'20"),
-            "i16_elements_per_cycle": Provenance("L", "16-bit rule of the SDK documentation"),
+            "f32_add_elements_per_cycle": Provenance(
+                "H", "SDK documentation, appendix; SpMM_Cerebras: 5,124 elements in 2,597 cycles"
+            ),
+            "mixed_elements_per_cycle": Provenance("M", "SDK documentation, appendix"),
+            "i16_elements_per_cycle": Provenance("M", "SDK documentation, appendix"),
+            "i32_elements_per_cycle": Provenance("M", "SDK documentation, appendix"),
+            "sram_write_words": Provenance("H", "Hot Chips 34; SC'22; HPDC'24: 8 bytes"),
+            "loop_cycles": Provenance("L", "SpMM_Cerebras: 16 to 27 with base updates"),
+            "data_task_cycles": Provenance("L", "from wse3: 40 for each wavelet, body included"),
             "clock_hz": Provenance("H", "csl-examples; HPDC'24; WaferLLM uses 1.1 GHz"),
         }
     ),
@@ -250,9 +270,14 @@ WSE3 = replace(
     reserved_output_queues=(0,),
     first_local_task=8,
     hop_cycles=2,
-    dsd_setup_cycles=8,
     f16_elements_per_cycle=8,
+    f32_add_elements_per_cycle=4,
+    mixed_elements_per_cycle=4,
     i16_elements_per_cycle=8,
+    i32_elements_per_cycle=4,
+    special16_elements_per_cycle=8,
+    special32_elements_per_cycle=4,
+    data_task_cycles=33,
     clock_hz=750_000_000,
     sram_pj_per_byte=0.7,
     f32_pj_per_flop=0.6,
@@ -268,10 +293,16 @@ WSE3 = replace(
             "reserved_bytes": Provenance("L", "as wse2"),
             "hop_cycles": Provenance("M", "device notes of one CS-3; wse-viz landing times"),
             "ramp_cycles": Provenance("A", "as wse2"),
-            "dsd_setup_cycles": Provenance("M", "254 elements of @fmachs in 135.09 cycles"),
-            "f16_elements_per_cycle": Provenance("M", "press 2024: 8-wide; 4 with 3 SRAM streams"),
-            "mixed_elements_per_cycle": Provenance("M", "254 elements of @fmachs in 135.09 cycles"),
-            "i16_elements_per_cycle": Provenance("L", "16-bit rule of the SDK documentation"),
+            "dsd_setup_cycles": Provenance("M", "254 elements of @fmachs in 135.09 with a loop"),
+            "dsr_load_cycles": Provenance("A", "as wse2"),
+            "f16_elements_per_cycle": Provenance("M", "SDK documentation; press 2024: 8-wide"),
+            "f32_add_elements_per_cycle": Provenance("M", "SDK documentation, appendix"),
+            "mixed_elements_per_cycle": Provenance("M", "SDK documentation, appendix"),
+            "i16_elements_per_cycle": Provenance("M", "SDK documentation, appendix"),
+            "i32_elements_per_cycle": Provenance("M", "SDK documentation, appendix"),
+            "sram_write_words": Provenance("M", "254 elements of @fmachs in 135.09 cycles"),
+            "loop_cycles": Provenance("M", "254 elements of @fmachs in 135.09 with a loop"),
+            "data_task_cycles": Provenance("L", "notes of one CS-3: 43.3 per wavelet with body"),
             "clock_hz": Provenance("M", "device notes: counter against wall clock on a CS-3"),
             "idle_watts": Provenance("L", "as wse2"),
             "active_watts": Provenance("L", "derived from 57 GFLOP/J"),

@@ -1,7 +1,7 @@
 """Cycles and code size that a PE's statements are reckoned to take.
 
-The estimate follows the cycle model of `docs/architecture.md` on one PE; waiting for the fabric
-is not in it.
+The estimate follows the cycle model of `docs/architecture.md` on one PE; bank conflicts and
+waiting for the fabric are not in it.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from waferc.emit.pe_program import (
     Statement,
 )
 from waferc_ir.machine import Machine
+from waferc_runtime.builtins.dsd import DSD_OPS
 
 # Bytes of instructions per statement: a DSD operation loads up to three descriptors of 8 to 16
 # bytes; no vendor figure is published, so these are upper guesses.
@@ -51,7 +52,9 @@ def _statement(statement: Statement, machine: Machine) -> int:
             elements = _elements([*sources, dest])
             operands = sum(_operand(operand, machine) for operand in (dest, *sources))
             width = 1 if _is_fabric([*sources, dest]) else _width(name, machine)
-            return machine.dsd_setup_cycles + -(-elements // width) + operands
+            loads = sum(isinstance(operand, Moved | Named) for operand in (dest, *sources))
+            setup = machine.dsd_setup_cycles + loads * machine.dsr_load_cycles
+            return setup + -(-elements // width) + operands
         case MapOperation(inputs=inputs, output=output, cycles=each):
             elements = _elements([*inputs, output])
             operands = sum(_operand(operand, machine) for operand in (*inputs, output))
@@ -72,9 +75,7 @@ def _statement(statement: Statement, machine: Machine) -> int:
 
 
 def _width(name: str, machine: Machine) -> int:
-    if name.endswith("h") or name == "mov16":
-        return machine.f16_elements_per_cycle
-    return machine.i32_elements_per_cycle if name == "mov32" else machine.f32_elements_per_cycle
+    return DSD_OPS[f"@{name}"].elements_per_cycle(machine)
 
 
 def _operand(operand: Operand, machine: Machine) -> int:

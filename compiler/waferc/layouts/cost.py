@@ -1,16 +1,17 @@
 """The cost model of the layout search: cycles of local work and of collectives.
 
 All formulas follow the cycle model of docs/architecture.md and take their constants from the
-`Machine`. Let `n` be elements of the tile, `P` PEs along the axis, `S` = `dsd_setup_cycles`, `w`
-the elements per cycle of the type, and `step` = `2 * ramp_cycles + hop_cycles + 1` the time that a
-word needs from a PE to its neighbour, from processing to processing; `issue` is a scalar load, a
-descriptor update and the end of a loop.
+`Machine`. Let `n` be elements of the tile, `P` PEs along the axis, `S` = `dsd_setup_cycles`,
+`move(n)` the cycles of the elements of an operation whose operands begin in one bank (arrays of
+round sizes do: the memory is then at its slowest), and `step` = `2 * ramp_cycles + hop_cycles + 1`
+the time that a word needs from a PE to its neighbour, from processing to processing; `issue` is a
+scalar load, a descriptor update, three loads of descriptors and the end of a loop.
 
 | work | cycles |
 |---|---|
-| DSD operation in memory | `S + ceil(n / w)` |
+| DSD operation in memory | `S + move(n)` |
 | `@map` with a function of `f` cycles | `S + n * (f + loop)` |
-| contraction of `m` multiply-adds in vectors of `v` | `m / v * (S + issue) + m / w` |
+| contraction of `m` multiply-adds in vectors of `v` | `m / v * (S + issue + move(v))` |
 | all_reduce | `2 * n + P * (step + hop) + 4 * S`: chain up, broadcast down, each pipelined |
 | all_gather | `2 * P * n + P * (step + hop) + 4 * S`: to the last PE, then broadcast |
 | shard | as a DSD operation on the block |
@@ -19,13 +20,34 @@ descriptor update and the end of a loop.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from waferc_ir.dtypes import DType
 from waferc_ir.machine import Machine
 from waferc_ir.types import Axis
+from waferc_runtime.builtins.banks import Walk
+from waferc_runtime.builtins.dsd import DSD_OPS
+from waferc_runtime.builtins.timing import memory_operation_cycles
 
-_DSD_FUNCTIONS = frozenset({"neg", "abs", "relu", "add", "sub", "mul", "max", "min"})
+_Family = Literal["add", "multiply", "choose", "multiply_add"]
+_F32: Mapping[_Family, str] = {
+    "add": "@fadds", "multiply": "@fmuls", "choose": "@fmaxs", "multiply_add": "@fmacs",
+}  # fmt: skip
+_NAMES: Mapping[DType, Mapping[_Family, str]] = {
+    DType.F16: {
+        "add": "@faddh", "multiply": "@fmulh", "choose": "@fmaxh", "multiply_add": "@fmach",
+    },
+    DType.F32: _F32,
+    DType.BOOL: _F32,
+    DType.I16: dict.fromkeys(_F32, "@add16"),
+    DType.I32: dict.fromkeys(_F32, "@mov32"),
+}  # fmt: skip
+_DSD_FUNCTIONS: Mapping[str, _Family] = {
+    "neg": "add", "abs": "add", "add": "add", "sub": "add", "mul": "multiply",
+    "relu": "choose", "max": "choose", "min": "choose",
+}  # fmt: skip
 _DIVISIONS = frozenset({"div", "reciprocal"})
 # library functions, and polynomials about as long
 _ONE_MATH = frozenset({"exp", "log", "sqrt", "rsqrt", "tanh", "sin", "cos", "erf", "gelu"})
@@ -45,24 +67,16 @@ class CostModel:
         """PEs along an axis."""
         return self.width if axis == "x" else self.height
 
-    def per_cycle(self, dtype: DType) -> int:
-        """Elements of a type that a DSD operation in memory works on in one cycle."""
-        match dtype:
-            case DType.F16:
-                return self.machine.f16_elements_per_cycle
-            case DType.I16:
-                return self.machine.i16_elements_per_cycle
-            case DType.I32:
-                return self.machine.i32_elements_per_cycle
-            case DType.F32 | DType.BOOL:
-                return self.machine.f32_elements_per_cycle
+    def operation(self, family: _Family, elements: int, dtype: DType) -> int:
+        """One DSD operation over `elements` in memory that begin in one bank."""
+        op = DSD_OPS[_NAMES[dtype][family]]
+        walks = [Walk(0, (e.words,), (elements,), e.words) for e in op.source_elements[:2]]
+        write = Walk(0, (op.element.words,), (elements,), op.element.words)
+        return int(memory_operation_cycles(op, elements, self.machine, walks, write))
 
-    def vector(self, elements: int, dtype: DType) -> int:
+    def vector(self, elements: int, dtype: DType, family: _Family = "add") -> int:
         """A function call with one DSD operation over `elements` in memory."""
-        machine = self.machine
-        return (
-            machine.call_cycles + machine.dsd_setup_cycles + _ceil(elements, self.per_cycle(dtype))
-        )
+        return self.machine.call_cycles + self.operation(family, elements, dtype)
 
     def mapped(self, elements: int, cycles: int) -> int:
         """A function call with an `@map` whose function takes `cycles`."""
@@ -77,7 +91,7 @@ class CostModel:
         """`fn` over a tile: one DSD operation if there is one, else an `@map`."""
         machine = self.machine
         if fn in _DSD_FUNCTIONS:
-            return self.vector(elements, dtype)
+            return self.vector(elements, dtype, _DSD_FUNCTIONS[fn])
         if fn in _DIVISIONS:
             return self.mapped(elements, machine.divide_cycles)
         if fn in _ONE_MATH:
@@ -90,14 +104,14 @@ class CostModel:
         """A loop nest of `multiplications` multiply-adds, in DSD operations of length `vector`."""
         machine = self.machine
         issue = (
-            machine.dsd_setup_cycles
-            + machine.scalar_cycles
+            machine.scalar_cycles
             + machine.loop_cycles
             + machine.dsd_update_cycles
+            + 3 * machine.dsr_load_cycles
+            + self.operation("multiply_add", vector, dtype)
         )
         operations = _ceil(multiplications, max(1, vector))
-        width = self.per_cycle(dtype)
-        return machine.call_cycles + operations * (issue + _ceil(vector, width))
+        return machine.call_cycles + operations * issue
 
     def reduce(self, elements: int, results: int, dtype: DType) -> int:
         """A reduction of a tile to `results` elements, by the cheaper of two loop orders."""

@@ -26,8 +26,9 @@ class Compute(Protocol):
 class DsdOp:
     """A DSD operation: element types of destination and sources, arithmetic, work and speed.
 
-    `per_cycle` reads the elements per cycle of an operation in memory from the machine. A fabric
-    operand moves one wavelet per cycle whatever the operation.
+    `per_cycle` reads from the machine how many elements of an operation in memory are done at once
+    (SDK documentation, appendix). A fabric operand moves one wavelet per cycle whatever the
+    operation.
     """
 
     name: str
@@ -46,7 +47,7 @@ class DsdOp:
         return self.compute
 
     def elements_per_cycle(self, machine: Machine) -> int:
-        """Elements per cycle when all operands are in memory."""
+        """Elements per cycle when all operands are in memory and the banks allow it."""
         return self.per_cycle(machine)
 
     @property
@@ -168,6 +169,18 @@ def _f32(machine: Machine) -> int:
     return machine.f32_elements_per_cycle
 
 
+def _f32_add(machine: Machine) -> int:
+    return machine.f32_add_elements_per_cycle
+
+
+def _special16(machine: Machine) -> int:
+    return machine.special16_elements_per_cycle
+
+
+def _special32(machine: Machine) -> int:
+    return machine.special32_elements_per_cycle
+
+
 def _mixed(machine: Machine) -> int:
     return machine.mixed_elements_per_cycle
 
@@ -196,7 +209,7 @@ def _table() -> Mapping[str, DsdOp]:
         DsdOp("@mov16", u16, (u16,), _copy, _i16),
         DsdOp("@mov32", u32, (u32,), _copy, _i32),
         DsdOp("@fmovh", f16, (f16,), _copy, _f16),
-        DsdOp("@fmovs", f32, (f32,), _copy, _f32),
+        DsdOp("@fmovs", f32, (f32,), _copy, _f32_add),
         DsdOp("@faddhs", f32, (f32, f16), _mixed_add, _mixed, flops=1),
         DsdOp(
             "@fmach", f16, (f16, f16, f16), _multiply_add, _f16,
@@ -207,24 +220,28 @@ def _table() -> Mapping[str, DsdOp]:
             _fused(np.float64, np.float32), macs=1, flops=2,
         ),
         DsdOp("@fmachs", f32, (f32, f16, f16), _mixed_multiply_add, _mixed, macs=1, flops=2),
-        DsdOp("@fh2s", f32, (f16,), _converted(np.asarray, f32), _one),
-        DsdOp("@fs2h", f16, (f32,), _converted(np.asarray, f16), _one),
-        DsdOp("@fh2xp16", i16, (f16,), _converted(_to_fixed, i16), _one),
-        DsdOp("@fs2xp16", i16, (f32,), _converted(_to_fixed, i16), _one),
-        DsdOp("@xp162fh", f16, (i16,), _converted(np.asarray, f16), _one),
-        DsdOp("@xp162fs", f32, (i16,), _converted(np.asarray, f32), _one),
+        DsdOp("@fh2s", f32, (f16,), _converted(np.asarray, f32), _special32),
+        DsdOp("@fs2h", f16, (f32,), _converted(np.asarray, f16), _special32),
+        DsdOp("@fh2xp16", i16, (f16,), _converted(_to_fixed, i16), _special16),
+        DsdOp("@fs2xp16", i16, (f32,), _converted(_to_fixed, i16), _special32),
+        DsdOp("@xp162fh", f16, (i16,), _converted(np.asarray, f16), _special16),
+        DsdOp("@xp162fs", f32, (i16,), _converted(np.asarray, f32), _special32),
         DsdOp("@clz", u16, (u16,), _converted(_leading_zeros, u16), _one),
         DsdOp("@ctz", u16, (u16,), _converted(_trailing_zeros, u16), _one),
         DsdOp("@popcnt", u16, (u16,), _converted(_ones, u16), _one),
-        DsdOp("@sll16", u16, (u16, u16), _converted(_shift_left, u16), _one),
-        DsdOp("@slr16", u16, (u16, u16), _converted(_shift_right, u16), _one),
-        DsdOp("@sar16", i16, (i16, i16), _converted(_shift_right_signed, i16), _one),
+        DsdOp("@sll16", u16, (u16, u16), _converted(_shift_left, u16), _special32),
+        DsdOp("@slr16", u16, (u16, u16), _converted(_shift_right, u16), _special32),
+        DsdOp("@sar16", i16, (i16, i16), _converted(_shift_right_signed, i16), _special32),
     ]  # fmt: skip
-    for suffix, element, speed in (("h", f16, _f16), ("s", f32, _f32)):
+    for suffix, element, speed, multiply, choose in (
+        ("h", f16, _f16, _f16, _special16),
+        ("s", f32, _f32_add, _f32, _special32),
+    ):
+        speeds = {"add": speed, "sub": speed, "mul": multiply, "max": choose}
         for word, function in float_binary.items():
-            sources = (element, element)
+            sources, pace = (element, element), speeds[word]
             ops.append(
-                DsdOp(f"@f{word}{suffix}", element, sources, _ufunc(function), speed, flops=1)
+                DsdOp(f"@f{word}{suffix}", element, sources, _ufunc(function), pace, flops=1)
             )
         ops.append(DsdOp(f"@fneg{suffix}", element, (element,), _negate, speed))
         ops.append(DsdOp(f"@fabs{suffix}", element, (element,), _ufunc(np.absolute), speed))

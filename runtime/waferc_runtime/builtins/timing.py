@@ -7,7 +7,12 @@ are free.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+from typing import Literal
+
 from waferc_ir.machine import Machine
+from waferc_runtime.builtins.banks import Int, Walk, memory_cycles
 from waferc_runtime.builtins.dsd import DsdOp
 from waferc_runtime.builtins.math import MATH_FUNCTIONS
 from waferc_runtime.csl.core import (
@@ -17,7 +22,10 @@ from waferc_runtime.csl.core import (
     CompareExpr,
     Const,
     Convert,
+    Dsd,
+    DsdOperation,
     Expr,
+    FifoValue,
     LibraryCall,
     Load,
     LogicExpr,
@@ -74,9 +82,45 @@ def library_cycles(name: str, machine: Machine) -> int:
     return machine.call_cycles
 
 
-def memory_operation_cycles(op: DsdOp, elements: int, machine: Machine) -> int:
-    """Cycles of a DSD operation whose operands are all in memory."""
-    return machine.dsd_setup_cycles - (-elements // op.elements_per_cycle(machine))
+def operand_cycles(statement: DsdOperation, machine: Machine) -> int:
+    """Cycles to bring an operation's descriptors into registers; constants and DSRs are there."""
+    nodes = (statement.dest, *statement.sources)
+    loads = sum(isinstance(node.type, Dsd) and not is_constant(node) for node in nodes)
+    return loads * machine.dsr_load_cycles
+
+
+def memory_operation_cycles(
+    op: DsdOp,
+    elements: int,
+    machine: Machine,
+    reads: Sequence[Walk],
+    write: Walk | None,
+    loops: tuple[int, ...] = (),
+) -> Int:
+    """Cycles of a DSD operation whose operands are all in memory, or are scalars and pointers.
+
+    `reads` are the sources in memory, `write` the destination if it is there. With `loops`, the
+    trips of loops around the operation, the sum over all iterations. [pe] if some base is.
+    """
+    times = math.prod(loops)
+    if elements == 0:
+        return machine.dsd_setup_cycles * times
+    width = op.elements_per_cycle(machine)
+    moving = memory_cycles(width, elements, machine, reads, write, loops)
+    return machine.dsd_setup_cycles * times + moving
+
+
+def task_start_cycles(
+    kind: Literal["local", "data", "control", "host", "handler"], machine: Machine
+) -> int:
+    """Cycles from the choice of a task to its first statement; none for a command of the host."""
+    match kind:
+        case "host":
+            return 0
+        case "data":
+            return machine.data_task_cycles
+        case _:
+            return machine.task_switch_cycles
 
 
 def flight_cycles(hops: int, machine: Machine) -> int:
@@ -102,7 +146,7 @@ def path_capacity_wavelets(
 def is_constant(node: Expr) -> bool:
     """Whether the node is known at compile time (it may differ between PEs)."""
     match node:
-        case Const():
+        case Const() | FifoValue():
             return True
         case AddressOf():
             return is_constant(node.index)

@@ -13,7 +13,12 @@ from enum import Enum, auto
 
 from waferc_runtime.builtins.dsd import DSD_OPS
 from waferc_runtime.builtins.scalar import wrap
-from waferc_runtime.builtins.timing import expression_cycles, library_cycles, statement_cycles
+from waferc_runtime.builtins.timing import (
+    expression_cycles,
+    library_cycles,
+    operand_cycles,
+    statement_cycles,
+)
 from waferc_runtime.csl import core
 from waferc_runtime.reference.evaluate import (
     address,
@@ -177,6 +182,7 @@ class Interpreter:
         sources: list[Value] = []
         for source in statement.sources:
             sources.append((yield from self._evaluate(source, frame)))
+        self.thread.clock += operand_cycles(statement, self.state.machine)
         operation = Operation(op, dest, tuple(sources), statement.at)
         misuse = operation.misuse()
         if misuse is not None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from waferc_runtime.builtins.banks import Walk
 from waferc_runtime.builtins.scalar import Uniform, from_item
 from waferc_runtime.csl.core import Dsd, MemoryObject, Scalar
 
@@ -110,6 +111,12 @@ class MemoryDsd:
     def length(self) -> int:
         """Number of elements."""
         return int(np.prod(self.extents, dtype=np.int64))
+
+    def walk(self, scalar: Scalar) -> Walk:
+        """What an operation on `scalar` visits, by addresses of the PE's SRAM."""
+        base = self.base.block.object.address + self.base.word
+        strides = tuple([stride * scalar.words for stride in self.strides])
+        return Walk(base, strides, self.extents, scalar.words)
 
     def address(self, index: int, scalar: Scalar) -> Address:
         """The address of element `index`, the last dimension running fastest.

@@ -109,7 +109,7 @@ def operate(state: State, thread: Thread, operation: Operation) -> Steps[None]:
     if not operation.fabric:
         for index in range(count):
             _element(state, thread, operation, index, {}, running)
-        thread.clock = begin + memory_operation_cycles(operation.op, count, state.machine)
+        thread.clock = begin + _memory_cycles(operation, count, state)
         return
     group = _elements_per_word(state, thread, operation)
     thread.clock = begin + state.machine.dsd_setup_cycles
@@ -131,6 +131,17 @@ def operate(state: State, thread: Thread, operation: Operation) -> Steps[None]:
         if isinstance(operation.dest, FabricDsd):
             send(state, thread, operation.dest, sum(sent), operation.at)
         thread.clock += 1
+
+
+def _memory_cycles(operation: Operation, count: int, state: State) -> int:
+    op, dest = operation.op, operation.dest
+    reads = [
+        source.walk(element)
+        for source, element in zip(operation.sources, op.source_elements, strict=True)
+        if isinstance(source, MemoryDsd)
+    ]
+    write = dest.walk(op.element) if isinstance(dest, MemoryDsd) else None
+    return int(memory_operation_cycles(op, count, state.machine, reads, write))
 
 
 def wait_for_fabric(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from waferc_runtime.builtins.scalar import Uniform, bitcast
+from waferc_runtime.builtins.timing import task_start_cycles
 from waferc_runtime.csl import core
 from waferc_runtime.reference.evaluate import scalar_type
 from waferc_runtime.reference.interpret import Interpreter, finish
@@ -113,7 +114,7 @@ class Processor:
             values = _split(bits, task.function.parameters)
         else:
             del self.state.active[number]
-        switch = self.state.machine.task_switch_cycles
+        switch = task_start_cycles(task.kind, self.state.machine)
         self.state.work.busy_cycles += switch
         self._start(task.function, values, now + switch)
         return True

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from waferc_runtime.builtins.banks import Walk
 from waferc_runtime.csl.core import Scalar
 from waferc_runtime.vector.lanes import Lanes
 from waferc_runtime.vector.memory import Block
@@ -34,6 +35,16 @@ class Access:
     def count(self) -> int:
         """Number of elements visited."""
         return math.prod(self.extents)
+
+    def walk(self, loops: int = 0) -> Walk:
+        """What is visited, by addresses of the PE's SRAM; the first dimensions may be loops."""
+        return Walk(
+            self.block.object.address + self.words,
+            self.strides[loops:],
+            self.extents[loops:],
+            self.element.words,
+            self.strides[:loops],
+        )
 
     def span(self) -> tuple[int, int]:
         """Words from `words` on that are touched: first, and one past the last."""

@@ -9,7 +9,7 @@ import numpy as np
 from waferc_ir.diagnostics import Location
 from waferc_ir.machine import Machine
 from waferc_runtime.builtins.dsd import DSD_OPS
-from waferc_runtime.builtins.timing import statement_cycles
+from waferc_runtime.builtins.timing import operand_cycles, statement_cycles
 from waferc_runtime.csl import core
 from waferc_runtime.vector.assemble import Assembler, Label, Wafer
 from waferc_runtime.vector.expression import Closure, Compiled, Expressions
@@ -118,6 +118,7 @@ class Effects(Assembler):
             closure, part = self._expressions.operand(source, element)
             sources.append(closure)
             cost += part
+        cost += operand_cycles(statement, self._machine)
         self._separate()
         following = self._here + 1
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from waferc_ir.machine import Machine
 from waferc_runtime.builtins.dsd import DSD_OPS
 from waferc_runtime.builtins.timing import (
     expression_cycles,
-    memory_operation_cycles,
+    operand_cycles,
     statement_cycles,
 )
 from waferc_runtime.builtins.walk import walk
@@ -132,7 +133,7 @@ class _Nest:
         self._extents: list[int] = []
         self.values: dict[int, Symbol] = dict(enumerate(group.locals))
         self.assigned: set[int] = set()
-        self.cycles = 0
+        self.cycles: int | np.ndarray[Any, np.dtype[np.int64]] = 0
         self.recorder = Recorder(group, machine)
         self._expressions = SymbolicExpressions(state, group.lanes, self.values, self._extents)
 
@@ -192,7 +193,7 @@ class _Nest:
             self.values[loop.index.index] = Affine(0, (*zeros, 1))
 
     def _spend(self, cycles: int) -> None:
-        self.cycles += cycles * math.prod(self._extents)
+        self.cycles = self.cycles + cycles * math.prod(self._extents)
 
     def _value(self, node: core.Expr) -> Symbol:
         self._spend(self._facts.cycles(node))
@@ -251,8 +252,8 @@ class _Nest:
             if isinstance(source.type, core.Scalar):
                 value = self._expressions.cast(value, source.type, element)
             sources.append(value)
-        count = self.recorder.operation(self._extents, op, dest, sources)
-        self._spend(memory_operation_cycles(op, count, self._machine))
+        self._spend(operand_cycles(statement, self._machine))
+        self.cycles = self.cycles + self.recorder.operation(self._extents, op, dest, sources)
 
     def _map(self, statement: core.MapOperation) -> None:
         function = statement.function

@@ -71,8 +71,8 @@ def variants(
     return found
 
 
-def run_in_memory(group: Group, operands: Operands, lanes: Lanes, machine: Machine) -> int:
-    """Execute an operation without fabric operands on `lanes`; returns its cycles.
+def run_in_memory(group: Group, operands: Operands, lanes: Lanes, machine: Machine) -> int | Array:
+    """Execute an operation without fabric operands on `lanes`; returns its cycles, one or [pe].
 
     Raises:
         Misuse: a destination that nothing can be written to.
@@ -80,13 +80,20 @@ def run_in_memory(group: Group, operands: Operands, lanes: Lanes, machine: Machi
     """
     op, count = operands.op, operands.length
     assert isinstance(count, int)
-    cycles = memory_operation_cycles(op, count, machine)
+    reads = [
+        access_of(source, element).walk()
+        for source, element in zip(operands.sources, op.source_elements, strict=True)
+        if isinstance(source, MemoryDsd)
+    ]
+    dest = operands.dest
+    write = access_of(dest, op.element).walk() if isinstance(dest, MemoryDsd) else None
+    cycles = memory_operation_cycles(op, count, machine, reads, write)
     if count == 0:
         return cycles
     compute = op.computation(machine)
     elements = op.source_elements
-    match operands.dest:
-        case MemoryDsd() as dest:
+    match dest:
+        case MemoryDsd():
             sources = [
                 resized(access_of(source, element), count)
                 if isinstance(source, MemoryDsd)
@@ -94,8 +101,8 @@ def run_in_memory(group: Group, operands: Operands, lanes: Lanes, machine: Machi
                 for source, element in zip(operands.sources, elements, strict=True)
             ]
             apply(compute, resized(access_of(dest, op.element), count), sources, lanes)
-        case PointerValue() as pointer:
-            _into_pointer(compute, pointer, operands, lanes, count)
+        case PointerValue():
+            _into_pointer(compute, dest, operands, lanes, count)
         case _:
             raise Misuse(f"{op.name} cannot write to its first operand")
     group.state.count_work(op, count * lanes.count)

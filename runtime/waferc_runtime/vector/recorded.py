@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from waferc_ir.machine import Machine
 from waferc_runtime.builtins.dsd import Compute, DsdOp
 from waferc_runtime.builtins.scalar import DTYPES
+from waferc_runtime.builtins.timing import memory_operation_cycles
 from waferc_runtime.csl import core
 from waferc_runtime.vector.access import Access
 from waferc_runtime.vector.affine import (
@@ -75,8 +76,8 @@ class Recorder:
 
     def operation(
         self, extents: Sequence[int], op: DsdOp, dest: Symbol, sources: Sequence[Symbol]
-    ) -> int:
-        """Record a DSD operation; returns its number of elements.
+    ) -> int | Array:
+        """Record a DSD operation; returns its cycles in all iterations, one number or [pe].
 
         Raises:
             NotFoldable: an operand is none that can be.
@@ -85,8 +86,9 @@ class Recorder:
         operands = [lifted(source) for source in sources]
         dsds = [part for part in (*operands, dest) if isinstance(part, AffineDsd)]
         count = next((n for n in (math.prod(dsd.extents) for dsd in dsds) if n), 0 if dsds else 1)
+        loops = tuple(extents)
         if count == 0:
-            return 0
+            return memory_operation_cycles(op, 0, self.machine, [], None, loops)
         compute = op.computation(self.machine)
         elements = op.source_elements
         match dest:
@@ -109,7 +111,14 @@ class Recorder:
             case _:
                 raise NotFoldable
         self.work.append((op, count * math.prod(extents)))
-        return count
+        item = self.items[-1]
+        reads = [
+            access.walk(len(loops))
+            for access, operand in zip(item.sources, operands, strict=True)
+            if isinstance(operand, AffineDsd)
+        ]
+        write = item.dest.walk(len(loops)) if isinstance(dest, AffineDsd) else None
+        return memory_operation_cycles(op, count, self.machine, reads, write, loops)
 
     def map(
         self,

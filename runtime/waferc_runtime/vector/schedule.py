@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from waferc_ir.machine import Machine
 from waferc_runtime.builtins.dsd import DsdOp
 from waferc_runtime.builtins.scalar import ZeroDivisorError
-from waferc_runtime.builtins.timing import flight_cycles
+from waferc_runtime.builtins.timing import flight_cycles, task_start_cycles
 from waferc_runtime.csl import core
 from waferc_runtime.vector.deadlock import Blocked
 from waferc_runtime.vector.effects import AssertionFault
@@ -220,7 +220,7 @@ class Scheduler:
         if config.is_async:
             raise Misuse(f"{op.name} is asynchronous without a fabric operand")
         if len(kinds) == 1 and kinds[0][0] is None:
-            group.extra += run_in_memory(group, kinds[0][1], group.lanes, self._machine)
+            group.spend(run_in_memory(group, kinds[0][1], group.lanes, self._machine))
         else:
             cycles = np.zeros(group.lanes.count, np.int64)
             for positions, operands in kinds:
@@ -478,7 +478,7 @@ class Scheduler:
         code = self.network.code(state, start.function)
         values += [None] * (code.locals - len(values))
         task = TaskRun(start.function.name, start.kind, clock) if self.watch.is_on else None
-        switch = 0 if start.kind == "host" else self._machine.task_switch_cycles
+        switch = task_start_cycles(start.kind, self._machine)
         busy = np.full(len(clock), switch, np.int64)
         frames = [Frame(code, values)]
         self.start(Group(state, start.lanes, clock + switch, busy, frames, task=task))
