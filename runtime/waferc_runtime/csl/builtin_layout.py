@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from waferc_ir.diagnostics import Location
 from waferc_runtime.csl import syntax
 from waferc_runtime.csl.color_config import check_switchable, color_config
-from waferc_runtime.csl.context import Program, resolve_path
+from waferc_runtime.csl.context import Program
 from waferc_runtime.csl.core import Handle, Scalar
 from waferc_runtime.csl.diagnostics import CslError
 from waferc_runtime.csl.evaluator import Evaluator, arguments, builtin
@@ -96,8 +96,9 @@ def _set_tile_code(ev: Evaluator, node: syntax.BuiltinCall) -> Value:
     layout = _layout(ev, node)
     columns, rows, here = _coordinates(ev, x, y, node)
     importer = ev.instance.file
-    path = resolve_path(ev.text(rest[0]), importer) if rest else importer
-    ev.context.program.file(path, rest[0].at if rest else node.at)
+    program = ev.context.program
+    path = program.find(ev.text(rest[0]), importer, rest[0].at) if rest else importer
+    program.file(path, rest[0].at if rest else node.at)
     params = ev.value(rest[1]) if len(rest) == 2 else StructValue({})
     if not isinstance(params, StructValue):
         raise CslError(f"a struct of params is expected, not {ev.name_of(params)}", rest[1].at)

@@ -13,10 +13,10 @@ from waferc_runtime.csl.arithmetic import Active, round_to
 from waferc_runtime.csl.context import Context, Instance, PendingFunction, Scope
 from waferc_runtime.csl.conversion import as_core, coerce, peers, to_core
 from waferc_runtime.csl.core import Scalar
-from waferc_runtime.csl.diagnostics import CslError, not_supported
+from waferc_runtime.csl.diagnostics import CslError, Split, not_supported
 from waferc_runtime.csl.evaluator import MAX_CALLS, Evaluator, arguments, evaluates
 from waferc_runtime.csl.interpret import run_function
-from waferc_runtime.csl.libraries import FLOAT_CONSTANTS, SIGNATURES, memcpy_params
+from waferc_runtime.csl.libraries import FLOAT_CONSTANTS, NATIVE, SIGNATURES
 from waferc_runtime.csl.types import (
     ArrayType,
     CslType,
@@ -33,7 +33,6 @@ from waferc_runtime.csl.values import (
     FunctionValue,
     Known,
     LibraryFunction,
-    LibraryModule,
     LocalPlace,
     MemoryPlace,
     StructValue,
@@ -65,23 +64,14 @@ def _call(ev: Evaluator, node: syntax.Call) -> Value:
     match callee:
         case FunctionValue():
             return call(ev, callee, node)
-        case LibraryFunction(name="memcpy_params.get_params"):
-            arguments(node, 1, name="get_params")
-            return _memcpy_params(ev, node)
+        case LibraryFunction() if callee.name in NATIVE:
+            return NATIVE[callee.name](ev, callee, node)
         case LibraryFunction() if callee.name in SIGNATURES:
             return _library(ev, callee, node)
         case LibraryFunction():
             return _math(ev, callee, node)
         case _:
             raise CslError(f"a value of type {ev.name_of(callee)} cannot be called", node.at)
-
-
-def _memcpy_params(ev: Evaluator, node: syntax.Call) -> Value:
-    ev.known(node.arguments[0])
-    assert isinstance(node.callee, syntax.Member)
-    module = ev.raw(node.callee.base)
-    assert isinstance(module, LibraryModule)
-    return memcpy_params(module)
 
 
 def call(ev: Evaluator, callee: FunctionValue, node: syntax.Call) -> Value:
@@ -98,6 +88,10 @@ def call(ev: Evaluator, callee: FunctionValue, node: syntax.Call) -> Value:
     places = [argument.at for argument in node.arguments]
     if ev.is_comptime:
         return call_known(ev, callee, values, places, node.at)
+    if decl.is_inline and all(map(is_known, values)):
+        result = _folded(ev, callee, values, places, node.at)
+        if result is not None:
+            return result
     inner, given, places = _bind(ev, callee, values, places)
     result = inner.type(decl.result)
     if isinstance(result, (ArrayType, StructType)) or result in _COMPTIME_ONLY:
@@ -132,6 +126,17 @@ def call_known(
         inner.scope.names[parameter.name] = coerce(inner, value, inner.type(parameter.type), where)
     result = inner.type(decl.result)
     return coerce(inner, run_function(inner, decl, at), result, at)
+
+
+def _folded(
+    ev: Evaluator, callee: FunctionValue, values: list[Value], places: list[Location], at: Location
+) -> Value | None:
+    """What an inline function of known arguments returns, if nothing in it needs the PE."""
+    try:
+        result = call_known(ev.comptime(), callee, values, places, at)
+    except (CslError, Split):
+        return None
+    return None if isinstance(result, Void) else result
 
 
 Given = tuple[str, CslType, Value]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import posixpath
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -16,6 +15,7 @@ from waferc_runtime.csl import core, syntax
 from waferc_runtime.csl.diagnostics import CslError, Problems, suggestion
 from waferc_runtime.csl.parse import parse
 from waferc_runtime.csl.placement import ColorConfig, LayoutUse
+from waferc_runtime.csl.search import find, is_library, library_names, library_text
 from waferc_runtime.csl.types import CslType
 from waferc_runtime.csl.values import Cell, InstanceLike, Number, Value
 
@@ -24,15 +24,39 @@ MAX_ITERATIONS = 20_000_000  # of all loops at compile time
 
 @dataclass(slots=True)
 class Program:
-    """The source files, the machine, and the problems found so far. Files are parsed once."""
+    """The source files, the machine, and the problems found so far. Files are parsed once.
+
+    `import_paths` are folders of `sources` in which `<name>` is looked for. `host_inputs` and
+    `host_outputs` are the colors that memcpy streams on.
+    """
 
     sources: Mapping[str, str]
     machine: Machine
+    import_paths: tuple[str, ...] = ()
     problems: Problems = field(default_factory=Problems)
     files: dict[str, syntax.File] = field(default_factory=lambda: {})
     iterations: int = 0
     width: int = 0
     height: int = 0
+    host_inputs: set[int] = field(default_factory=lambda: set())
+    host_outputs: set[int] = field(default_factory=lambda: set())
+
+    def find(self, path: str, importer: str, at: Location) -> str:
+        """The name of the file that `path`, written in the file `importer`, means.
+
+        Raises:
+            CslError: no library and no file on the import paths is called so.
+        """
+        file = find(path, importer, self.sources, self.import_paths)
+        if file is None:
+            paths = ", ".join(self.import_paths)
+            raise CslError(
+                f"there is no library {path}",
+                at,
+                notes=[f"nor is it in {paths}"] if paths else [],
+                help=suggestion(path, library_names()) or f"known: {', '.join(library_names())}",
+            )
+        return file
 
     def file(self, path: str, at: Location | None) -> syntax.File:
         """The syntax tree of the file called `path`.
@@ -41,13 +65,14 @@ class Program:
             CslError: there is no such file, or it is not CSL.
         """
         if path not in self.files:
-            if path not in self.sources:
+            text = library_text(path) if is_library(path) else self.sources.get(path)
+            if text is None:
                 raise CslError(
                     f"there is no file {path!r}",
                     at,
                     help=suggestion(path, self.sources) or f"files: {', '.join(self.sources)}",
                 )
-            self.files[path] = parse(self.sources[path], path)
+            self.files[path] = parse(text, path)
         return self.files[path]
 
     def iterate(self, at: Location) -> None:
@@ -55,11 +80,6 @@ class Program:
         self.iterations += 1
         if self.iterations > MAX_ITERATIONS:
             raise CslError(f"more than {MAX_ITERATIONS:,} iterations at compile time", at)
-
-
-def resolve_path(path: str, importer: str) -> str:
-    """A path written in the file `importer`, as a name of a source file."""
-    return posixpath.normpath(posixpath.join(posixpath.dirname(importer), path))
 
 
 @dataclass(slots=True)
@@ -214,6 +234,8 @@ class Context:
         self.has_control_table = False
         self.symbols: dict[str, core.MemoryObject] = {}
         self.libraries: set[str] = set()
+        self.high_priority: set[int] = set()
+        self.strings: list[str] = []  # that `<debug>` records by number
 
     @property
     def is_layout(self) -> bool:

@@ -6,7 +6,7 @@ that does not work the class is split and its parts are evaluated again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from waferc_runtime.csl import (
     builtin_layout,
     builtin_operations,
     builtin_registers,
+    builtin_simprint,
     builtin_values,
     core,
     syntax,
@@ -50,6 +51,7 @@ HANDLERS = (
     builtin_layout,
     builtin_operations,
     builtin_registers,
+    builtin_simprint,
     builtin_values,
     tensor,
     type_expressions,
@@ -57,17 +59,22 @@ HANDLERS = (
 
 
 def elaborate(
-    sources: Mapping[str, str], layout: str, machine: Machine, params: Mapping[str, int]
+    sources: Mapping[str, str],
+    layout: str,
+    machine: Machine,
+    params: Mapping[str, int],
+    import_paths: Sequence[str] = (),
 ) -> core.Elaborated:
     """The core program of the layout file `layout` with its params bound.
 
-    `sources` maps the names of all files to their text.
+    `sources` maps the names of all files to their text; `import_paths` are folders among them in
+    which `<name>` is looked for if no library is called so.
 
     Raises:
         WaferError: the program is wrong; all independent problems are found in one run.
     """
     try:
-        return _elaborate(Program(sources, machine), layout, params)
+        return _elaborate(Program(sources, machine, tuple(import_paths)), layout, params)
     except RecursionError:
         raise CslError(f"{layout} nests expressions, statements and calls too deeply") from None
 
@@ -102,6 +109,8 @@ def _elaborate(program: Program, path: str, params: Mapping[str, int]) -> core.E
         classes,
         layout.placement.routes(),
         types,
+        frozenset(program.host_inputs),
+        frozenset(program.host_outputs),
     )
 
 

@@ -1,26 +1,26 @@
-"""The libraries that the engines implement: names of their members and what they are.
+"""Native libraries: what CSL cannot say, as functions of the front end or of the engines.
 
-`<math>`, `<layout>`, `<time>`, `<memcpy/get_params>`, `<memcpy/memcpy>`. What memcpy's params hold
-is the same for all PEs, as no engine reads it.
+All other libraries are CSL under `waferc_runtime/library/`; those may import `<native/...>`. A
+function with fixed types stands in `SIGNATURES` and becomes a `core.LibraryCall`; one that the
+front end carries out enters itself with `native`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import TypeVar
 
 from waferc_ir.diagnostics import Location
 from waferc_runtime.builtins.math import MATH_FUNCTIONS
+from waferc_runtime.csl import syntax
 from waferc_runtime.csl.core import Handle, Scalar
-from waferc_runtime.csl.diagnostics import CslError, not_supported, suggestion
-from waferc_runtime.csl.types import (
-    ArrayType,
-    CslType,
-    Meta,
-    PointerType,
-)
+from waferc_runtime.csl.diagnostics import CslError, suggestion
+from waferc_runtime.csl.evaluator import Evaluator, arguments
+from waferc_runtime.csl.search import INTERNAL, NATIVE_LIBRARIES, is_library
+from waferc_runtime.csl.types import ArrayType, CslType, Meta, PointerType, is_integer
 from waferc_runtime.csl.values import (
     Known,
     LibraryFunction,
@@ -28,7 +28,7 @@ from waferc_runtime.csl.values import (
     StructValue,
     Value,
     Void,
-    comptime_int,
+    type_of,
 )
 
 
@@ -39,16 +39,6 @@ class Signature:
     parameters: tuple[CslType, ...]
     result: CslType
 
-
-LIBRARIES: Mapping[str, str] = MappingProxyType(
-    {
-        "<math>": "math",
-        "<layout>": "layout",
-        "<time>": "time",
-        "<memcpy/get_params>": "memcpy_params",
-        "<memcpy/memcpy>": "memcpy",
-    }
-)
 
 _TIMESTAMP = PointerType(ArrayType((3,), Scalar.U16), many=False)
 SIGNATURES: Mapping[str, Signature] = MappingProxyType(
@@ -71,39 +61,53 @@ _SUFFIXES: Mapping[str, Scalar] = MappingProxyType(
 )
 MAX_STREAMS = 4  # MEMCPYH2D_1 ... MEMCPYD2H_4
 
+NativeHandler = Callable[[Evaluator, LibraryFunction, syntax.Call], Value]
+NATIVE: dict[str, NativeHandler] = {}
+_H = TypeVar("_H", bound=NativeHandler)
 
-def import_library(path: str, params: Mapping[str, Value], at: Location) -> LibraryModule:
-    """The library called `path`, with its angle brackets.
+
+def native(name: str) -> Callable[[_H], _H]:
+    """Enter a function that the front end carries out, as `library.function`."""
+
+    def enter(handler: _H) -> _H:
+        assert name not in NATIVE, name
+        NATIVE[name] = handler
+        return handler
+
+    return enter
+
+
+def is_native(path: str, importer: str) -> bool:
+    """Whether `path`, with its angle brackets, is a native library for the file `importer`."""
+    return path in NATIVE_LIBRARIES and (is_library(importer) or not path.startswith(INTERNAL))
+
+
+def import_native(
+    ev: Evaluator, path: str, params: Mapping[str, Value], at: Location
+) -> LibraryModule:
+    """The native library called `path`, with its angle brackets.
 
     Raises:
-        CslError: it is not one that the engines implement.
+        CslError: what memcpy streams on is no color.
     """
-    if path not in LIBRARIES:
-        raise not_supported(f"the library {path}", at, f"known: {', '.join(LIBRARIES)}")
-    return LibraryModule(LIBRARIES[path], params)
+    name = NATIVE_LIBRARIES[path]
+    if name == "memcpy_params":
+        params = {key: _stream(ev, key, value, at) for key, value in params.items()}
+    return LibraryModule(name, params)
 
 
 def library_member(module: LibraryModule, name: str, at: Location) -> Value:
-    """A member of a library.
+    """A member of a native library.
 
     Raises:
         CslError: the library has none of that name.
     """
-    match module.name:
-        case "math":
-            return _math(name, at)
-        case "memcpy_params" if name == "get_params":
-            return LibraryFunction("memcpy_params.get_params")
-        case "memcpy" if name in stream_names() or name == "LAUNCH":
-            return _stream(module, name, at)
-        case "time" if name == "tsc_size_words":
-            return comptime_int(3)
-        case _:
-            pass
+    if module.name == "math":
+        return _math(name, at)
     full = f"{module.name}.{name}"
-    if full in SIGNATURES:
-        return LibraryFunction(full)
-    known = [n.split(".")[1] for n in SIGNATURES if n.startswith(f"{module.name}.")]
+    if full in SIGNATURES or full in NATIVE:
+        return LibraryFunction(full, params=module.params)
+    known = [n.split(".")[1] for n in (*SIGNATURES, *NATIVE) if n.startswith(f"{module.name}.")]
     raise CslError(
         f"the library {module.name} has no {name!r} here",
         at,
@@ -111,29 +115,76 @@ def library_member(module: LibraryModule, name: str, at: Location) -> Value:
     )
 
 
+# ---- memcpy
+
+
 def stream_names() -> list[str]:
     """Names of the colors that stream between host and wafer."""
     return [f"MEMCPY{way}_{n}" for way in ("H2D", "D2H") for n in range(1, MAX_STREAMS + 1)]
 
 
-def memcpy_params(module: LibraryModule) -> StructValue:
-    """What `get_params(px)` of `<memcpy/get_params>` returns: the params of the import.
+@native("memcpy_params.get_params")
+def _get_params(ev: Evaluator, callee: LibraryFunction, node: syntax.Call) -> Value:
+    """What PEs are given: the params of the import.
 
-    Streams that were not asked for are there, and void.
+    Nothing in them depends on the column that real memcpy wants to know here.
     """
-    absent: dict[str, Value] = {name: Void() for name in stream_names()}
-    return StructValue(absent | dict(module.params))
+    (column,) = arguments(node, 1, name="get_params")
+    ev.known(column)
+    names = {*stream_names(), "LAUNCH"}
+    return StructValue({name: value for name, value in callee.params.items() if name in names})
 
 
-def _stream(module: LibraryModule, name: str, at: Location) -> Value:
-    value = module.params.get(name)
-    if value is None or isinstance(value, Void):
-        raise CslError(
-            f"memcpy has no color {name}", at, help="give it to <memcpy/get_params> in the layout"
-        )
-    if isinstance(value, Known) and value.type is Meta.COMPTIME_INT:
-        return Known(Handle.COLOR, value.data)
-    return value
+def _stream(ev: Evaluator, name: str, value: Value, at: Location) -> Value:
+    """A param of memcpy; the colors that it names are streamed on.
+
+    SDK 1.4 gives colors, 2.x their numbers; PEs see the one or the other as an i16.
+    """
+    if name not in stream_names() or isinstance(value, Void):
+        return value
+    type = type_of(value)
+    if not (is_integer(type) or type in (Meta.COMPTIME_INT, Handle.COLOR)):
+        raise CslError(f"{name} is a color or its number, not {ev.name_of(value)}", at)
+    color = ev.integer_of(value, at)
+    machine = ev.context.program.machine
+    if not 0 <= color < machine.colors:
+        raise CslError(f"there is no color {color} for {name}", at)
+    program = ev.context.program
+    (program.host_inputs if "H2D" in name else program.host_outputs).add(color)
+    return value if type is Handle.COLOR else Known(Scalar.I16, color)
+
+
+# ---- tasks
+
+
+@native("tasks.set_high_priority")
+def _set_high_priority(ev: Evaluator, _callee: LibraryFunction, node: syntax.Call) -> Value:
+    """`set_high_priority(id, is_high)` at compile time."""
+    target, high = arguments(node, 2, name="set_high_priority")
+    value = ev.known(target)
+    if not isinstance(value, Known) or not isinstance(value.type, Handle):
+        raise CslError(f"a task has a priority, not {ev.name_of(value)}", target.at)
+    id = ev.integer_of(value, target.at)
+    chosen = ev.context.high_priority
+    (chosen.add if ev.uniform(ev.truth(ev.known(high), high.at)) else chosen.discard)(id)
+    return Void()
+
+
+# ---- debug
+
+
+@native("debug.string_number")
+def _string_number(ev: Evaluator, _callee: LibraryFunction, node: syntax.Call) -> Value:
+    """The place of a string in the class's table, which is the symbol `debug.strings`."""
+    (argument,) = arguments(node, 1, name="string_number")
+    text = ev.text(argument)
+    strings = ev.context.strings
+    if text not in strings:
+        strings.append(text)
+    return Known(Scalar.U16, strings.index(text))
+
+
+# ---- math
 
 
 def _math(name: str, at: Location) -> Value:

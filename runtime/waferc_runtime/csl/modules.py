@@ -6,12 +6,12 @@ import posixpath
 from collections.abc import Mapping
 
 from waferc_runtime.csl import syntax
-from waferc_runtime.csl.context import Context, Global, Instance, Program, resolve_path
+from waferc_runtime.csl.context import Context, Global, Instance, Program
 from waferc_runtime.csl.diagnostics import CslError
 from waferc_runtime.csl.evaluator import MAX_CALLS, Evaluator, arguments, builtin
 from waferc_runtime.csl.globals import global_value
 from waferc_runtime.csl.interpret import run_setup
-from waferc_runtime.csl.libraries import import_library
+from waferc_runtime.csl.libraries import import_native, is_native
 from waferc_runtime.csl.values import ModuleValue, StructValue, Value, Void
 
 
@@ -68,12 +68,13 @@ def _import_module(ev: Evaluator, node: syntax.BuiltinCall) -> Value:
         raise CslError(f"a struct of params is expected, not {ev.name_of(params)}", node.at)
     if path.startswith("<"):
         ev.context.libraries.add(path)
-        return import_library(path, params.fields, first.at)
+    if is_native(path, ev.instance.file):
+        return import_native(ev, path, params.fields, first.at)
     if ev.calls >= MAX_CALLS:
         raise CslError(f"more than {MAX_CALLS} modules import one another", node.at)
     program = ev.context.program
-    file = program.file(resolve_path(path, ev.instance.file), first.at)
-    stem = posixpath.splitext(posixpath.basename(file.name))[0]
+    file = program.file(program.find(path, ev.instance.file, first.at), first.at)
+    stem = posixpath.splitext(posixpath.basename(file.name.strip("<>")))[0]
     instance = new_instance(program, file, params.fields, f"{ev.instance.prefix}{stem}.")
     import_modules(ev.context, instance, ev.calls + 1)
     run_comptime_blocks(ev.context, instance, ev.calls + 1)

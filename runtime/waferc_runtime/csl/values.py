@@ -8,7 +8,7 @@ float64 lanes that hold values of their type.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -137,10 +137,14 @@ class FunctionValue:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LibraryFunction:
-    """A function of a library: `math.exp` with the scalar type that its suffix says, if any."""
+    """A native function: `math.exp` with the scalar type that its suffix says, if any.
+
+    `params` are what the import of its library gave.
+    """
 
     name: str
     suffix: core.Scalar | None = None
+    params: Mapping[str, Value] = field(default_factory=lambda: {})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -152,7 +156,7 @@ class ModuleValue:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LibraryModule:
-    """An imported library, e.g. `math`; its params are what the import gave."""
+    """An imported native library, e.g. `math`; its params are what the import gave."""
 
     name: str
     params: Mapping[str, Value]
