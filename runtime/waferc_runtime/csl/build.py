@@ -127,6 +127,7 @@ class Builder(Transformer_NonRecursive[Token, Any]):
             is_export=storage == "export",
             is_extern=storage == "extern",
             alignment=_part(c, "align"),
+            link_name=_part(c, "linkname"),
         )
 
     def function(self, _at: Location, c: list[Any]) -> s.FunctionDecl:

@@ -30,10 +30,12 @@ from waferc_runtime.csl.builtin_layout import check_color
 from waferc_runtime.csl.calls import whole_function
 from waferc_runtime.csl.check import check_class, check_exports, check_initialised
 from waferc_runtime.csl.context import Context, Program
+from waferc_runtime.csl.core import Scalar
 from waferc_runtime.csl.diagnostics import CslError, Split
 from waferc_runtime.csl.evaluator import Evaluator
 from waferc_runtime.csl.globals import global_value
 from waferc_runtime.csl.layout import run_layout
+from waferc_runtime.csl.libraries import STRINGS
 from waferc_runtime.csl.lower import lower_pending
 from waferc_runtime.csl.modules import import_modules, new_instance, run_comptime_blocks
 from waferc_runtime.csl.placement import Group, LayoutUse, Placement
@@ -149,6 +151,7 @@ def _class(context: Context, group: Group, layout: LayoutUse) -> core.PEClass:
     lower_pending(context)
     check_class(context)
     check_exports(context, layout)
+    _keep_strings(context)
     place_objects(context)
     functions = list(context.functions.values())
     return core.PEClass(
@@ -170,8 +173,19 @@ def _class(context: Context, group: Group, layout: LayoutUse) -> core.PEClass:
         configs=context.configs,
         teardown_handlers=context.teardown_handlers,
         empty_queue_handlers=context.empty_queue_handlers,
+        high_priority=frozenset(context.high_priority),
         symbols=context.symbols,
     )
+
+
+def _keep_strings(context: Context) -> None:
+    """Lay down the strings that `<debug>` records by number, one behind the other."""
+    if context.strings:
+        text = "".join(f"{string}\0" for string in context.strings).encode("latin-1", "replace")
+        words = np.frombuffer(text + b"\0" * (len(text) % 2), "<u2").astype(np.uint16)
+        table = core.MemoryObject(STRINGS, Scalar.U16, len(words), words)
+        context.objects.append(table)
+        context.symbols[STRINGS] = table
 
 
 def _colors(context: Context, kind: str) -> dict[int, int | core.Lanes]:

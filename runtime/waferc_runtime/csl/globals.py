@@ -128,7 +128,7 @@ def _variable(ev: Evaluator, instance: Instance, decl: syntax.VariableDecl) -> V
         raise CslError(f"the var {decl.name!r} has neither type nor value", decl.at)
     if value is not None:
         value = coerce(ev, value, type, decl.at if decl.value is None else decl.value.at)
-    name = instance.prefix + decl.name
+    name = instance.prefix + decl.name if decl.link_name is None else ev.text(decl.link_name)
     if type in (Meta.COMPTIME_INT, Meta.COMPTIME_FLOAT):
         raise CslError(f"the var {decl.name!r} needs a type that has a size", decl.at)
     if isinstance(type, (Scalar, ArrayType, EnumType)):

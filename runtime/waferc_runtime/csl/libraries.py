@@ -59,6 +59,7 @@ FLOAT_CONSTANTS: Mapping[str, float] = MappingProxyType(
 _SUFFIXES: Mapping[str, Scalar] = MappingProxyType(
     {f"_{scalar.label}": scalar for scalar in Scalar if scalar is not Scalar.BOOL}
 )
+STRINGS = "debug.strings"  # symbol of the strings of a class that `<debug>` records
 MAX_STREAMS = 4  # MEMCPYH2D_1 ... MEMCPYD2H_4
 
 NativeHandler = Callable[[Evaluator, LibraryFunction, syntax.Call], Value]

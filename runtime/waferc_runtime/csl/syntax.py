@@ -294,6 +294,7 @@ class VariableDecl:
     is_export: bool = False
     is_extern: bool = False
     alignment: Expr | None = None
+    link_name: Expr | None = None  # what debuggers call it
 
 
 @dataclass(frozen=True, slots=True, eq=False)
