@@ -62,9 +62,9 @@ class RouterFilters:
         nodes = nodes[self._counts(nodes, is_control)]
         if not len(nodes):
             return
-        counter = self._counter[nodes] + 1
-        wraps = counter > self._limit[nodes]
-        self._counter[nodes] = np.where(wraps, 0, counter)
+        counter = self._counter[nodes]
+        wraps = counter == self._limit[nodes]
+        self._counter[nodes] = np.where(wraps, 0, counter + 1)
         sparse = nodes[wraps & (self._kind[nodes] == FilterKind.SPARSE_COUNTER)]
         following = self._next_limit[sparse]
         self._kind[sparse[following < 0]] = FilterKind.NONE
