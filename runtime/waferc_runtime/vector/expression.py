@@ -270,16 +270,14 @@ class Expressions:
             queue = int(value)
         kind = "fabin" if node.type.kind == "fabin" else "fabout"
         packed = node.simd != "off"
-        refused = node.control or node.advance_switch
+        control, advance = node.control, node.advance_switch
         color = self._color(node, queue)
 
         def make(g: Group) -> FabricDsd:
-            if refused:
-                raise Misuse("control wavelets are not supported, but sent")
             here = color(g)
             if here is None:
                 raise Misuse("a fabric DSD has no color")
-            return FabricDsd(kind, queue, here, wide(extent(g)), packed)
+            return FabricDsd(kind, queue, here, wide(extent(g)), packed, control, advance)
 
         return make, cost + own
 

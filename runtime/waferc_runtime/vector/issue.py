@@ -13,6 +13,8 @@ from waferc_runtime.builtins.dsd import DsdOp
 from waferc_runtime.builtins.scalar import DTYPES
 from waferc_runtime.csl import core
 from waferc_runtime.vector.access import Access
+from waferc_runtime.vector.channel import Channel
+from waferc_runtime.vector.dynamic import dynamic_colors, written_colors
 from waferc_runtime.vector.group import Code, Group
 from waferc_runtime.vector.host_stream import HostStream
 from waferc_runtime.vector.lanes import Indices
@@ -26,6 +28,9 @@ from waferc_runtime.vector.operation import (
     resized,
 )
 from waferc_runtime.vector.recorded import with_out
+from waferc_runtime.vector.router_registers import RouterRegisters
+from waferc_runtime.vector.router_stream import RoutedStream
+from waferc_runtime.vector.routers import Routers
 from waferc_runtime.vector.routes import ColorRoutes
 from waferc_runtime.vector.state import ClassState
 from waferc_runtime.vector.stream import Stream
@@ -53,14 +58,19 @@ class Network:
         self.machine = machine
         self.arch = elaborated.arch
         self.code = code
-        self.streams: dict[int, Stream] = {}
+        self.streams: dict[int, Channel] = {}
+        self.routers: Routers | None = None  # of the dynamic colors
+        self.routed_colors = dynamic_colors(elaborated)
+        self._written = written_colors(elaborated)
         self.host_inputs = elaborated.host_inputs
         self.host_outputs = elaborated.host_outputs
         self._routes: Mapping[int, core.Routes] = elaborated.routes
         self._depths = depths
 
-    def stream(self, color: int) -> Stream:
+    def stream(self, color: int) -> Channel:
         """The stream of a color; one without routes reaches no PE."""
+        if color in self.routed_colors:
+            return self._routed(color)
         if color in self.host_inputs or color in self.host_outputs:
             return self.host_stream(color)
         if color not in self.streams:
@@ -76,6 +86,26 @@ class Network:
             self.streams[color] = stream
         return stream
 
+    def _routed(self, color: int) -> Channel:
+        if color not in self.streams:
+            self.streams[color] = RoutedStream(color, self._made_routers())
+        return self.streams[color]
+
+    def _made_routers(self) -> Routers:
+        if self.routers is None:
+            colors = sorted(self.routed_colors)
+            depths = {color: self._depths(color) for color in colors}
+            self.routers = Routers(
+                colors, self._routes, self.width, self.height, self.machine, depths, self._written
+            )
+        return self.routers
+
+    @property
+    def registers(self) -> RouterRegisters:
+        """The configuration registers of all routers."""
+        routers = self._made_routers() if self.routed_colors else None
+        return RouterRegisters(routers, self._routes, self.width * self.height)
+
     def port(self, dsd: FabricDsd, element: core.Scalar) -> Port:
         """A fabric operand; its color is the same on all PEs at hand."""
         assert isinstance(dsd.color, int)
@@ -83,7 +113,7 @@ class Network:
         depth = max(depths)
         if dsd.kind == "fabout" and dsd.queue is not None:
             depth = depths[dsd.queue]
-        return Port(self.stream(dsd.color), element, depth)
+        return Port(self.stream(dsd.color), element, depth, dsd.sends_control, dsd.advances_switch)
 
     def is_receiving(
         self, state: ClassState, transfers: Sequence[Transfer]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -231,9 +231,7 @@ def _uniform(value: RunValue) -> RunValue:
                 tuple(_first(extent) for extent in value.extents),
             )
         case FabricDsd():
-            return FabricDsd(
-                value.kind, value.queue, _first(value.color), value.extent, value.is_packed
-            )
+            return replace(value, color=_first(value.color))
         case _:
             return value
 

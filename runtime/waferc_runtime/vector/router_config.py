@@ -31,6 +31,7 @@ class RouterConfig:
         self.swap = np.zeros(nodes, np.uint8)
         self.is_torn_down = np.zeros(nodes, np.bool_)
         self.pending = np.full(nodes, NEVER, np.int64)  # torn down by a wavelet: since when
+        self.may_change = np.zeros(nodes, np.bool_)  # a direction not accepted may be some day
         self.since = np.zeros(nodes, np.int64)  # the present settings hold from this cycle on
         self.last_move = np.full(nodes, -1, np.int64)  # when a word last went through
         self._rx, self._tx = np.zeros(nodes, np.uint8), np.zeros(nodes, np.uint8)
@@ -55,6 +56,7 @@ class RouterConfig:
             self._position[here] = switches.position.reshape(-1)
             self._is_ring[here] = switches.ring.reshape(-1)
             self._pop[here] = switches.pop.reshape(-1)
+            self.may_change[here] = (switches.valid.reshape(-1) & ~np.uint8(1)) != 0
         if routes.teardown is not None:
             self.is_torn_down[here] = routes.teardown.reshape(-1)
         if routes.swap is not None:
@@ -69,11 +71,13 @@ class RouterConfig:
         """The nodes of a color on these PEs."""
         return self.slots[color] * self.pes + pes
 
-    def carry_out(self, nodes: Indices, payload: NDArray[np.uint32], cycles: Times) -> Masks:
+    def carry_out(
+        self, nodes: Indices, payload: NDArray[np.uint32], cycles: Times
+    ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """Carry out the first commands of control wavelets that go through at `cycles`.
 
         Returns:
-            Which of the wavelets lose that command.
+            Which of the wavelets lose that command, and which tore their color down: [node].
         """
         opcode = control_wavelet.command(payload).astype(np.intp)
         before = self._position[nodes]
@@ -84,10 +88,10 @@ class RouterConfig:
         if moves.any():
             self._position[nodes] = after
             self._refresh(nodes[moves])
-        torn = nodes[opcode == Command.TEARDOWN]
-        self.is_torn_down[torn] = True
-        self.pending[torn] = cycles[opcode == Command.TEARDOWN]
-        return control_wavelet.pops(self._pop[nodes], opcode, moves)
+        tears: NDArray[np.bool_] = opcode == Command.TEARDOWN
+        self.is_torn_down[nodes[tears]] = True
+        self.pending[nodes[tears]] = cycles[tears]
+        return control_wavelet.pops(self._pop[nodes], opcode, moves.astype(np.intp)), tears
 
     def advance(self, nodes: Indices) -> None:
         """Advance the switches of these nodes by one position."""
@@ -145,6 +149,11 @@ class RouterConfig:
         self.since[nodes] = np.maximum(self.since[nodes], cycles)
         self._refresh(nodes)
         return too_late
+
+    def set_pending(self, nodes: Indices, is_pending: NDArray[np.bool_]) -> None:
+        """Set which nodes count as torn down and not handled yet."""
+        since = np.where(self.pending[nodes] == NEVER, 0, self.pending[nodes])
+        self.pending[nodes] = np.where(is_pending, since, NEVER)
 
     def _refresh(self, nodes: Indices) -> None:
         position = self._position[nodes]

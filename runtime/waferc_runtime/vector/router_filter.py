@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from waferc_runtime.builtins.registers import FILTER_LIMIT, FILTER_MAX
 from waferc_runtime.csl.core import FilterKind, Routes
 from waferc_runtime.vector.lanes import Indices
 
@@ -42,6 +43,19 @@ class RouterFilters:
             self._low[here] = filters.min_idx.reshape(-1)
             self._high[here] = filters.max_idx.reshape(-1)
         self.is_any = bool(self._kind.any())
+
+    def read(self, register: int, nodes: Indices) -> NDArray[np.int64]:
+        """What a filter register of these nodes holds; `register` is the first of its bank."""
+        return self._bank(register)[nodes]
+
+    def write(self, register: int, nodes: Indices, values: NDArray[np.int64]) -> None:
+        """Set a filter register of these nodes."""
+        self._bank(register)[nodes] = values
+
+    def _bank(self, register: int) -> NDArray[np.int64]:
+        if register == FILTER_LIMIT:
+            return self._limit
+        return self._most if register == FILTER_MAX else self._counter
 
     def rejects(
         self, nodes: Indices, words: NDArray[np.uint32], is_control: NDArray[np.bool_]

@@ -98,6 +98,7 @@ class Routers:
         for color in written:
             slot = self.config.slots[color]
             receives[slot * pes : (slot + 1) * pes] = True
+            self.config.may_change[slot * pes : (slot + 1) * pes] = True
         depth = np.concatenate([depths[color] for color in colors])
         self.inbox = Inbox(np.flatnonzero(receives), nodes, depth, has_control=True)
         self.load = np.zeros((4, nodes), np.int64)  # words that left each node: E, W, N, S
@@ -187,6 +188,7 @@ class Routers:
         )
         self.outputs.pop(nodes, time)
         self._last_on[nodes] = time
+        self._check_accepted(target)
         self._inputs.push(target, words, kind, time + self._machine.ramp_cycles)
         self._look_out.append(nodes)
         self._look.append(target // 5)
@@ -302,6 +304,7 @@ class Routers:
             self.config.advance(flips)
         self.load[way, nodes[place]] += 1
         ready = time[place] + self._machine.hop_cycles
+        self._check_accepted(target)
         self._inputs.push(target, words[place], kind[place], ready)
         self._look += [nodes, target // 5]
         self._wake_before(moves)
@@ -326,8 +329,7 @@ class Routers:
     ) -> NDArray[np.uint32]:
         """Carry out commands; the words as they are sent on."""
         nodes, words = moves.node[is_control], moves.words[is_control]
-        pops = self.config.carry_out(nodes, words, time[is_control])
-        torn = self.config.is_torn_down[nodes]
+        pops, torn = self.config.carry_out(nodes, words, time[is_control])
         for color, slot in self.config.slots.items() if torn.any() else ():
             here = torn & (nodes // self.pes == slot)
             if here.any():
@@ -363,15 +365,30 @@ class Routers:
         origin = _OPPOSITE[way]
         return self._received_as(there, origin) * 5 + origin
 
+    def _check_accepted(self, buffers: Indices) -> None:
+        """Refuse words that their router will never take."""
+        nodes, origin = buffers // 5, buffers % 5
+        config = self.config
+        fixed = ~config.may_change[nodes] & ~config.is_torn_down[nodes]
+        if not fixed.any():
+            return
+        refused = fixed & (((config.rx[nodes] >> origin) & 1 == 0) | (config.tx[nodes] == 0))
+        if refused.any():
+            node, way = int(nodes[refused][0]), int(origin[refused][0])
+            name = "ramp" if way == _RAMP else _NAMES[way]
+            pe = node % self.pes
+            message = f"it came from the {name} and no route takes it there"
+            raise RouteFault(message, self.colors[node // self.pes], pe, pe)
+
     def _received_as(self, nodes: Indices, origin: Indices) -> Indices:
         """The nodes at which words of a color are taken, where colors may be swapped."""
         if not self._swaps:
             return nodes
         partner = self._partner[nodes // self.pes] * self.pes + nodes % self.pes
-        swap = self.config.swap[nodes] | self.config.swap[partner]
+        swap = self.config.swap[partner]
         over_links = (swap & _AXIS[np.minimum(origin, 3)]) != 0
         from_ramp = (origin == _RAMP) & (swap == SWAP_X | SWAP_Y)
-        is_swapped = np.where(origin == _RAMP, from_ramp, over_links)
+        is_swapped: NDArray[np.bool_] = np.where(origin == _RAMP, from_ramp, over_links)
         return np.where(is_swapped, partner, nodes)
 
     def _note(self, colors: set[int], nodes: Indices) -> None:

@@ -34,6 +34,8 @@ from waferc_runtime.vector.memory import OutOfBounds
 from waferc_runtime.vector.operation import Misuse, access_of, resized, run_in_memory, variants
 from waferc_runtime.vector.order import Order
 from waferc_runtime.vector.recorded import with_out
+from waferc_runtime.vector.router_events import run_routers
+from waferc_runtime.vector.routers import Routers
 from waferc_runtime.vector.routes import RouteFault
 from waferc_runtime.vector.state import NEVER, ClassState
 from waferc_runtime.vector.tasks import TaskStart, candidates
@@ -90,6 +92,8 @@ class Scheduler:
                     self._run(self._ready.popleft())
                 elif self._new or self._arrived or self._freed or self._promised:
                     self._go_on()
+                elif self.network.routers is not None and self.network.routers.is_awake:
+                    self._route(self.network.routers, classes)
                 elif (
                     self._go_on_in_part(all_of_them=False)
                     or self._release()
@@ -376,6 +380,14 @@ class Scheduler:
                     transfer.may_promise = True
                     self._step(transfer)
 
+    def _route(
+        self, routers: Routers, classes: Sequence[ClassState], late_before: int | None = None
+    ) -> None:
+        """Let words of dynamic colors move."""
+        changes = run_routers(routers, classes, self.network.width, late_before)
+        self._arrived |= changes.arrived
+        self._freed |= changes.freed
+
     def _go_on_in_part(self, all_of_them: bool) -> bool:
         """Let operations go on that cannot be brought to their end at once; whether some did.
 
@@ -425,14 +437,21 @@ class Scheduler:
         self._tell(transfer, places)
 
     def _tell(self, transfer: Transfer, places: Indices) -> None:
-        config = transfer.config
-        if config.activate is None and config.unblock is None:
+        end: core.DsdConfig | core.OnControl = transfer.config
+        stop = transfer.config.on_control
+        if (
+            transfer.is_stopped
+            and stop is not None
+            and (stop.activate, stop.unblock) != (None,) * 2
+        ):
+            end = stop
+        if end.activate is None and end.unblock is None:
             return
         lanes, cycles = transfer.lanes.at(places), transfer.next[places]
-        if config.activate is not None:
-            self._set(transfer.state, config.activate, "activate", lanes, cycles)
-        if config.unblock is not None:
-            self._set(transfer.state, config.unblock, "unblock", lanes, cycles)
+        if end.activate is not None:
+            self._set(transfer.state, end.activate, "activate", lanes, cycles)
+        if end.unblock is not None:
+            self._set(transfer.state, end.unblock, "unblock", lanes, cycles)
 
     def _open_transfers(self) -> list[Transfer]:
         tables = (*self._receiving.values(), *self._sending.values())
@@ -462,12 +481,28 @@ class Scheduler:
             if choice is not None
         ]
         first = min((int(choice.begin.min()) for choice in choices), default=NEVER)
+        if self._route_late(classes, first):
+            return True
         if first == NEVER:
             return False
         before = first + flight_cycles(1, self._machine)
         for choice in choices:
             for start in choice.start(before):
                 self._start_task(choice.state, start)
+        return True
+
+    def _route_late(self, classes: Sequence[ClassState], first: int) -> bool:
+        """Let words move that are the earliest of all; whether there were any.
+
+        `first` is when the next task begins: what it sends comes later. What a router sends on
+        comes to the next one a hop later.
+        """
+        routers = self.network.routers
+        earliest = NEVER if routers is None else routers.earliest_late()
+        if routers is None or earliest == NEVER or earliest > first:
+            return False
+        if not self._go_on_in_part(all_of_them=True):
+            self._route(routers, classes, earliest + self._machine.hop_cycles)
         return True
 
     def _start_task(self, state: ClassState, start: TaskStart) -> None:

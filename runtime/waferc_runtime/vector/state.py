@@ -16,6 +16,7 @@ from waferc_runtime.vector.memory import Block
 from waferc_runtime.vector.values import RunValue, may_merge, merge, take
 
 NEVER = np.iinfo(np.int64).max
+TEARDOWN_TASK = 29  # the id that handlers of torn down colors share
 
 
 @dataclass(slots=True)
@@ -103,6 +104,7 @@ class ClassState:
             (task for task in program.tasks if task.kind == "local"), key=lambda task: task.id
         )
         self.data_tasks = [task for task in program.tasks if task.kind == "data"]
+        self.control_tasks = [task for task in program.tasks if task.kind == "control"]
         self.row = {task.id: row for row, task in enumerate(self.tasks)}
         self.active = np.full((len(self.tasks), self.count), NEVER, np.int64)  # since which cycle
         self.blocked: dict[int, NDArray[np.bool_]] = {
@@ -117,6 +119,9 @@ class ClassState:
         for task in program.activated:
             if task in self.row:
                 self.active[self.row[task]] = 0
+        self.torn_down = {
+            color: np.full(self.count, NEVER, np.int64) for color in program.teardown_handlers
+        }  # since when a handler waits to run
         self.microthreads: dict[int, NDArray[np.bool_]] = {}  # by id: where it is at work
         self._work = work
 
@@ -127,6 +132,20 @@ class ClassState:
         row = self.active[self.row[task]]
         row[lanes.index] = np.minimum(row[lanes.index], cycles)
         return True
+
+    def tear_down(self, color: int, lanes: Lanes, cycles: Any) -> None:
+        """Let the handler of a color that a wavelet tore down run, if there is one."""
+        if color in self.torn_down:
+            self.torn_down[color][lanes.index] = cycles
+        else:
+            self.activate(TEARDOWN_TASK, lanes, cycles)
+
+    def lanes_of(self, pes: Indices) -> Indices:
+        """The lanes of PEs by their numbers; -1 for PEs of other classes."""
+        order = np.argsort(self.pes)
+        place = np.minimum(np.searchsorted(self.pes, pes, sorter=order), self.count - 1)
+        lanes = order[place]
+        return np.where(self.pes[lanes] == pes, lanes, -1)
 
     def block(self, task: int, lanes: Lanes, is_blocked: bool, cycles: Any) -> None:
         """Set or clear a task's blocked bit on `lanes`."""

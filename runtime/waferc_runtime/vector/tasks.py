@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from waferc_runtime.builtins import scalar
 from waferc_runtime.csl import core
 from waferc_runtime.vector.group import TaskKind
+from waferc_runtime.vector.heads import control_heads, data_heads, taker, unblocked
 from waferc_runtime.vector.issue import Network
 from waferc_runtime.vector.lanes import Lanes, lanes_of
 from waferc_runtime.vector.order import HOST, Order
-from waferc_runtime.vector.state import NEVER, ClassState, HostCall
+from waferc_runtime.vector.state import NEVER, TEARDOWN_TASK, ClassState, HostCall
 from waferc_runtime.vector.values import RunValue
 
 Times = NDArray[np.int64]
@@ -32,14 +32,22 @@ class TaskStart:
     color: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Handler:
+    """The function that a PE runs when a wavelet tore a color down."""
+
+    color: int
+    function: core.Function
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Row:
     """Something that may run: since when it can on each PE, NEVER where it cannot."""
 
     id: int
-    what: core.TaskBinding | HostCall
+    what: core.TaskBinding | HostCall | Handler
     since: Times  # [pe]
-    color: int | None = None  # of a data task
+    color: int | None = None  # of a data or control task
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,11 +80,14 @@ class Candidates:
                     call.is_pending[lanes.index] = False
                     values = list(call.values)
                     start = TaskStart(call.function, "host", lanes, since, lambda _, v=values: v)
+                case Handler(color, function):
+                    self.state.torn_down[color][lanes.index] = NEVER
+                    start = TaskStart(function, "handler", lanes, since)
                 case task if row.color is None:
                     self.state.active[self.state.row[task.id]][lanes.index] = NEVER
                     start = TaskStart(task.function, task.kind, lanes, since)
                 case task:
-                    take = _taker(self.state, self.network, task.function, lanes, row.color)
+                    take = taker(self.state, self.network, task, lanes, row.color)
                     start = TaskStart(task.function, task.kind, lanes, since, take, row.color)
             found.append(start)
         self.state.host_calls = [c for c in self.state.host_calls if c.is_pending.any()]
@@ -91,7 +102,7 @@ def candidates(
 ) -> Candidates | None:
     """The next tasks of the PEs of a class that do nothing; None if there are none."""
     free = ~state.is_running
-    if not free.any() or not (state.tasks or state.data_tasks or state.host_calls):
+    if not free.any():
         return None
     rows = _rows(state, network, receiving)
     if not rows:
@@ -112,70 +123,22 @@ def _rows(
         Row(HOST, call, np.where(call.is_pending, call.since, NEVER)) for call in state.host_calls
     ]
     for task in state.tasks:
-        since = _unblocked(state, task.id, state.active[state.row[task.id]])
+        since = unblocked(state, task.id, state.active[state.row[task.id]])
         rows.append(Row(task.id, task, since))
     for task in state.data_tasks:
         bound = task.id if network.arch == "wse2" else state.program.input_queues.get(task.id)
         if bound is None:
             continue
         for color in np.unique(np.asarray(bound)):
-            since = _heads(state, network, task.id, int(color), bound, receiving)
+            since = data_heads(state, network, task.id, int(color), bound, receiving)
             rows.append(Row(task.id, task, since, int(color)))
+    for task in state.control_tasks:
+        for color in network.routed_colors:
+            since = control_heads(state, network, task.id, color, receiving)
+            if since is not None:
+                rows.append(Row(task.id, task, since, color))
+    for color, torn in state.torn_down.items():
+        handler = Handler(color, state.program.teardown_handlers[color])
+        rows.append(Row(TEARDOWN_TASK, handler, unblocked(state, TEARDOWN_TASK, torn)))
     rows.sort(key=lambda row: row.id)
     return rows
-
-
-def _unblocked(state: ClassState, task: int, since: Times) -> Times:
-    blocked = state.blocked.get(task)
-    if blocked is None:
-        return since
-    unblocked = state.unblocked_at.get(task)
-    if unblocked is not None:
-        since = np.maximum(since, unblocked)
-    return np.where(blocked, NEVER, since)
-
-
-def _heads(
-    state: ClassState,
-    network: Network,
-    task: int,
-    color: int,
-    bound: int | core.Lanes,
-    receiving: Mapping[int, NDArray[np.bool_]],
-) -> Times:
-    """When the word at the head of a color's queue arrived: [pe]."""
-    stream = network.stream(color)
-    columns = stream.columns(state.pes)
-    since = np.full(state.count, NEVER, np.int64)
-    here = (columns >= 0) & np.broadcast_to(np.asarray(bound) == color, state.count)
-    if color in receiving:
-        here &= ~receiving[color]
-    here[here] = stream.available(columns[here]) > 0
-    since[here] = stream.head_arrival(columns[here])
-    return _unblocked(state, task, since)
-
-
-def _taker(
-    state: ClassState, network: Network, function: core.Function, lanes: Lanes, color: int
-) -> Callable[[Times], list[RunValue]]:
-    stream = network.stream(color)
-    columns = stream.columns(state.pes[lanes.index])
-
-    def take(cycles: Times) -> list[RunValue]:
-        words, _ = stream.peek(columns, 1)
-        bits = words[0].copy()
-        stream.consume(columns, cycles[np.newaxis])
-        return [
-            _argument(bits, place, parameter) for place, parameter in enumerate(function.parameters)
-        ]
-
-    return take
-
-
-def _argument(bits: NDArray[np.uint32], place: int, parameter: core.Local) -> RunValue:
-    kind = parameter.type
-    assert isinstance(kind, core.Scalar)
-    if kind.bits == 32:
-        return scalar.bitcast(bits, core.Scalar.U32, kind)
-    half = ((bits >> np.uint32(16 * place)) & np.uint32(0xFFFF)).astype(np.uint16)
-    return scalar.bitcast(half, core.Scalar.U16, kind)

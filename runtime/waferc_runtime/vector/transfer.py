@@ -36,6 +36,8 @@ class Port:
     stream: Channel
     element: Scalar
     output_depth: int = 0
+    sends_control: bool = False
+    advances_switch: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,6 +101,7 @@ class Transfer:
     could_go_on: bool = False  # somewhere, in part
     wants_room: bool = False  # somewhere there are words that cannot be sent yet
     is_open: bool = True
+    is_stopped: bool = False  # those who finish now were ended by a control wavelet
     inputs: list[Port] = field(init=False)  # fabric sources
     ports: list[Port] = field(init=False)  # all fabric operands
     begun: Times = field(init=False)  # [pe] the cycle of its start
@@ -121,24 +124,34 @@ class Transfer:
         Returns:
             Whether it was anywhere.
         """
+        if self.config.on_control is None:
+            return self._advance(in_part)
+        went_on = self._advance(in_part)
+        return self._stop_at_control() or went_on
+
+    def _advance(self, in_part: bool) -> bool:
         self.could_go_on = self.wants_room = False
         todo = self._todo()
         if not len(todo.places):
             return False
-        ready = todo.words
+        ready, wanted = todo.words, todo.words
         for port, columns in zip(self.inputs, todo.columns, strict=True):
             here = port.stream.available(columns)
             if todo.is_cut_off is not None:
                 here = np.where(todo.is_cut_off, 0, here)
+            if self.config.on_control is not None:
+                ahead = port.stream.data_ahead(columns, here)
+                wanted = np.where(ahead < here, np.minimum(wanted, ahead), wanted)
+                here = ahead
             ready = np.minimum(ready, here)
-        may = ready > 0 if in_part else ready == todo.words
+        may = ready > 0 if in_part else (ready == wanted) & (ready > 0)
         count = np.count_nonzero(may)
         if isinstance(self.dest, Port) and (count or ready.any()):
             assert todo.outlet is not None
             room = self.dest.stream.credit(todo.outlet)
             self.wants_room = bool((room < ready).any())
             ready = np.minimum(ready, room)
-            may = ready > 0 if in_part else ready == todo.words
+            may = ready > 0 if in_part else (ready == wanted) & (ready > 0)
             count = np.count_nonzero(may)
         if count:
             self._go_on(todo.places[may], ready[may])
@@ -148,6 +161,33 @@ class Transfer:
                 self._promise()
         self.may_promise = False
         return bool(count)
+
+    def _stop_at_control(self) -> bool:
+        """End it where a control wavelet comes next on an input; whether it was anywhere."""
+        stopped = False
+        for port in self.inputs:
+            todo = self._todo()
+            columns = port.stream.columns(self.pes[todo.places])
+            here = columns >= 0
+            here[here] = port.stream.available(columns[here]) > 0
+            if not here.any():
+                continue
+            control = port.stream.controls(columns[here], 1)
+            if control is None:
+                continue
+            here[here] = control[0]
+            chosen, columns = todo.places[here], columns[here]
+            _, arrival = port.stream.peek(columns, 1)
+            times = np.maximum(arrival, self.next[chosen])
+            port.stream.consume(columns, times)
+            self.next[chosen] = times[0] + 1
+            self.done[chosen] = self.total[chosen]
+            self._todo_now = None
+            self.is_open = bool((self.done < self.total).any())
+            self.is_stopped = stopped = True
+            self.finished(self, chosen)
+            self.is_stopped = False
+        return stopped
 
     def _go_on(self, chosen: Indices, words: Times) -> None:
         """Process so many words on the PEs at `chosen`."""
@@ -269,11 +309,16 @@ class Transfer:
                 if result.shape != (count, len(chosen)):
                     result = np.broadcast_to(result, (count, len(chosen)))
                 bits = pack(result, self.dest.element, self.per_word)
-                self.dest.stream.send(self._outlet(chosen), bits, times + self.delay)
+                self._send(self.dest, chosen, bits, done + count, times + self.delay)
             case Running():
                 self._run_on(self.dest, chosen, count, lanes, values)
             case None:
                 self.compute(*arrays)
+
+    def _send(self, port: Port, chosen: Indices, bits: Array, done: int, times: Times) -> None:
+        """Send words; behind them `done` elements are processed."""
+        flips = self.total[chosen] == done if port.advances_switch else None
+        port.stream.send(self._outlet(chosen), bits, times, port.sends_control, flips)
 
     def _run_on(
         self, dest: Running, chosen: Indices, count: int, lanes: Lanes, values: list[Any]

@@ -49,6 +49,8 @@ class FabricDsd:
     color: Int
     extent: Int
     is_packed: bool  # two 16-bit elements per wavelet
+    sends_control: bool = False
+    advances_switch: bool = False  # the sender's own, behind the last wavelet
 
 
 RunValue = Any  # int | float | bool | NDArray | PointerValue | MemoryDsd | FabricDsd | None
@@ -100,15 +102,16 @@ def may_merge(a: RunValue, b: RunValue) -> bool:
                 isinstance(b, MemoryDsd) and a.block is b.block and len(a.extents) == len(b.extents)
             )
         case FabricDsd():
-            return isinstance(b, FabricDsd) and (a.kind, a.queue, a.is_packed) == (
-                b.kind,
-                b.queue,
-                b.is_packed,
-            )
+            return isinstance(b, FabricDsd) and _form(a) == _form(b)
         case None:
             return b is None
         case _:
             return b is not None and not isinstance(b, PointerValue | MemoryDsd | FabricDsd)
+
+
+def _form(dsd: FabricDsd) -> tuple[object, ...]:
+    """What must be the same for one value to stand for several PEs' DSDs."""
+    return dsd.kind, dsd.queue, dsd.is_packed, dsd.sends_control, dsd.advances_switch
 
 
 def merge(values: list[RunValue], counts: list[int], order: Indices) -> RunValue:

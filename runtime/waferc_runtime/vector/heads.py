@@ -1,0 +1,120 @@
+"""Words at the heads of input queues, as they start data and control tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from waferc_runtime.builtins import control_wavelet, scalar
+from waferc_runtime.csl import core
+from waferc_runtime.vector.issue import Network
+from waferc_runtime.vector.lanes import Lanes
+from waferc_runtime.vector.state import NEVER, ClassState
+from waferc_runtime.vector.values import RunValue
+
+Times = NDArray[np.int64]
+Receiving = Mapping[int, NDArray[np.bool_]]  # by color: PEs on which an operation receives it
+
+
+def data_heads(
+    state: ClassState,
+    network: Network,
+    task: int,
+    color: int,
+    bound: int | core.Lanes,
+    receiving: Receiving,
+) -> Times:
+    """When the data wavelet at the head of a color's queue arrived: [pe]."""
+    here = np.broadcast_to(np.asarray(bound) == color, state.count)
+    here, columns = _words(state, network, color, here, receiving)
+    stream = network.stream(color)
+    control = stream.controls(columns[here], 1) if here.any() else None
+    if control is not None:
+        here[here] = ~control[0]
+    since = np.full(state.count, NEVER, np.int64)
+    since[here] = stream.head_arrival(columns[here])
+    return unblocked(state, task, since)
+
+
+def control_heads(
+    state: ClassState, network: Network, task: int, color: int, receiving: Receiving
+) -> Times | None:
+    """When the control wavelet arrived that starts a control task: [pe]; None if nowhere."""
+    here, columns = _words(state, network, color, np.ones(state.count, np.bool_), receiving)
+    if not here.any():
+        return None
+    stream = network.stream(color)
+    control = stream.controls(columns[here], 1)
+    if control is None:
+        return None
+    words, _ = stream.peek(columns[here], 1)
+    here[here] = control[0] & (control_wavelet.entrypoint(words[0]) == task)
+    since = np.full(state.count, NEVER, np.int64)
+    since[here] = stream.head_arrival(columns[here])
+    since = unblocked(state, task, since)
+    if network.arch == "wse2":
+        return unblocked(state, color, since)
+    for queue, bound in state.program.input_queues.items():
+        mine = np.asarray(bound) == color
+        since = np.where(mine, unblocked(state, queue, since), since)
+    return since
+
+
+def unblocked(state: ClassState, task: int, since: Times) -> Times:
+    """When a task can run that is ready `since`: NEVER where its id is blocked."""
+    blocked = state.blocked.get(task)
+    if blocked is None:
+        return since
+    at = state.unblocked_at.get(task)
+    if at is not None:
+        since = np.maximum(since, at)
+    return np.where(blocked, NEVER, since)
+
+
+def taker(
+    state: ClassState, network: Network, task: core.TaskBinding, lanes: Lanes, color: int
+) -> Callable[[Times], list[RunValue]]:
+    """Takes the word that starts a task, when told the cycles, and gives the arguments."""
+    stream = network.stream(color)
+    columns = stream.columns(state.pes[lanes.index])
+
+    def take(cycles: Times) -> list[RunValue]:
+        words, _ = stream.peek(columns, 1)
+        bits = words[0].copy()
+        stream.consume(columns, cycles[np.newaxis])
+        if task.kind == "control":
+            bits = control_wavelet.argument(bits) | np.uint32(task.id << 16)
+        return [
+            _argument(bits, place, parameter)
+            for place, parameter in enumerate(task.function.parameters)
+        ]
+
+    return take
+
+
+def _words(
+    state: ClassState,
+    network: Network,
+    color: int,
+    where: NDArray[np.bool_],
+    receiving: Receiving,
+) -> tuple[NDArray[np.bool_], NDArray[np.intp]]:
+    """Where words of a color wait that no operation takes, and the columns of PEs: [pe]."""
+    stream = network.stream(color)
+    columns = stream.columns(state.pes)
+    here = (columns >= 0) & where
+    if color in receiving:
+        here &= ~receiving[color]
+    here[here] = stream.available(columns[here]) > 0
+    return here, columns
+
+
+def _argument(bits: NDArray[np.uint32], place: int, parameter: core.Local) -> RunValue:
+    kind = parameter.type
+    assert isinstance(kind, core.Scalar)
+    if kind.bits == 32:
+        return scalar.bitcast(bits, core.Scalar.U32, kind)
+    half = ((bits >> np.uint32(16 * place)) & np.uint32(0xFFFF)).astype(np.uint16)
+    return scalar.bitcast(half, core.Scalar.U16, kind)
