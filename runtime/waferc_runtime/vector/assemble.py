@@ -16,6 +16,7 @@ from waferc_runtime.vector.expression import Compiled
 from waferc_runtime.vector.group import Code, Group, Instruction
 from waferc_runtime.vector.lanes import Indices, is_array
 from waferc_runtime.vector.map import MapRun
+from waferc_runtime.vector.router_registers import RouterRegisters
 from waferc_runtime.vector.state import ClassState, Variable
 from waferc_runtime.vector.values import RunValue
 from waferc_runtime.vector.watch import Watch
@@ -25,6 +26,9 @@ class Wafer(Protocol):
     """What instructions need of the engine."""
 
     watch: Watch
+
+    @property
+    def registers(self) -> RouterRegisters: ...
 
     def split(self, group: Group, parts: Sequence[tuple[Indices, int]], meet: int) -> int: ...
 

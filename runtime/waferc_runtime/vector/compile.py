@@ -54,7 +54,12 @@ class _FunctionCompiler(Effects):
         self._end = Label()
         self._result = self._hidden()
         self._expressions = Expressions(
-            owner.state, owner.machine, self._call, self._branch_value, self._reads
+            owner.state,
+            owner.machine,
+            self._call,
+            self._branch_value,
+            self._reads,
+            self._get_config,
         )
 
     def run(self) -> None:
@@ -190,7 +195,7 @@ class _FunctionCompiler(Effects):
             case core.SetFifoLength():
                 self._refuse("a FIFO length that is set")
             case core.SetConfig():
-                self._refuse("@set_config")
+                self._set_config(statement)
             case core.FlushQueue():
                 self._refuse("@queue_flush")
 

@@ -17,7 +17,7 @@ from waferc_runtime.vector.group import Code, Frame, Group
 from waferc_runtime.vector.map import MapRun, pure_function
 from waferc_runtime.vector.operation import Misuse
 from waferc_runtime.vector.state import ClassState
-from waferc_runtime.vector.values import PointerValue
+from waferc_runtime.vector.values import PointerValue, RunValue
 
 MAX_CALL_DEPTH = 1000
 
@@ -222,6 +222,24 @@ class Effects(Assembler):
 
         statement_cost = statement_cycles(statement, self._machine)
         self._emit(control)
+
+    def _set_config(self, statement: core.SetConfig) -> None:
+        address, cost = self._expression(statement.address)
+        value, part = self._expression(statement.value)
+        cost += part + statement_cycles(statement, self._machine)
+        self._separate()
+        following, wafer = self._here + 1, self._wafer
+
+        def configure(g: Group) -> int:
+            where, what = address(g), value(g)
+            g.extra += cost
+            wafer.registers.set_config(g, where, what)
+            return following
+
+        self._emit(configure)
+
+    def _get_config(self, g: Group, address: RunValue) -> RunValue:
+        return self._wafer.registers.get_config(g, address)
 
     def _assert(self, statement: core.Assert) -> None:
         closure, _ = self._expression(statement.condition)

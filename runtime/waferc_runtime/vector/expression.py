@@ -44,12 +44,14 @@ class Expressions:
         call: Callable[[core.Call], Closure],
         branch: Callable[[core.LogicExpr | core.SelectExpr], Closure],
         reads: Callable[[core.Slot], None],
+        register: Callable[[Group, RunValue], RunValue],
     ) -> None:
         self._state = state
         self._machine = machine
         self._call = call
         self._branch = branch
         self._reads = reads
+        self._register = register
 
     def compile(self, node: core.Expr) -> Compiled:
         """The closure of an expression and its cycles."""
@@ -114,7 +116,8 @@ class Expressions:
             case core.FifoValue():
                 return _refused("a FIFO"), 0
             case core.GetConfig():
-                return _refused("@get_config"), 0
+                address, cost = self.compile(node.address)
+                return lambda g: self._register(g, address(g)), cost + own
 
     def operand(self, node: core.Expr, element: core.Scalar) -> Compiled:
         """An operand of a DSD operation: scalars are brought to the operation's element type."""
@@ -312,8 +315,11 @@ def constant_value(state: ClassState, machine: Machine, node: core.Expr) -> RunV
     def refuse(part: core.Expr) -> Closure:
         raise Misuse(f"{type(part).__name__} is evaluated")
 
+    def no_register(group: Group, address: RunValue) -> RunValue:
+        raise Misuse("@get_config is evaluated")
+
     everyone = group_of_all(state)
-    expressions = Expressions(state, machine, refuse, refuse, lambda slot: None)
+    expressions = Expressions(state, machine, refuse, refuse, lambda slot: None, no_register)
     return expressions.compile(node)[0](everyone)
 
 

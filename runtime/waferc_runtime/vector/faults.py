@@ -8,6 +8,7 @@ from waferc_runtime.run_error import RunError, pe_name
 from waferc_runtime.vector.effects import AssertionFault
 from waferc_runtime.vector.group import Group
 from waferc_runtime.vector.memory import OutOfBounds
+from waferc_runtime.vector.router_registers import RegisterFault
 from waferc_runtime.vector.routes import RouteFault
 from waferc_runtime.vector.state import ClassState
 from waferc_runtime.vector.transfer import Transfer
@@ -18,7 +19,7 @@ def group_error(group: Group, fault: Exception, width: int) -> RunError:
     frame = group.frames[-1]
     position = 0
     match fault:
-        case OutOfBounds() | AssertionFault():
+        case OutOfBounds() | AssertionFault() | RegisterFault():
             position = fault.position or 0
         case ZeroDivisorError():
             position = fault.lane or 0

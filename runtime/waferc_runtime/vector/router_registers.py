@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from waferc_runtime.builtins import registers
 from waferc_runtime.csl.core import Routes
+from waferc_runtime.vector.group import Group
 from waferc_runtime.vector.lanes import Indices
+from waferc_runtime.vector.operation import Misuse
 from waferc_runtime.vector.router_config import RouterConfig
 from waferc_runtime.vector.routers import Routers
+from waferc_runtime.vector.values import RunValue
 
 Times = NDArray[np.int64]
 Values = NDArray[np.uint16]
@@ -27,7 +32,7 @@ _BANKS = (
 _PENDING_BITS = 16  # colors per PENDING register
 
 
-class RegisterFault(Exception):  # noqa: N818 (an event that the engine turns into a RunError)
+class RegisterFault(Misuse):
     """A register cannot be read or written so on the PE at `position` of the group."""
 
     def __init__(self, message: str, position: int) -> None:
@@ -45,6 +50,33 @@ class RouterRegisters:
         self._routers = routers
         self._routes = routes
         self._pes = pes
+
+    def get_config(self, group: Group, address: RunValue) -> RunValue:
+        """`@get_config` of a group, whose addresses may differ.
+
+        Raises:
+            RegisterFault: see `read`.
+        """
+        group.settle()
+        pes: Indices = group.state.pes[group.lanes.index]
+        result = np.zeros(len(pes), np.uint16)
+        for number, here in _by_address(address, len(pes)):
+            with _on(here):
+                result[here] = self.read(number, pes[here], group.clock[here])
+        return result
+
+    def set_config(self, group: Group, address: RunValue, value: RunValue) -> None:
+        """`@set_config` of a group.
+
+        Raises:
+            RegisterFault: see `write`.
+        """
+        group.settle()
+        pes: Indices = group.state.pes[group.lanes.index]
+        values = np.broadcast_to(np.asarray(value), len(pes)).astype(np.int64)
+        for number, here in _by_address(address, len(pes)):
+            with _on(here):
+                self.write(number, pes[here], values[here], group.clock[here])
 
     def read(self, address: int, pes: Indices, cycles: Times) -> Values:
         """What a register holds: [pe].
@@ -109,6 +141,21 @@ class RouterRegisters:
             if self._routers is not None and color in self._routers.config.slots:
                 is_set = (values >> (color % _PENDING_BITS)) & 1 != 0
                 self._routers.config.set_pending(self._routers.config.nodes(color, pes), is_set)
+
+
+def _by_address(address: RunValue, pes: int) -> list[tuple[int, Indices]]:
+    numbers = np.broadcast_to(np.asarray(address), pes).astype(np.int64)
+    return [(int(number), np.flatnonzero(numbers == number)) for number in np.unique(numbers)]
+
+
+@contextmanager
+def _on(positions: Indices) -> Generator[None, Any, None]:
+    """Name the PE by its place in the whole group."""
+    try:
+        yield
+    except RegisterFault as fault:
+        fault.position = int(positions[fault.position])
+        raise
 
 
 def _bank(address: int) -> tuple[int, int]:

@@ -34,7 +34,7 @@ _STEPS = ((1, 0), (-1, 0), (0, -1), (0, 1))
 _OPPOSITE = np.array([1, 0, 3, 2], np.intp)
 _BITS = (np.arange(32)[:, np.newaxis] >> np.arange(5) & 1).astype(np.bool_)  # [mask, direction]
 _ONLY = np.array([int(row.argmax()) if row.sum() == 1 else -1 for row in _BITS], np.intp)
-_AXIS = np.array([SWAP_X, SWAP_X, SWAP_Y, SWAP_Y], np.uint8)
+_AXIS = np.array([SWAP_X, SWAP_X, SWAP_Y, SWAP_Y, SWAP_X | SWAP_Y], np.uint8)
 _NAMES = ("east", "west", "north", "south")
 
 
@@ -386,10 +386,8 @@ class Routers:
             return nodes
         partner = self._partner[nodes // self.pes] * self.pes + nodes % self.pes
         swap = self.config.swap[partner]
-        over_links = (swap & _AXIS[np.minimum(origin, 3)]) != 0
-        from_ramp = (origin == _RAMP) & (swap == SWAP_X | SWAP_Y)
-        is_swapped: NDArray[np.bool_] = np.where(origin == _RAMP, from_ramp, over_links)
-        return np.where(is_swapped, partner, nodes)
+        bits = _AXIS[origin]
+        return np.where((swap & bits) == bits, partner, nodes)
 
     def _note(self, colors: set[int], nodes: Indices) -> None:
         if len(self.colors) == 1:

@@ -28,15 +28,17 @@ from waferc_runtime.vector.elementwise import apply
 from waferc_runtime.vector.faults import group_error, transfer_error
 from waferc_runtime.vector.group import SUSPENDED, Frame, Group, Join, TaskRun, join
 from waferc_runtime.vector.issue import Network, map_transfers, transfers_of
-from waferc_runtime.vector.lanes import Indices, Lanes
+from waferc_runtime.vector.lanes import Indices
 from waferc_runtime.vector.map import MapRun
 from waferc_runtime.vector.memory import OutOfBounds
 from waferc_runtime.vector.operation import Misuse, access_of, resized, run_in_memory, variants
 from waferc_runtime.vector.order import Order
 from waferc_runtime.vector.recorded import with_out
 from waferc_runtime.vector.router_events import run_routers
+from waferc_runtime.vector.router_registers import RouterRegisters
 from waferc_runtime.vector.routers import Routers
 from waferc_runtime.vector.routes import RouteFault
+from waferc_runtime.vector.signals import signal, tell
 from waferc_runtime.vector.state import NEVER, ClassState
 from waferc_runtime.vector.tasks import TaskStart, candidates
 from waferc_runtime.vector.transfer import Transfer
@@ -72,6 +74,11 @@ class Scheduler:
         self._freed: set[int] = set()  # colors on which words were taken
         self._promised: set[int] = set()  # colors on which taking words is sure
         self.ended = 0  # the cycle at which the last operation ended
+
+    @property
+    def registers(self) -> RouterRegisters:
+        """The configuration registers of routers."""
+        return self.network.registers
 
     # ---- running ---------------------------------------------------------------------------------
 
@@ -236,7 +243,9 @@ class Scheduler:
                     fault.position = int(positions[fault.position or 0])
                     raise
             group.spend(cycles)
-        self._follow_up(group, config)
+        if config.activate is not None or config.unblock is not None:
+            group.settle()
+            tell(group.state, config, group.lanes, group.clock)
         return pc
 
     def issue_map(self, group: Group, run: MapRun, pc: int) -> int:
@@ -286,30 +295,7 @@ class Scheduler:
             positions = np.flatnonzero(numbers == number)
             if len(positions) < lanes.count:
                 lanes = lanes.at(positions)
-            self._set(group.state, int(number), action, lanes, group.clock[positions])
-
-    def _follow_up(self, group: Group, config: core.DsdConfig) -> None:
-        if config.activate is None and config.unblock is None:
-            return
-        group.settle()
-        state, lanes = group.state, group.lanes
-        if config.activate is not None:
-            self._set(state, config.activate, "activate", lanes, group.clock)
-        if config.unblock is not None:
-            self._set(state, config.unblock, "unblock", lanes, group.clock)
-
-    def _set(
-        self,
-        state: ClassState,
-        task: int,
-        action: str,
-        lanes: Lanes,
-        cycles: NDArray[np.int64],
-    ) -> None:
-        if action != "activate":
-            state.block(task, lanes, action == "block", cycles)
-        elif not state.activate(task, lanes, cycles):
-            raise Misuse(f"task {task} is activated, which is bound to no function")
+            signal(group.state, int(number), action, lanes, group.clock[positions])
 
     def _begin(
         self, group: Group, transfers: list[Transfer], config: core.DsdConfig, pc: int
@@ -422,7 +408,7 @@ class Scheduler:
         positions = transfer.positions[places]
         waiting.done[positions] = True
         waiting.group.clock[positions] = transfer.next[places]
-        self._tell(transfer, places)
+        tell(transfer.state, transfer.end, transfer.lanes.at(places), transfer.next[places])
         if waiting.done.all():
             self._waiting.remove(waiting)
             waiting.group.pc = waiting.pc
@@ -434,24 +420,7 @@ class Scheduler:
         state.microthreads[transfer.microthread][transfer.lanes.at(places).index] = False
         self.watch.operation(transfer, places)
         self.ended = max(self.ended, int(transfer.next[places].max()))
-        self._tell(transfer, places)
-
-    def _tell(self, transfer: Transfer, places: Indices) -> None:
-        end: core.DsdConfig | core.OnControl = transfer.config
-        stop = transfer.config.on_control
-        if (
-            transfer.is_stopped
-            and stop is not None
-            and (stop.activate, stop.unblock) != (None,) * 2
-        ):
-            end = stop
-        if end.activate is None and end.unblock is None:
-            return
-        lanes, cycles = transfer.lanes.at(places), transfer.next[places]
-        if end.activate is not None:
-            self._set(transfer.state, end.activate, "activate", lanes, cycles)
-        if end.unblock is not None:
-            self._set(transfer.state, end.unblock, "unblock", lanes, cycles)
+        tell(transfer.state, transfer.end, transfer.lanes.at(places), transfer.next[places])
 
     def _open_transfers(self) -> list[Transfer]:
         tables = (*self._receiving.values(), *self._sending.values())

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from waferc_ir.diagnostics import Location
 from waferc_runtime.builtins.dsd import Compute
 from waferc_runtime.builtins.scalar import DTYPES
-from waferc_runtime.csl.core import DsdConfig, Scalar
+from waferc_runtime.csl.core import DsdConfig, OnControl, Scalar
 from waferc_runtime.vector.access import Access
 from waferc_runtime.vector.channel import Channel, Outlet
 from waferc_runtime.vector.elementwise import apply
@@ -112,6 +112,12 @@ class Transfer:
         self.inputs = [source for source in self.sources if isinstance(source, Port)]
         self.ports = [*self.inputs, *([self.dest] if isinstance(self.dest, Port) else [])]
         self.begun = self.next.copy()
+
+    @property
+    def end(self) -> DsdConfig | OnControl:
+        """Whom those tell who finish now."""
+        stop = self.config.on_control
+        return stop if self.is_stopped and stop is not None and stop.tells else self.config
 
     @property
     def outlet_color(self) -> int | None:
