@@ -10,8 +10,11 @@ from collections.abc import Mapping
 from typing import Literal
 
 import numpy as np
+
 from bench.programs import parts
 from bench.programs.parts import Array, Program
+
+Type = Literal["f32", "f16"]
 
 _PE = """
 var a = @zeros([{size}]{type});
@@ -86,9 +89,7 @@ comptime {{
 """
 
 
-def program(
-    pes: int, tile: int, type: Literal["f32", "f16"] = "f32", steps: int | None = None
-) -> Program:
+def program(pes: int, tile: int, type: Type = "f32", steps: int | None = None) -> Program:
     """The program on `pes` x `pes` PEs (at least 2) with tiles [tile, tile].
 
     With fewer `steps` than PEs only the first columns of A and rows of B are multiplied.

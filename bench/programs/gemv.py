@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+
 from bench.programs import parts
 from bench.programs.parts import Array, Program
 

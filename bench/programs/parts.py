@@ -16,8 +16,8 @@ Array = NDArray[Any]
 class Program:
     """A program to run: its files (the layout is `layout.csl`), what goes in and what comes out.
 
-    `inputs` are arrays [height, width, n] by symbol. `plain` computes the same numbers with NumPy on
-    whole arrays: by symbol, those of the last columns of PEs, [height, columns, n].
+    `inputs` are arrays [height, width, n] by symbol. `plain` computes the same numbers with NumPy
+    on whole arrays: by symbol, those of the last columns of PEs, [height, columns, n].
     """
 
     name: str
@@ -47,16 +47,17 @@ BROADCAST_WEST = """
   for (@range(i16, width)) |px| {{
     for (@range(i16, height)) |py| {{
       if (px == width - 1) {{
-        @set_color_config(px, py, @get_color({color}), .{{ .routes = .{{ .rx = RAMP, .tx = WEST }} }});
+        @set_color_config(px, py, @get_color({color}),
+          .{{ .routes = .{{ .rx = RAMP, .tx = WEST }} }});
       }} else if (px > 0) {{
         @set_color_config(px, py, @get_color({color}),
           .{{ .routes = .{{ .rx = EAST, .tx = .{{ WEST, RAMP }} }} }});
       }} else {{
-        @set_color_config(px, py, @get_color({color}), .{{ .routes = .{{ .rx = EAST, .tx = RAMP }} }});
+        @set_color_config(px, py, @get_color({color}),
+          .{{ .routes = .{{ .rx = EAST, .tx = RAMP }} }});
       }}
     }}
   }}"""
-
 
 
 def downward(piece: str) -> str:
@@ -104,10 +105,10 @@ def queues(inputs: Mapping[int, str], outputs: Mapping[int, str]) -> str:
     """Queues by id and the CSL expression of their color: `in<id>`, `out<id>`."""
     lines = [f"const in{n} = @get_input_queue({n});" for n in inputs]
     lines += [f"const out{n} = @get_output_queue({n});" for n in outputs]
-    lines += ["comptime { if (@is_arch(\"wse3\")) {"]
-    lines += [f"  @initialize_queue(in{n}, .{{ .color = {color} }});" for n, color in inputs.items()]
-    lines += [f"  @initialize_queue(out{n}, .{{ .color = {color} }});" for n, color in outputs.items()]
-    return "\n".join([*lines, "} }"])
+    ends = [(f"in{n}", color) for n, color in inputs.items()]
+    ends += [(f"out{n}", color) for n, color in outputs.items()]
+    binds = [f"  @initialize_queue({queue}, .{{ .color = {color} }});" for queue, color in ends]
+    return "\n".join([*lines, 'comptime { if (@is_arch("wse3")) {', *binds, "} }"])
 
 
 def fabric(name: str, kind: str, queue: int, color: str, extent: str) -> str:

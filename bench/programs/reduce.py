@@ -1,7 +1,7 @@
 """All-reduce of `words` numbers over all PEs: chains along rows and then along the last column.
 
-Each PE adds what comes from before it and hands it on; the last one has the sum and sends it back to
-all on a multicast color.
+Each PE adds what comes from before it and hands it on; the last one has the sum and sends it back
+to all on a multicast color.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+
 from bench.programs import parts
 from bench.programs.parts import Array, Program
 

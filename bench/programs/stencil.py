@@ -1,4 +1,4 @@
-"""A five-point stencil: each PE holds a column of `depth` numbers and trades it with its neighbours.
+"""A five-point stencil: each PE holds `depth` numbers and trades them with its neighbours.
 
 Sends are asynchronous and end in tasks; columns of the neighbours are received in the main thread.
 When all are through the PE computes and begins the next step.
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+
 from bench.programs import parts
 from bench.programs.parts import Array, Program
 
