@@ -18,7 +18,7 @@ from types import MappingProxyType
 import numpy as np
 
 from bench.programs import gemm, gemv, reduce, stencil
-from bench.programs.parts import Program
+from bench.programs.parts import Array, Program
 from waferc_ir.machine import MACHINES, Machine
 from waferc_runtime.csl.core import Elaborated
 from waferc_runtime.csl.elaborate import elaborate
@@ -85,9 +85,9 @@ def run(program: Program, elaborated: Elaborated, machine: Machine, engine: str)
     seconds = time.process_time() - begin
     for symbol, array in program.plain().items():
         height, width, count = array.shape
-        found = made.read(symbol, program.width - width, 0, width, height, count)
+        found: Array = made.read(symbol, program.width - width, 0, width, height, count)
         close = 1e-4 if array.dtype == np.float32 else 0.1
-        np.testing.assert_allclose(found, array, rtol=close, atol=close)
+        assert np.allclose(found, array, rtol=close, atol=close), symbol
     statistics = made.statistics()
     return Run(seconds, operations(statistics), statistics.cycles)
 
