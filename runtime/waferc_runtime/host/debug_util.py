@@ -1,0 +1,53 @@
+"""The vendor's `debug_util`: variables of PEs by name, after a run in this process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from waferc_runtime.host.errors import HostError
+from waferc_runtime.host.finished import WAFERS
+
+__all__ = ["debug_util"]
+
+Array = NDArray[Any]
+
+
+class debug_util:  # noqa: N801 - the vendor's name
+    """Reads the wafer that last ran the program in `bindir`.
+
+    Coordinates are those of the fabric: PE (0, 0) of the program is where `--fabric-offsets` says.
+    """
+
+    def __init__(self, bindir: str | Path, cmaddr: str | None = None, **options: object) -> None:
+        if cmaddr:
+            raise HostError(f"there is no wafer at {cmaddr!r}: only a virtual one runs here")
+        self._wafer = WAFERS.of(Path(bindir))
+
+    def get_symbol(self, col: int, row: int, symbol: str, dtype: DTypeLike) -> Array:
+        """All elements of a variable of the PE in a column and a row of the fabric.
+
+        Raises:
+            RunError: no such PE, or no such variable there.
+        """
+        x, y = self._wafer.artifact.offsets
+        return self._wafer.engine.symbol(col - x, row - y, symbol).view(np.dtype(dtype))
+
+    def get_symbol_rect(
+        self, rectangle: tuple[tuple[int, int], tuple[int, int]], symbol: str, dtype: DTypeLike
+    ) -> Array:
+        """A variable of all PEs of ((column, row), (width, height)): [w, h, elements].
+
+        Raises:
+            RunError: no such PE, or no such variable on one of them.
+        """
+        (col, row), (width, height) = rectangle
+        return np.stack(
+            [
+                np.stack([self.get_symbol(col + x, row + y, symbol, dtype) for y in range(height)])
+                for x in range(width)
+            ]
+        )

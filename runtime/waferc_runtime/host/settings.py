@@ -1,0 +1,64 @@
+"""How host scripts are run, where they cannot say it themselves: from environment variables.
+
+`waferc sdk` sets them: a script that was written for the vendor's software has no words for
+engines.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from waferc_runtime.choices import DEFAULT_CHOICES, TASK_ORDERS, Choices
+from waferc_runtime.host.engines import ENGINES
+from waferc_runtime.host.errors import HostError
+
+ENGINE = "WAFERC_ENGINE"
+TASK_ORDER = "WAFERC_TASK_ORDER"
+SEED = "WAFERC_SEED"
+STATISTICS = "WAFERC_STATISTICS"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The engine, its choices, and the file that `stop` appends a line of statistics to."""
+
+    engine: str = "vector"
+    choices: Choices = DEFAULT_CHOICES
+    statistics: Path | None = None
+
+    def variables(self) -> dict[str, str]:
+        """The environment variables that `from_environment` reads these settings from."""
+        variables = {
+            ENGINE: self.engine,
+            TASK_ORDER: self.choices.task_order,
+            SEED: str(self.choices.seed),
+        }
+        if self.statistics is not None:
+            variables[STATISTICS] = str(self.statistics.absolute())
+        return variables
+
+
+def from_environment(variables: Mapping[str, str] = os.environ) -> Settings:
+    """The settings that environment variables give; defaults where they are not set.
+
+    Raises:
+        HostError: a variable has a value that it cannot have.
+    """
+    engine = variables.get(ENGINE, "vector")
+    if engine not in ENGINES:
+        raise HostError(f"{ENGINE}: no engine is called {engine!r}", help=_known(ENGINES))
+    order = variables.get(TASK_ORDER, DEFAULT_CHOICES.task_order)
+    if order not in TASK_ORDERS:
+        raise HostError(f"{TASK_ORDER}: no order is called {order!r}", help=_known(TASK_ORDERS))
+    seed = variables.get(SEED, "0")
+    if not seed.isdecimal() or len(seed) > 18:
+        raise HostError(f"{SEED} is {seed!r}, not a whole number")
+    file = variables.get(STATISTICS)
+    return Settings(engine, Choices(order, int(seed)), None if not file else Path(file))
+
+
+def _known(names: Mapping[str, object] | tuple[str, ...]) -> str:
+    return f"known: {', '.join(names)}"
