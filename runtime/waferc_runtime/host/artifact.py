@@ -63,7 +63,7 @@ class Artifact:
             WaferError: the CSL is wrong, or data is given to a variable that is not there.
         """
         params = {**self.params, **self.colors}
-        program = elaborate(self.sources, self.layout, self.machine, params)
+        program = elaborate(self.sources, self.layout, self.machine, params, self.import_paths)
         for data in self.data:
             data.enter(program)
         ways = {way: {s.color for s in self.streams if s.is_input is way} for way in (True, False)}

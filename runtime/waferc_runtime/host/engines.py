@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Literal, Protocol
 
 from numpy.typing import NDArray
 
 from waferc_ir.machine import Machine
+from waferc_runtime.choices import DEFAULT_CHOICES, Choices
 from waferc_runtime.csl.core import Elaborated, Scalar
+from waferc_runtime.observer import Observer
 from waferc_runtime.reference.engine import ReferenceEngine
 from waferc_runtime.statistics import Statistics
 from waferc_runtime.vector.engine import VectorEngine
@@ -89,7 +91,18 @@ class Engine(Protocol):
         ...
 
 
-EngineFactory = Callable[[Elaborated, Machine], Engine]  # and choices=, observer= by name
+class EngineFactory(Protocol):
+    """What makes an engine that holds a program: a class of engines, for one."""
+
+    def __call__(
+        self,
+        elaborated: Elaborated,
+        machine: Machine,
+        choices: Choices = DEFAULT_CHOICES,
+        observer: Observer | None = None,
+    ) -> Engine: ...
+
+
 ENGINES: Mapping[str, EngineFactory] = MappingProxyType(
     {"vector": VectorEngine, "reference": ReferenceEngine}
 )

@@ -20,7 +20,6 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from waferc_runtime.choices import DEFAULT_CHOICES
 from waferc_runtime.csl.core import Scalar
 from waferc_runtime.host import elements
 from waferc_runtime.host.artifact import Stream, read_artifact
@@ -90,12 +89,9 @@ class SdkRuntime:
         """Put the program on the wafer."""
         if self._engine is not None:
             return
-        factory = ENGINES[self._settings.engine]
-        machine = self._artifact.machine
-        if self._settings.choices == DEFAULT_CHOICES:
-            self._engine = factory(self._elaborated, machine)
-        else:
-            self._engine = factory(self._elaborated, machine, choices=self._settings.choices)
+        self._engine = ENGINES[self._settings.engine](
+            self._elaborated, self._artifact.machine, self._settings.choices
+        )
         WAFERS.remember(self._path, Wafer(self._artifact, self._engine))
 
     def run(self) -> None:

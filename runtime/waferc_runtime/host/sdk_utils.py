@@ -30,16 +30,16 @@ def memcpy_view(arr: Array, datatype: DTypeLike) -> Array:
     return arr.view(dtype)[..., :: 4 // dtype.itemsize]
 
 
-def input_array_to_u32(arr: Array, sentinel: int | None, fast_dim_sz: int) -> NDArray[np.uint32]:
-    """Each element of `arr` in a 32-bit word of its own, in the shape of `arr`.
+def input_array_to_u32(np_arr: Array, sentinel: int | None, fast_dim_sz: int) -> NDArray[np.uint32]:
+    """Each element of `np_arr` in a 32-bit word of its own, in its shape.
 
     The high half of a 16-bit element's word is zero, or with a `sentinel` the element's index
     along a dimension of `fast_dim_sz` elements.
 
     Raises:
-        HostError: elements of `arr` have neither 16 nor 32 bits.
+        HostError: elements of `np_arr` have neither 16 nor 32 bits.
     """
-    array = np.ascontiguousarray(arr)
+    array = np.ascontiguousarray(np_arr)
     if array.dtype.itemsize == 4 and not array.dtype.hasobject:
         return array.view(np.uint32)
     if array.dtype.itemsize != 2:

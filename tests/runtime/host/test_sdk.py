@@ -70,14 +70,20 @@ def test_what_a_script_does_wrong_is_named(folder: Path, runtime: SdkRuntime) ->
         runtime.get_id("z")
     with pytest.raises(HostError, match="no symbol has the handle 99"):
         runtime.memcpy_h2d(99, four, 0, 0, 2, 1, 2)
-    with pytest.raises(HostError, match=r"copy to x: 4 elements .* take 8"):
+    with pytest.raises(HostError, match=r"4 elements of float32, and the PEs have 8"):
         runtime.memcpy_h2d(runtime.get_id("x"), four, 0, 0, 2, 1, 4)
-    with pytest.raises(HostError, match="moves elements of 16 bits"):
-        runtime.memcpy_h2d(
-            runtime.get_id("x"), four, 0, 0, 2, 1, 2, data_type=MemcpyDataType.MEMCPY_16BIT
-        )
-    with pytest.raises(HostError, match="streaming copies are not supported"):
-        runtime.memcpy_d2h(four, runtime.get_id("x"), 0, 0, 2, 1, 2, streaming=True)
+    with pytest.raises(HostError, match="0 is no streaming color of this direction"):
+        runtime.memcpy_d2h(four, 0, 0, 0, 2, 1, 2, streaming=True)
+    with pytest.raises(HostError, match=r"from \(1, 0\) on are not all in the program"):
+        runtime.memcpy_h2d(runtime.get_id("x"), four, 1, 0, 2, 1, 2)
+    with pytest.raises(HostError, match="are whole numbers"):
+        runtime.memcpy_h2d(runtime.get_id("x"), four, 0, 0, 2.0, 1, 2)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(HostError, match="order=7 is not one of MemcpyOrder"):
+        runtime.memcpy_h2d(runtime.get_id("x"), four, 0, 0, 2, 1, 2, order=7)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(HostError, match="main takes 0 arguments and is given 1"):
+        runtime.launch("main", np.int16(1))
+    with pytest.raises(HostError, match=r"x is .*, not a function"):
+        runtime.launch("x")
     with pytest.raises(HostError, match="not a pointer"):
         runtime.memcpy_d2h(four, runtime.get_id("main"), 0, 0, 2, 1, 2)
     with pytest.raises(HostError, match="exports no symbol 'start'"):
