@@ -126,6 +126,24 @@ def encode_switches(fields: SwitchBits) -> Bits:
     return value
 
 
+def kept_switches(before: SwitchBits, value: Bits) -> SwitchBits:
+    """The switch behind a write of `value` into its SWITCHES register.
+
+    The register has no bits for positions that give both sides or several directions: a position
+    whose bits the write leaves as they are keeps what the layout gave it.
+    """
+    after, was = decode_switches(value), encode_switches(before)
+    rx: list[Bits] = []
+    tx: list[Bits] = []
+    for place in range(3):
+        is_same = (((value ^ was) >> (4 * place)) & 15 == 0) * 1
+        rx.append(before.rx[place] * is_same + after.rx[place] * (1 - is_same))
+        tx.append(before.tx[place] * is_same + after.tx[place] * (1 - is_same))
+    return SwitchBits(
+        after.position, after.is_ring, (rx[0], rx[1], rx[2]), (tx[0], tx[1], tx[2]), after.valid
+    )
+
+
 def _has(mask: Bits, bit: int) -> Bits:
     return _nonzero(mask & bit)
 

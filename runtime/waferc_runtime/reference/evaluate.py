@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from waferc_ir.diagnostics import Location
 from waferc_runtime.builtins import scalar
-from waferc_runtime.builtins.math import MATH_FUNCTIONS
 from waferc_runtime.builtins.scalar import Uniform
 from waferc_runtime.csl import core
 from waferc_runtime.reference.memory import Address, FabricDsd, MemoryDsd, OutsideObjectError, Value
@@ -131,9 +131,17 @@ def fabric_dsd(state: State, thread: Thread, node: core.MakeFabDsd, length: int)
     )
     if queue is not None and not 0 <= queue < len(depths):
         raise state.error(f"{state.machine.name} has no queue {queue}, which is used", thread)
-    if node.control or node.advance_switch:
-        raise state.error("control wavelets are not supported, but sent", thread)
-    return FabricDsd(node.type, color, queue, length, node.simd != "off")
+    return FabricDsd(
+        node.type,
+        color,
+        queue,
+        length,
+        packed=node.simd != "off",
+        is_control=node.control,
+        flips_switch=node.advance_switch,
+        takes_index=node.takes_index,
+        carries_control=node.control_transform,
+    )
 
 
 def updated(
@@ -141,54 +149,16 @@ def updated(
 ) -> MemoryDsd | FabricDsd:
     """A DSD with one property changed."""
     if isinstance(dsd, FabricDsd) and node.property == "length":
-        return FabricDsd(dsd.kind, dsd.color, dsd.queue, int(number(value)), dsd.packed)
+        return replace(dsd, length=int(number(value)))
     if not isinstance(dsd, MemoryDsd):
         raise state.error(f"the {node.property} of a DSD that has none is set", thread)
     match node.property:
         case "base":
-            return MemoryDsd(dsd.kind, address(value), dsd.strides, dsd.extents)
+            return replace(dsd, base=address(value))
         case "offset":
             element = node.element or core.Scalar.U16
-            moved = dsd.base.moved(int(number(value)), element)
-            return MemoryDsd(dsd.kind, moved, dsd.strides, dsd.extents)
+            return replace(dsd, base=dsd.base.moved(int(number(value)), element))
         case "length":
-            return MemoryDsd(dsd.kind, dsd.base, dsd.strides, (int(number(value)),))
+            return replace(dsd, extents=(int(number(value)),))
         case "stride":
-            return MemoryDsd(dsd.kind, dsd.base, (int(number(value)),), dsd.extents)
-
-
-def library(
-    state: State,
-    thread: Thread,
-    name: str,
-    arguments: Sequence[Value],
-    types: Sequence[core.CoreType],
-    at: Location | None,
-) -> Value:
-    """A call of a library function."""
-    function = MATH_FUNCTIONS.get(name)
-    if function is not None:
-        arrays = [
-            np.asarray([number(argument)], scalar_type(kind).numpy)
-            for argument, kind in zip(arguments, types, strict=True)
-        ]
-        return scalar.from_item(function.compute(*arrays)[0])
-    match name:
-        case "memcpy.unblock_cmd_stream":
-            state.has_unblocked_commands = True
-            return None
-        case "layout.get_x_coord":
-            return state.x
-        case "layout.get_y_coord":
-            return state.y
-        case "time.enable_tsc" | "time.disable_tsc":
-            return None
-        case "time.get_timestamp":
-            with memory_faults(state, thread, at):
-                for place in range(3):
-                    part = (thread.clock >> (16 * place)) & 0xFFFF
-                    target = address(arguments[0]).moved(place, core.Scalar.U16)
-                    target.store(part, core.Scalar.U16)
-            return None
-        case _:
-            raise state.error(f"{name} is called, which is not supported,", thread, at)
+            return replace(dsd, strides=(int(number(value)),))

@@ -1,4 +1,4 @@
-"""Routers, links and queues: each wavelet moves by itself, one link at a time.
+"""Links and queues: each wavelet moves by itself, one link at a time.
 
 A word that a PE processes at cycle t lies in its output queue, leaves it at t + 1 at the earliest,
 is `ramp_cycles` on its way to the router, `hop_cycles` on each link and again `ramp_cycles` to the
@@ -10,107 +10,102 @@ way:
   path holds exactly output queue + router buffers + input queue words;
 * another word took the link in this cycle: a link, and a ramp, carries one word per cycle for all
   colors together; the color that was served longest ago goes first;
-* a multicast word leaves a router for all its directions at once or not at all.
+* a multicast word leaves a router for all its directions at once or not at all;
+* a color is torn down, or its switch does not accept the direction: words wait in their buffer.
+
+Of several inputs that a color accepts the word goes first that came first; two that came in one
+cycle are an error. What a router keeps from its PE (by a filter, or a command's bit) takes
+neither ramp nor queue. A switch moves behind the wavelet that tells it to.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections import defaultdict, deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from waferc_ir.machine import Machine
-from waferc_runtime.csl.core import EAST, NORTH, RAMP, SOUTH, WEST, Routes
+from waferc_runtime.builtins.control_wavelet import skips_ramp
+from waferc_runtime.csl.core import EAST, NORTH, RAMP, SOUTH, WEST
+from waferc_runtime.observer import WaveletEvent
+from waferc_runtime.reference.buffers import Buffer, Traffic, Wavelet
+from waferc_runtime.reference.router import Router
+from waferc_runtime.reference.routers import (
+    DIRECTION_NAMES,
+    DIRECTIONS,
+    OPPOSITE,
+    Routers,
+    UnroutedError,
+)
 
-DIRECTIONS = (EAST, WEST, NORTH, SOUTH)
-OPPOSITE = {EAST: WEST, WEST: EAST, NORTH: SOUTH, SOUTH: NORTH}
-STEP = {EAST: (1, 0), WEST: (-1, 0), NORTH: (0, -1), SOUTH: (0, 1)}
-DIRECTION_NAMES = {EAST: "east", WEST: "west", NORTH: "north", SOUTH: "south", RAMP: "ramp"}
-
+_LETTERS: Mapping[int, Literal["E", "W", "N", "S", "R"]] = {
+    EAST: "E",
+    WEST: "W",
+    NORTH: "N",
+    SOUTH: "S",
+    RAMP: "R",
+}
 _ONRAMP = 32  # beside the five directions out of a router: the way from the PE into it
 
 
-class UnroutedError(Exception):
-    """A wavelet came where no route takes it."""
+class CollisionError(Exception):
+    """Two wavelets of one color came into a router in one cycle."""
 
-    def __init__(self, message: str, pe: int, color: int) -> None:
-        super().__init__(message)
-        self.message = message
+    def __init__(self, pe: int, color: int, origins: Sequence[int], cycle: int) -> None:
+        names = " and ".join(DIRECTION_NAMES[origin] for origin in origins)
+        super().__init__(f"from {names} in one cycle")
+        self.message = f"from {names} in one cycle"
         self.pe = pe
         self.color = color
+        self.cycle = cycle
 
 
-@dataclass(slots=True)
-class Buffer:
-    """A bounded queue of (first cycle at which the word can leave, color, bits)."""
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the fabric asks of the wafer around it, and what it tells.
 
-    capacity: int
-    words: deque[tuple[int, int, int]] = field(default_factory=lambda: deque())
-    served: int = -1  # cycle of the last departure
-
-    @property
-    def has_space(self) -> bool:
-        return len(self.words) < self.capacity
-
-    def has_space_after_departure(self, now: int) -> bool:
-        """Whether there is room when what left in this cycle still counts."""
-        return len(self.words) + (self.served == now) < self.capacity
-
-    def has_word(self, now: int) -> bool:
-        return bool(self.words) and self.words[0][0] <= now
-
-
-@dataclass(slots=True)
-class Traffic:
-    """What crossed the fabric so far. `link_load` [4, h, w] counts words leaving E, W, N, S.
-
-    `contended` counts how often a word found its link taken by another color, `stalled` how often
-    it found no room ahead; `multicast_wait` sums the cycles that words bound for several
-    directions lay in routers.
+    `input_depth(pe, color)` is the depth of the input queue that takes the color on that PE (the
+    deepest if the program names none); `wake(pe, cycle)` is told every cycle at which a PE may
+    have something to do; `torn_down(pe, color, cycle)` that a wavelet tore down a color there;
+    `crossed`, if somebody watches, each wavelet that leaves a router.
     """
 
-    link_load: NDArray[np.int64]
-    wavelets_sent: int = 0
-    wavelet_hops: int = 0
-    contended: int = 0
-    stalled: int = 0
-    multicast_wait: int = 0
+    input_depth: Callable[[int, int], int]
+    wake: Callable[[int, int], None]
+    torn_down: Callable[[int, int, int], None] = lambda pe, color, cycle: None
+    crossed: Callable[[WaveletEvent], None] | None = None
 
 
 class Fabric:
-    """All routers of the rectangle. PEs are numbered row by row.
+    """All buffers of the rectangle, and what moves between them.
 
-    `input_depth(pe, color)` is the depth of the input queue that takes the color on that PE (the
-    deepest if the program names none); `wake(pe, cycle)` is called with every cycle at which a PE
-    may have something to do.
+    Words of `host_outputs` leave the wafer behind the router of their PE.
     """
 
     def __init__(
         self,
-        width: int,
-        height: int,
-        routes: Mapping[int, Routes],
+        routers: Routers,
         machine: Machine,
-        input_depth: Callable[[int, int], int],
-        wake: Callable[[int, int], None],
+        surroundings: Surroundings,
+        host_outputs: frozenset[int] = frozenset(),
     ) -> None:
-        self.width = width
-        self.height = height
-        self.traffic = Traffic(np.zeros((4, height, width), np.int64))
-        self._routes = {
-            color: (route.rx.reshape(-1), route.tx.reshape(-1)) for color, route in routes.items()
-        }
+        pes = routers.width * routers.height
+        self.routers = routers
+        self.traffic = Traffic(np.zeros((4, routers.height, routers.width), np.int64))
         self._machine = machine
-        self._input_depth = input_depth
-        self._wake = wake
+        self._wafer = surroundings
+        self._wake = surroundings.wake
+        self._host_outputs = host_outputs
         self._inputs: dict[tuple[int, int], Buffer] = {}  # by PE and color
-        self._outputs: list[dict[int, Buffer]] = [{} for _ in range(width * height)]  # by queue
-        self._routers: list[dict[tuple[int, int], Buffer]] = [
-            {} for _ in range(width * height)
-        ]  # by color and the direction words come from
+        self._outputs: list[dict[int, Buffer]] = [{} for _ in range(pes)]  # by queue
+        self._buffers: list[dict[tuple[int, int], Buffer]] = [
+            {} for _ in range(pes)
+        ]  # in routers, by color and the direction words come from
+        self._fed: list[dict[int, Buffer]] = [{} for _ in range(pes)]  # words of the host, by color
+        self._taken: dict[tuple[int, int], deque[int]] = defaultdict(deque)  # for the host
         self._sound: set[tuple[int, int]] = set()  # PEs and colors whose routes lead to a ramp
         self._last_use: dict[tuple[int, int], tuple[int, int]] = {}  # cycle, color; by PE and way
 
@@ -121,88 +116,91 @@ class Fabric:
         words = self.input(pe, color).words
         return words[count - 1][0] if len(words) >= count else None
 
-    def take(self, pe: int, color: int, now: int) -> int:
+    def head(self, pe: int, color: int) -> Wavelet | None:
+        """The first word of `color` in its input queue, or on the ramp to it."""
+        words = self.input(pe, color).words
+        return words[0][1] if words else None
+
+    def take(self, pe: int, color: int, now: int) -> Wavelet:
         """Take the first word of `color` out of its input queue."""
-        _, _, bits = self.input(pe, color).words.popleft()
+        wavelet = self.input(pe, color).leave(now)
         self._wake(pe, now)
-        return bits
+        return wavelet
 
     def can_put(self, pe: int, queue: int, now: int) -> bool:
         """Whether output queue `queue` has room at cycle `now`."""
         return self._output(pe, queue).has_space_after_departure(now)
 
-    def put(self, pe: int, queue: int, color: int, bits: int, now: int) -> None:
+    def is_drained(self, pe: int, queue: int) -> bool:
+        """Whether output queue `queue` is empty."""
+        return not self._output(pe, queue).words
+
+    def put(self, pe: int, queue: int, wavelet: Wavelet, now: int) -> None:
         """Put a word into an output queue at cycle `now`.
 
         Raises:
             UnroutedError: no route of the color leads from the PE's ramp to some ramp.
         """
+        color = wavelet.color
         if (pe, color) not in self._sound:
-            rx, tx = self.route(pe, color)
-            if not rx & RAMP or not tx:
-                raise UnroutedError("no route takes it from the ramp", pe, color)
-            if not self.destinations(pe, color):
-                raise UnroutedError("its route ends at no ramp", pe, color)
+            if self.routers.is_static(color) and color not in self._host_outputs:
+                self._check_way(pe, color)
             self._sound.add((pe, color))
-        self._output(pe, queue).words.append((now + 1, color, bits))
+        self._output(pe, queue).words.append((now + 1, wavelet))
         self.traffic.wavelets_sent += 1
         self._wake(pe, now + 1)
 
-    # ---- routes ----------------------------------------------------------------------------------
+    def _check_way(self, pe: int, color: int) -> None:
+        router = self.routers.at(pe, color)
+        if not router.rx & RAMP or not router.tx:
+            raise UnroutedError("no route takes it from the ramp", pe, color)
+        if not self.routers.destinations(pe, color):
+            raise UnroutedError("its route ends at no ramp", pe, color)
 
-    def route(self, pe: int, color: int) -> tuple[int, int]:
-        """The masks of directions that `color` comes from and goes to on `pe`; (0, 0) if none."""
-        if color not in self._routes:
-            return 0, 0
-        rx, tx = self._routes[color]
-        return int(rx[pe]), int(tx[pe])
+    def input(self, pe: int, color: int) -> Buffer:
+        """The input queue that takes `color` on `pe`."""
+        if (pe, color) not in self._inputs:
+            self._inputs[pe, color] = Buffer(self._wafer.input_depth(pe, color))
+        return self._inputs[pe, color]
 
-    def neighbour(self, pe: int, direction: int) -> int | None:
-        """The PE next to `pe`, or None at the edge of the rectangle."""
-        dx, dy = STEP[direction]
-        x, y = pe % self.width + dx, pe // self.width + dy
-        inside = 0 <= x < self.width and 0 <= y < self.height
-        return y * self.width + x if inside else None
+    def _output(self, pe: int, queue: int) -> Buffer:
+        if queue not in self._outputs[pe]:
+            depths = self._machine.output_queue_depths
+            self._outputs[pe][queue] = Buffer(depths[queue] if queue >= 0 else max(depths))
+        return self._outputs[pe][queue]
 
-    def source(self, pe: int, color: int) -> int | None:
-        """The PE from whose ramp `color` reaches `pe`; None if the route starts nowhere."""
-        seen: set[int] = set()
-        while pe not in seen:
-            seen.add(pe)
-            rx, _ = self.route(pe, color)
-            if rx & RAMP:
-                return pe
-            ways = [d for d in DIRECTIONS if rx & d]
-            before = self.neighbour(pe, ways[0]) if ways else None
-            if before is None:
-                return None
-            pe = before
-        return None
+    # ---- the host's side -------------------------------------------------------------------------
 
-    def destinations(self, pe: int, color: int) -> list[int]:
-        """The PEs to whose ramps a word of `color` from the ramp of `pe` goes.
+    def feed(self, pe: int, color: int, words: Sequence[int], begin: int) -> None:
+        """Let words of the host come to the ramp of `pe`, one per cycle from `begin` on."""
+        buffer = self._fed[pe].setdefault(color, Buffer(0))
+        cycle = max(begin, buffer.words[-1][0] + 1 if buffer.words else 0, buffer.served + 1)
+        for place, bits in enumerate(words):
+            buffer.words.append((cycle + place, Wavelet(color, int(bits))))
+        self._wake(pe, cycle)
 
-        Raises:
-            UnroutedError: it would run in a circle.
-        """
-        found: list[int] = []
-        front = [pe]
-        for _ in range(self.width * self.height + 1):
-            found += [here for here in front if self.route(here, color)[1] & RAMP]
-            ways = [(h, d) for h in front for d in DIRECTIONS if self.route(h, color)[1] & d]
-            neighbours = (self.neighbour(here, direction) for here, direction in ways)
-            front = [there for there in neighbours if there is not None]
-            if not front:
-                return sorted(found)
-        raise UnroutedError("its route runs in a circle", pe, color)
+    def taken(self, pe: int, color: int) -> deque[int]:
+        """The words of `color` that have come to the host from `pe` and are still to be read."""
+        return self._taken[pe, color]
+
+    # ---- what lies where -------------------------------------------------------------------------
 
     def held(self, pe: int, color: int) -> int:
         """Words of `color` that lie in the input queue of `pe`."""
         return len(self.input(pe, color).words)
 
+    def waiting_in_routers(self) -> list[tuple[int, int, int, int]]:
+        """What lies in routers: PE, color, direction it came from, number of words."""
+        return [
+            (pe, color, origin, len(buffer.words))
+            for pe, buffers in enumerate(self._buffers)
+            for (color, origin), buffer in sorted(buffers.items())
+            if buffer.words
+        ]
+
     def words_under_way(self) -> int:
         """Words in all queues and routers."""
-        routers = [buffer for router in self._routers for buffer in router.values()]
+        routers = [buffer for router in self._buffers for buffer in router.values()]
         outputs = [buffer for queues in self._outputs for buffer in queues.values()]
         buffers = [*routers, *outputs, *self._inputs.values()]
         return sum(len(buffer.words) for buffer in buffers)
@@ -214,68 +212,149 @@ class Fabric:
 
         Raises:
             UnroutedError: a word comes where no route takes it.
+            CollisionError: two words of one color come at once.
         """
+        for color, buffer in self._fed[pe].items():
+            if buffer.has_word(now):
+                self._from_host(pe, color, buffer, now)
         leaving = [buffer for buffer in self._outputs[pe].values() if buffer.has_word(now)]
         for buffer in sorted(leaving, key=lambda buffer: buffer.served):
             self._onto_ramp(pe, buffer, now)
-        waiting = [item for item in self._routers[pe].items() if item[1].has_word(now)]
-        for (color, origin), buffer in sorted(waiting, key=lambda item: (item[1].served, item[0])):
+        waiting: dict[int, list[tuple[int, Buffer]]] = {}
+        for (color, origin), buffer in self._buffers[pe].items():
+            if buffer.has_word(now):
+                waiting.setdefault(color, []).append((origin, buffer))
+        chosen = [
+            (buffer.served, color, origin, buffer)
+            for color, inputs in waiting.items()
+            for origin, buffer in self._accepted(pe, color, inputs)
+        ]
+        for _, color, origin, buffer in sorted(chosen, key=lambda item: item[:3]):
             self._through_router(pe, color, origin, buffer, now)
 
+    def _from_host(self, pe: int, color: int, buffer: Buffer, now: int) -> None:
+        target = self.input(pe, color)
+        if target.has_space:
+            self._land(target, pe, now, buffer.leave(now))
+            if buffer.words:
+                self._wake(pe, max(now + 1, buffer.words[0][0]))
+
     def _onto_ramp(self, pe: int, buffer: Buffer, now: int) -> None:
-        _, color, bits = buffer.words[0]
-        target = self._router(pe, color, RAMP)
+        wavelet = buffer.words[0][1]
+        color = self.routers.taken_as(pe, wavelet.color, RAMP)
+        target = self._buffer(pe, color, RAMP)
         if not self._is_free(pe, _ONRAMP, color, now) or not self._has_room([target]):
             return
-        buffer.words.popleft()
-        buffer.served = now
+        buffer.leave(now)
         self._last_use[pe, _ONRAMP] = now, color
-        self._land(target, pe, now + self._machine.ramp_cycles, color, bits)
+        arrival = now + self._machine.ramp_cycles
+        self._land(target, pe, arrival, _on_color(wavelet, color))
         self._wake(pe, now + 1)  # the queue has room again
         if buffer.words:
             self._wake(pe, max(now + 1, buffer.words[0][0]))
 
+    def _accepted(
+        self, pe: int, color: int, inputs: list[tuple[int, Buffer]]
+    ) -> list[tuple[int, Buffer]]:
+        """The input of a color whose word goes next; none if all have to wait."""
+        if color in self._host_outputs:
+            return inputs
+        router = self.routers.at(pe, color)
+        if router.is_torn_down:
+            return []
+        taken = [item for item in inputs if router.rx & item[0] and router.tx]
+        if not taken:
+            if not self.routers.may_change(pe, color):
+                name = DIRECTION_NAMES[inputs[0][0]]
+                raise UnroutedError(
+                    f"it came from the {name} and no route takes it there", pe, color
+                )
+            return []
+        taken.sort(key=lambda item: item[1].words[0][0])
+        came = taken[0][1].words[0][0]
+        together = [origin for origin, buffer in taken if buffer.words[0][0] == came]
+        if len(together) > 1:
+            raise CollisionError(pe, color, together, came)
+        return taken[:1]
+
     def _through_router(self, pe: int, color: int, origin: int, buffer: Buffer, now: int) -> None:
-        rx, tx = self.route(pe, color)
-        if not rx & origin or not tx:
-            name = DIRECTION_NAMES[origin]
-            raise UnroutedError(f"it came from the {name} and no route takes it there", pe, color)
-        links = [direction for direction in DIRECTIONS if tx & direction]
-        targets: list[tuple[int, Buffer]] = []
-        for direction in links:
-            there = self.neighbour(pe, direction)
-            if there is None:
-                name = DIRECTION_NAMES[direction]
-                raise UnroutedError(f"its route leads {name}, out of the rectangle", pe, color)
-            targets.append((there, self._router(there, color, OPPOSITE[direction])))
-        exits = links + ([RAMP] if tx & RAMP else [])
+        if color in self._host_outputs:
+            self._to_host(pe, color, buffer, now)
+            return
+        router = self.routers.at(pe, color)
+        wavelet = buffer.words[0][1]
+        links = [direction for direction in DIRECTIONS if router.tx & direction]
+        targets = [self._over(pe, direction, color) for direction in links]
+        seen = bool(router.tx & RAMP) and not (wavelet.is_control and skips_ramp(wavelet.bits))
+        arrives = seen and (router.filter is None or router.filter.passes(wavelet))
+        exits = links + ([RAMP] if arrives else [])
         if not all(self._is_free(pe, direction, color, now) for direction in exits):
             return
-        arriving = [self.input(pe, color)] if tx & RAMP else []
-        if not self._has_room([*(target for _, target in targets), *arriving]):
+        queue = [self.input(pe, color)] if arrives else []
+        if not self._has_room([*(self._buffer(*target) for target in targets), *queue]):
             return
-        landed, _, bits = buffer.words.popleft()
-        buffer.served = now
+        landed = buffer.words[0][0]
+        buffer.leave(now)
+        if seen and router.filter is not None:
+            router.filter.count(wavelet)
+        onward = self._commanded(pe, router, wavelet, origin, now)
         if len(exits) > 1:
             self.traffic.multicast_wait += now - landed
-        for direction in exits:
-            self._last_use[pe, direction] = now, color
-        for (there, target), direction in zip(targets, links, strict=True):
-            self._land(target, there, now + self._machine.hop_cycles, color, bits)
-            y, x = divmod(pe, self.width)
+        for (there, taken_as, come_from), direction in zip(targets, links, strict=True):
+            arrival = now + self._machine.hop_cycles
+            target = self._buffer(there, taken_as, come_from)
+            self._land(target, there, arrival, _on_color(onward, taken_as))
+            y, x = divmod(pe, self.routers.width)
             self.traffic.link_load[DIRECTIONS.index(direction), y, x] += 1
             self.traffic.wavelet_hops += 1
-        if tx & RAMP:
-            arrival = now + self._machine.ramp_cycles
-            self._land(self.input(pe, color), pe, arrival, color, bits)
-        before = pe if origin == RAMP else self.neighbour(pe, origin)
+        if arrives:
+            self._land(queue[0], pe, now + self._machine.ramp_cycles, wavelet)
+        for direction in exits:
+            self._last_use[pe, direction] = now, color
+            self._tell(pe, direction, wavelet, now)
+        before = pe if origin == RAMP else self.routers.neighbour(pe, origin)
         if before is not None:
             self._wake(before, now)  # this buffer has room again
-        if buffer.words:
-            self._wake(pe, max(now + 1, buffer.words[0][0]))
+        for (other, _), rest in self._buffers[pe].items():
+            if other == color and rest.words:
+                self._wake(pe, max(now + 1, rest.words[0][0]))
 
-    def _land(self, target: Buffer, pe: int, cycle: int, color: int, bits: int) -> None:
-        target.words.append((cycle, color, bits))
+    def _to_host(self, pe: int, color: int, buffer: Buffer, now: int) -> None:
+        wavelet = buffer.leave(now)
+        self._taken[pe, color].append(wavelet.bits)
+        self._tell(pe, RAMP, wavelet, now)
+        self._wake(pe, now if not buffer.words else max(now + 1, buffer.words[0][0]))
+
+    def _commanded(
+        self, pe: int, router: Router, wavelet: Wavelet, origin: int, now: int
+    ) -> Wavelet:
+        """Let the switch do what a wavelet that passes tells it; the wavelet to send on."""
+        if not wavelet.is_control and not wavelet.flips_switch:
+            return wavelet
+        was_torn_down = router.is_torn_down
+        bits = router.obey(wavelet.bits) if wavelet.is_control else wavelet.bits
+        if router.is_torn_down and not was_torn_down:
+            self._wafer.torn_down(pe, wavelet.color, now)
+        if origin == RAMP and wavelet.flips_switch:
+            router.advance()
+        return replace(wavelet, bits=bits, flips_switch=False)
+
+    def _over(self, pe: int, direction: int, color: int) -> tuple[int, int, int]:
+        """The buffer over a link: PE, color as which it is taken there, where it comes from."""
+        there = self.routers.neighbour(pe, direction)
+        if there is None:
+            name = DIRECTION_NAMES[direction]
+            raise UnroutedError(f"its route leads {name}, out of the rectangle", pe, color)
+        origin = OPPOSITE[direction]
+        return there, self.routers.taken_as(there, color, origin), origin
+
+    def _buffer(self, pe: int, color: int, origin: int) -> Buffer:
+        if (color, origin) not in self._buffers[pe]:
+            self._buffers[pe][color, origin] = Buffer(self._machine.router_buffer_wavelets)
+        return self._buffers[pe][color, origin]
+
+    def _land(self, target: Buffer, pe: int, cycle: int, wavelet: Wavelet) -> None:
+        target.words.append((cycle, wavelet))
         self._wake(pe, cycle)
 
     def _is_free(self, pe: int, direction: int, color: int, now: int) -> bool:
@@ -290,19 +369,14 @@ class Fabric:
         self.traffic.stalled += not has_room
         return has_room
 
-    def input(self, pe: int, color: int) -> Buffer:
-        """The input queue that takes `color` on `pe`."""
-        if (pe, color) not in self._inputs:
-            self._inputs[pe, color] = Buffer(self._input_depth(pe, color))
-        return self._inputs[pe, color]
+    def _tell(self, pe: int, direction: int, wavelet: Wavelet, now: int) -> None:
+        if self._wafer.crossed is not None:
+            y, x = divmod(pe, self.routers.width)
+            letter = _LETTERS[direction]
+            self._wafer.crossed(
+                WaveletEvent(x, y, letter, wavelet.color, wavelet.bits, wavelet.is_control, now)
+            )
 
-    def _output(self, pe: int, queue: int) -> Buffer:
-        if queue not in self._outputs[pe]:
-            depths = self._machine.output_queue_depths
-            self._outputs[pe][queue] = Buffer(depths[queue] if queue >= 0 else max(depths))
-        return self._outputs[pe][queue]
 
-    def _router(self, pe: int, color: int, origin: int) -> Buffer:
-        if (color, origin) not in self._routers[pe]:
-            self._routers[pe][color, origin] = Buffer(self._machine.router_buffer_wavelets)
-        return self._routers[pe][color, origin]
+def _on_color(wavelet: Wavelet, color: int) -> Wavelet:
+    return wavelet if wavelet.color == color else replace(wavelet, color=color)

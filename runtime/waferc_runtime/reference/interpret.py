@@ -7,39 +7,50 @@ another thread of the PE could see, and inside fabric operations. Costs are thos
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from typing import Any, TypeVar
 
+from waferc_ir.diagnostics import Location
 from waferc_runtime.builtins.dsd import DSD_OPS
+from waferc_runtime.builtins.printing import line, printed
 from waferc_runtime.builtins.scalar import wrap
-from waferc_runtime.builtins.timing import (
-    expression_cycles,
-    library_cycles,
-    operand_cycles,
-    statement_cycles,
-)
+from waferc_runtime.builtins.timing import expression_cycles, library_cycles, statement_cycles
 from waferc_runtime.csl import core
+from waferc_runtime.observer import PrintEvent
 from waferc_runtime.reference.evaluate import (
     address,
     computed,
     constant,
     fabric_dsd,
     integers,
-    library,
     memory_faults,
     number,
     operands_of,
     scalar_type,
     updated,
 )
+from waferc_runtime.reference.library import library
 from waferc_runtime.reference.map import run_map
-from waferc_runtime.reference.memory import MemoryDsd, Value
-from waferc_runtime.reference.operate import Operation, operate
-from waferc_runtime.reference.state import State
-from waferc_runtime.reference.thread import Steps, Thread, Wait
+from waferc_runtime.reference.memory import FifoOperand, MemoryDsd, Value
+from waferc_runtime.reference.microthreads import check_alone, check_unused
+from waferc_runtime.reference.operands import (
+    Operand,
+    Operation,
+    index_of,
+    operand,
+    with_registers,
+)
+from waferc_runtime.reference.operate import operate
+from waferc_runtime.reference.routers import UnknownRegisterError
+from waferc_runtime.reference.state import Register, State
+from waferc_runtime.reference.thread import Enter, Steps, Thread, Wait, flattened
 
-MAX_CALL_DEPTH = 64
+T = TypeVar("T")
+
+MAX_CALL_DEPTH = 512
 
 
 class Flow(Enum):
@@ -61,7 +72,7 @@ class Frame:
     result: Value = None
 
 
-Spawn = Callable[[Operation, core.DsdConfig, Thread], None]
+Spawn = Callable[[Operation, Thread], None]
 
 
 class Interpreter:
@@ -90,12 +101,16 @@ class Interpreter:
         """The value of an expression outside of any function."""
         return self._value(node, Frame(core.Function("initial values"), 0))
 
+    def statement(self, node: core.Stmt) -> Steps[Flow]:
+        """Run a statement outside of any function."""
+        return self._statement(node, Frame(core.Function("initial values"), 0))
+
     # ---- statements ------------------------------------------------------------------------------
 
     def _body(self, body: Sequence[core.Stmt], frame: Frame) -> Steps[Flow]:
         for statement in body:
             self.thread.place = statement.at or self.thread.place
-            if self.state.microthreads and self.thread.clock > self.state.wafer.now:
+            if self.state.microthreads and self.thread.clock > self.state.now:
                 yield Wait(self.thread.clock)  # others may write what this statement reads
             flow = yield from self._statement(statement, frame)
             if flow is not Flow.NEXT:
@@ -132,8 +147,18 @@ class Interpreter:
                 yield from self._operation(statement, frame)
             case core.MapOperation():
                 yield from self._map(statement, frame)
-            case core.TaskControl(action, expression):
-                yield from self._task_control(action, expression, frame)
+            case core.TaskControl():
+                yield from self._task_control(statement, frame)
+            case core.LoadDsr():
+                yield from self._load_register(statement, frame)
+            case core.SetFifoLength():
+                yield from self._set_fifo_length(statement, frame)
+            case core.SetConfig():
+                yield from self._set_config(statement, frame)
+            case core.FlushQueue():
+                yield from self._flush(statement, frame)
+            case core.Print():
+                yield from self._print(statement, frame)
             case core.Assert(condition, at):
                 before = self.thread.clock
                 holds = yield from self._evaluate(condition, frame)
@@ -174,60 +199,154 @@ class Interpreter:
             if isinstance(loop, core.While):
                 yield from self._body(loop.step, frame)
 
+    # ---- operations ------------------------------------------------------------------------------
+
     def _operation(self, statement: core.DsdOperation, frame: Frame) -> Steps[None]:
         op = DSD_OPS.get(statement.op)
         if op is None:
             raise self.state.error(f"{statement.op} is not supported", self.thread, statement.at)
-        dest = yield from self._evaluate(statement.dest, frame)
-        sources: list[Value] = []
-        for source in statement.sources:
-            sources.append((yield from self._evaluate(source, frame)))
-        self.thread.clock += operand_cycles(statement, self.state.machine)
-        operation = Operation(op, dest, tuple(sources), statement.at)
+        operands: list[Operand] = []
+        for node in (statement.dest, *statement.sources):
+            operands.append((yield from self._operand(node, frame)))
+        index = yield from self._index(statement.config, frame)
+        config = with_registers(statement.config, tuple(operands))
+        index = index_of(statement.config, index, tuple(operands))
+        operation = Operation(op, tuple(operands), config, index, statement.at)
         misuse = operation.misuse()
         if misuse is not None:
             raise self.state.error(misuse, self.thread, statement.at)
-        if statement.config.is_async:
-            if not operation.fabric:
+        completed = True
+        if config.is_async:
+            if not operation.streams:
                 raise self.state.error(
-                    f"{op.name} is asynchronous without a fabric operand",
-                    self.thread,
-                    statement.at,
+                    f"{op.name} is asynchronous without a fabric operand", self.thread, statement.at
                 )
             yield Wait(self.thread.clock)
-            self._spawn(operation, statement.config, self.thread)
+            self._spawn(operation, self.thread)
         else:
-            yield from operate(self.state, self.thread, operation)
-            finish(self.state, statement.config, self.thread.clock)
+            if self.state.microthreads:
+                yield Wait(self.thread.clock)
+                check_alone(self.state, self.thread, operation)
+            completed = yield from operate(self.state, self.thread, operation)
+            finish(self.state, self.thread, config)
+        if statement.result is not None:
+            frame.locals[statement.result] = completed
+
+    def _operand(self, node: core.Expr, frame: Frame) -> Steps[Operand]:
+        value = yield from self._evaluate(node, frame)
+        return operand(self.state, self.thread, node.type, value)
+
+    def _index(self, config: core.DsdConfig, frame: Frame) -> Steps[int]:
+        if config.index is None:
+            return 0
+        return int(number((yield from self._evaluate(config.index, frame))))
+
+    def _load_register(self, statement: core.LoadDsr, frame: Frame) -> Steps[None]:
+        place = yield from self._evaluate(statement.dsr, frame)
+        value = yield from self._evaluate(statement.dsd, frame)
+        index = yield from self._index(statement.config, frame)
+        assert isinstance(statement.dsr.type, core.Dsr)
+        if self.state.microthreads:
+            yield Wait(self.thread.clock)
+        name = f"{statement.dsr.type.file} {place}"
+        check_unused(self.state, self.thread, name, statement.at)
+        self.state.registers[name] = Register(
+            value, statement.config, index, statement.save_address, statement.single_step
+        )
 
     def _map(self, statement: core.MapOperation, frame: Frame) -> Steps[None]:
-        operands: list[Value] = []
+        inputs: list[Operand] = []
         for expression in statement.inputs:
-            operands.append((yield from self._evaluate(expression, frame)))
-        output: Value = None
+            inputs.append((yield from self._operand(expression, frame)))
+        output = Operand(None)
         if statement.output is not None:
-            output = yield from self._evaluate(statement.output, frame)
+            output = yield from self._operand(statement.output, frame)
         function = statement.function
 
         def apply(arguments: Sequence[Value]) -> Steps[Value]:
             if isinstance(function, core.Function):
-                return (yield from self.call(function, arguments, frame.depth + 1))
+                return (yield Enter(self.call(function, arguments, frame.depth + 1)))
             self.thread.clock += library_cycles(function, self.state.machine)
             types = [statement.element] * len(arguments)
             return library(self.state, self.thread, function, arguments, types, statement.at)
 
-        yield from run_map(self.state, self.thread, statement, operands, output, apply)
+        yield from run_map(self.state, self.thread, statement, inputs, output, apply)
 
-    def _task_control(self, action: str, expression: core.Expr, frame: Frame) -> Steps[None]:
-        task = int(number((yield from self._evaluate(expression, frame))))
-        yield Wait(self.thread.clock)
-        match action:
+    # ---- tasks, queues, configuration ------------------------------------------------------------
+
+    def _task_control(self, statement: core.TaskControl, frame: Frame) -> Steps[None]:
+        state, thread = self.state, self.thread
+        task = int(number((yield from self._evaluate(statement.task, frame))))
+        yield Wait(thread.clock)
+        is_microthread = statement.task.type is core.Handle.MICROTHREAD
+        match statement.action:
             case "activate":
-                self.state.activate(task, self.thread.clock)
+                state.activate(task, thread.clock, thread)
+            case "block" if is_microthread:
+                state.blocked_microthreads.add(task)
             case "block":
-                self.state.blocked.add(task)
-            case _:
-                self.state.blocked.discard(task)
+                state.blocked.add(task)
+            case "unblock" if is_microthread:
+                state.blocked_microthreads.discard(task)
+                state.wake(thread.clock)
+            case "unblock":
+                state.unblock(task, thread.clock)
+
+    def _set_fifo_length(self, statement: core.SetFifoLength, frame: Frame) -> Steps[None]:
+        length = int(number((yield from self._evaluate(statement.value, frame))))
+        yield Wait(self.thread.clock)
+        ring = self.state.rings[statement.fifo]
+        if statement.side == "read":
+            ring.read_length = length
+        else:
+            ring.write_length = length
+
+    def _flush(self, statement: core.FlushQueue, frame: Frame) -> Steps[None]:
+        queue = int(number((yield from self._evaluate(statement.queue, frame))))
+        yield Wait(self.thread.clock)
+        if queue not in self.state.program.empty_queue_handlers:
+            raise self.state.error(
+                f"output queue {queue} is flushed, which has no handler,",
+                self.thread,
+                statement.at,
+            )
+        self.state.flushing[queue] = None
+
+    def _set_config(self, statement: core.SetConfig, frame: Frame) -> Steps[None]:
+        place = int(number((yield from self._evaluate(statement.address, frame))))
+        value = int(number((yield from self._evaluate(statement.value, frame))))
+        yield Wait(self.thread.clock)
+        routers = self.state.fabric.routers
+        with self._known_register(statement.at):
+            routers.write_register(self.state.index, place, value & 0xFFFF)
+        self.state.wake(self.thread.clock)
+
+    def _get_config(self, node: core.GetConfig, frame: Frame) -> Steps[Value]:
+        place = int(number((yield from self._evaluate(node.address, frame))))
+        yield Wait(self.thread.clock)
+        with self._known_register(node.at):
+            return self.state.fabric.routers.read_register(self.state.index, place)
+
+    @contextmanager
+    def _known_register(self, at: Location | None) -> Generator[None, Any, None]:
+        try:
+            yield
+        except UnknownRegisterError as fault:
+            raise self.state.error(str(fault), self.thread, at) from fault
+
+    def _print(self, statement: core.Print, frame: Frame) -> Steps[None]:
+        before = self.thread.clock
+        parts: list[str] = []
+        for part in statement.parts:
+            if isinstance(part, str):
+                parts.append(part)
+            else:
+                value = number((yield from self._evaluate(part, frame)))
+                parts.append(printed(value, part.type))
+        self.thread.clock = before
+        x, y = self.state.x, self.state.y
+        text = line(parts, (x, y) if statement.with_coordinates else None)
+        self.state.tell(PrintEvent(x, y, text, before))
 
     # ---- expressions -----------------------------------------------------------------------------
 
@@ -256,16 +375,20 @@ class Interpreter:
                 return (yield from self._evaluate(lhs if chosen else rhs, frame))
             case core.Call(function, arguments):
                 values = yield from self._all(arguments, frame)
-                return (yield from self.call(function, values, frame.depth + 1))
+                return (yield Enter(self.call(function, values, frame.depth + 1)))
             case core.LibraryCall(_, name, arguments, at):
                 values = yield from self._all(arguments, frame)
                 types = [argument.type for argument in arguments]
                 return library(self.state, self.thread, name, values, types, at)
-            case core.MakeMemDsd(kind, base, strides, extents):
+            case core.MakeMemDsd(kind, base, strides, extents, takes_index):
                 start = yield from self._evaluate(base, frame)
-                steps = yield from self._all(strides, frame)
-                counts = yield from self._all(extents, frame)
-                return MemoryDsd(kind, address(start), integers(steps), integers(counts))
+                steps = integers((yield from self._all(strides, frame)))
+                counts = integers((yield from self._all(extents, frame)))
+                return MemoryDsd(kind, address(start), steps, counts, takes_index)
+            case core.FifoValue(fifo):
+                return FifoOperand(fifo)
+            case core.GetConfig():
+                return (yield from self._get_config(node, frame))
             case core.MakeFabDsd(_, _, _, extent):
                 length = yield from self._evaluate(extent, frame)
                 return fabric_dsd(self.state, self.thread, node, int(number(length)))
@@ -284,31 +407,33 @@ class Interpreter:
         return values
 
 
-def finish(state: State, config: core.DsdConfig, cycle: int) -> None:
+def finish(state: State, thread: Thread, config: core.DsdConfig) -> None:
     """What a DSD operation does with tasks when it ends."""
     if config.activate is not None:
-        state.activate(config.activate, cycle)
+        state.activate(config.activate, thread.clock, thread)
     if config.unblock is not None:
-        state.blocked.discard(config.unblock)
+        state.unblock(config.unblock, thread.clock)
 
 
-def initial_slots(state: State) -> None:
-    """Give the slots of a PE their initial values, which are constant expressions."""
+def set_up(state: State) -> None:
+    """Give the slots and DSRs of a PE their initial values, which are constant expressions."""
     thread = Thread("initial values", 0)
 
-    def refuse(operation: Operation, config: core.DsdConfig, issuer: Thread) -> None:
+    def refuse(operation: Operation, issuer: Thread) -> None:
         raise state.error("an initial value starts an operation", issuer, operation.at)
 
     interpreter = Interpreter(state, thread, refuse)
     for slot in state.program.slots:
         if slot.initial is not None and slot not in state.slots:
-            state.slots[slot] = run_now(interpreter.constant_value(slot.initial))
+            state.slots[slot] = _at_once(interpreter.constant_value(slot.initial))
+    for load in state.program.dsrs:
+        _at_once(interpreter.statement(load))
 
 
-def run_now(steps: Steps[Value]) -> Value:
+def _at_once(steps: Steps[T]) -> T:
     """The value of steps that need no time."""
     try:
-        next(steps)
+        next(flattened(steps))
     except StopIteration as end:
         return end.value
     raise AssertionError("a constant expression waits")

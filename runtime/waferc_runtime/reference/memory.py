@@ -6,6 +6,7 @@ takes `T.words` of them, little end first, so that `@ptrcast` between types need
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from waferc_runtime.builtins.banks import Walk
 from waferc_runtime.builtins.scalar import Uniform, from_item
-from waferc_runtime.csl.core import Dsd, MemoryObject, Scalar
+from waferc_runtime.csl.core import Dsd, Fifo, MemoryObject, Scalar
 
 Words = NDArray[np.uint16]
 
@@ -100,17 +101,23 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class MemoryDsd:
-    """A memory DSD as a value: strides count elements of the operation that uses it."""
+    """A memory DSD as a value: strides count elements of the operation that uses it.
+
+    `first` is the element at which an operation begins, in a DSR that saves its address. With
+    `takes_index` the base moves by the index of the operation, in words.
+    """
 
     kind: Dsd
     base: Address
     strides: tuple[int, ...]
     extents: tuple[int, ...]
+    takes_index: bool = False
+    first: int = 0
 
     @property
     def length(self) -> int:
         """Number of elements."""
-        return int(np.prod(self.extents, dtype=np.int64))
+        return math.prod(self.extents)
 
     def walk(self, scalar: Scalar) -> Walk:
         """What an operation on `scalar` visits, by addresses of the PE's SRAM."""
@@ -123,27 +130,54 @@ class MemoryDsd:
 
         Beyond the last element the outermost dimension goes on.
         """
+        index += self.first
         offset = 0
         for stride, extent in zip(self.strides[:0:-1], self.extents[:0:-1], strict=True):
             index, position = divmod(index, extent)
             offset += stride * position
         return self.base.moved(offset + self.strides[0] * index, scalar)
 
+    def indexed(self, index: int) -> MemoryDsd:
+        """The DSD in an operation with this index."""
+        if not self.takes_index:
+            return self
+        return replace(self, base=replace(self.base, word=self.base.word + index))
+
 
 @dataclass(frozen=True, slots=True)
 class FabricDsd:
-    """A fabin or fabout DSD as a value. `queue` is None where the program names none."""
+    """A fabin or fabout DSD as a value; see `core.MakeFabDsd`.
+
+    `queue` is None where the program names none. `packed`: two 16-bit elements per wavelet.
+    """
 
     kind: Dsd
     color: int
     queue: int | None
     length: int
-    packed: bool  # two 16-bit elements per wavelet
+    packed: bool = False
+    is_control: bool = False
+    flips_switch: bool = False
+    takes_index: bool = False
+    carries_control: bool = False
 
     @property
     def is_input(self) -> bool:
         """Whether this is a fabin."""
         return self.kind.kind == "fabin"
 
+    @property
+    def queue_name(self) -> str:
+        """`in 2`, `out 3`; where the program names no queue each color has one of its own."""
+        side = "in" if self.is_input else "out"
+        return f"{side} of color {self.color}" if self.queue is None else f"{side} {self.queue}"
 
-Value = Uniform | Address | MemoryDsd | FabricDsd | None
+
+@dataclass(frozen=True, slots=True)
+class FifoOperand:
+    """A FIFO as the operand of an operation."""
+
+    fifo: Fifo
+
+
+Value = Uniform | Address | MemoryDsd | FabricDsd | FifoOperand | None

@@ -1,43 +1,55 @@
-"""DSD operations, one element at a time, in memory and on the fabric.
+"""DSD operations, one element at a time, in memory, on the fabric, and with FIFOs.
 
-The number of elements is that of the first source that is a DSD, else of the destination (1 if
-all are scalars). A pointer as destination of two operands of which the first is a scalar folds:
-`@faddh(p, s, d)` leaves `s + d[0] + d[1] + ...` in `p.*`; otherwise it keeps the last result.
+A pointer as destination of two operands of which the first is a scalar folds: `@faddh(p, s, d)`
+leaves `s + d[0] + d[1] + ...` in `p.*`; otherwise it keeps the last result.
 
-Time: in memory only, setup and then width elements per cycle. With fabric operands element i is
-processed at `max(t_(i-1) + 1, arrival_i)`, later if the output queue is full, and the operation
-ends one cycle after its last element. Packed 16-bit operands move two elements per word and cycle.
+Time: in memory only, setup and then width elements per cycle. With fabric operands or a FIFO
+element i is processed at `max(t_(i-1) + 1, arrival_i)`, later if the output queue or the FIFO is
+full, and the operation ends one cycle after its last element. Where all fabric operands are
+packed, two elements are processed per cycle.
+
+A wavelet with the control bit is data, unless the operation says `on_control`: then it ends the
+operation, which does what it does at its end, and beside that what `on_control` says.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from waferc_ir.diagnostics import Location
-from waferc_runtime.builtins.dsd import DsdOp
 from waferc_runtime.builtins.scalar import Uniform, from_item
 from waferc_runtime.builtins.timing import memory_operation_cycles
 from waferc_runtime.csl.core import Scalar
-from waferc_runtime.reference.fabric import UnroutedError
+from waferc_runtime.reference.buffers import Wavelet
+from waferc_runtime.reference.fabric import Fabric
 from waferc_runtime.reference.memory import (
     Address,
     FabricDsd,
+    FifoOperand,
     MemoryDsd,
     OutsideObjectError,
-    Value,
     decode,
     encode,
 )
+from waferc_runtime.reference.operands import Operation
+from waferc_runtime.reference.routers import UnroutedError
 from waferc_runtime.reference.state import State
 from waferc_runtime.reference.thread import Obstacle, Steps, Thread, Wait
 
 _IMPLIED_QUEUES = -1  # queue of a color for which the program names none: -1 - color
+_CONTROL_BIT = 1 << 31  # in the bits of a `control_transform` operand
+
+
+class Ending(Enum):
+    """Why an operation ends before its last element."""
+
+    CONTROL = auto()
+    FIFO = auto()
 
 
 def to_bits(value: Uniform, scalar: Scalar) -> int:
@@ -57,178 +69,286 @@ def output_queue(dsd: FabricDsd) -> int:
     return _IMPLIED_QUEUES - dsd.color if dsd.queue is None else dsd.queue
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """A DSD operation with its operands evaluated."""
-
-    op: DsdOp
-    dest: Value
-    sources: tuple[Value, ...]
-    at: Location | None
-
-    @property
-    def operands(self) -> tuple[Value, ...]:
-        return (self.dest, *self.sources)
-
-    @property
-    def fabric(self) -> list[FabricDsd]:
-        """The operands on the fabric."""
-        return [operand for operand in self.operands if isinstance(operand, FabricDsd)]
-
-    def misuse(self) -> str | None:
-        """What is wrong with the kinds of the operands; None if nothing is."""
-        count = len(self.op.source_elements)
-        if len(self.sources) != count:
-            return f"{self.op.name} takes {count} sources and has {len(self.sources)}"
-        for source in self.sources:
-            if source is None or isinstance(source, Address):
-                return f"{self.op.name} has a source that is neither a DSD nor a scalar"
-            if isinstance(source, FabricDsd) and not source.is_input:
-                return f"{self.op.name} reads from a fabout DSD"
-        if isinstance(self.dest, FabricDsd):
-            return f"{self.op.name} writes to a fabin DSD" if self.dest.is_input else None
-        if not isinstance(self.dest, MemoryDsd | Address):
-            return f"{self.op.name} has a destination that is neither a DSD nor a pointer"
-        return None
-
-    @property
-    def length(self) -> int:
-        """Uniform of elements."""
-        for operand in (*self.sources, self.dest):
-            if isinstance(operand, MemoryDsd | FabricDsd) and operand.length:
-                return operand.length
-        any_dsd = any(isinstance(o, MemoryDsd | FabricDsd) for o in self.operands)
-        return 0 if any_dsd else 1
+def operate(state: State, thread: Thread, operation: Operation) -> Steps[bool]:
+    """Run an operation on the clock of `thread`; whether it came to its last element."""
+    count = operation.length(state)
+    if operation.streams:
+        return (yield from _Stream(state, thread, operation, count).run())
+    assert count is not None
+    arithmetic = _Arithmetic(state, thread, operation)
+    for index in range(count):
+        arithmetic.element(index, {})
+    thread.clock += memory_operation_cycles(operation.op, count, state.machine)
+    _settle(operation, count)
+    return True
 
 
-def operate(state: State, thread: Thread, operation: Operation) -> Steps[None]:
-    """Run an operation to its end on the clock of `thread`."""
-    count = operation.length
-    begin = thread.clock
-    running: list[Uniform] = []  # the result so far, where the destination folds
-    if not operation.fabric:
-        for index in range(count):
-            _element(state, thread, operation, index, {}, running)
-        thread.clock = begin + _memory_cycles(operation, count, state)
-        return
-    group = _elements_per_word(state, thread, operation)
-    thread.clock = begin + state.machine.dsd_setup_cycles
-    for start in range(0, count, group):
-        members = range(start, min(start + group, count))
-        yield from wait_for_fabric(state, thread, operation.fabric, start, count)
-        words = {
-            place: state.fabric.take(state.index, dsd.color, thread.clock)
-            for place, dsd in enumerate(operation.operands)
-            if isinstance(dsd, FabricDsd) and dsd.is_input
+def _settle(operation: Operation, done: int) -> None:
+    for item in operation.operands:
+        item.settle(done)
+
+
+class _Stream:
+    """An operation with operands on the fabric or a FIFO."""
+
+    def __init__(
+        self, state: State, thread: Thread, operation: Operation, total: int | None
+    ) -> None:
+        self._state = state
+        self._thread = thread
+        self._operation = operation
+        self._total = total
+        self._done = 0
+        self._arithmetic = _Arithmetic(state, thread, operation)
+        self._ring = operation.ring(state)
+        self._inputs = {
+            place: item.value
+            for place, item in enumerate(operation.operands)
+            if isinstance(item.value, FabricDsd) and item.value.is_input
         }
-        sent: list[int] = []
-        for member in members:
-            shift = 16 * (member - start)
-            arrived = {place: bits >> shift for place, bits in words.items()}
-            result = _element(state, thread, operation, member, arrived, running)
-            if isinstance(operation.dest, FabricDsd):
-                sent.append(to_bits(result, operation.op.element) << shift)
-        if isinstance(operation.dest, FabricDsd):
-            send(state, thread, operation.dest, sum(sent), operation.at)
-        thread.clock += 1
+        self._taken: dict[int, list[int]] = {place: [] for place in self._inputs}
+        self._to_send: list[int] = []  # halves of a packed wavelet
+        self._is_narrow = operation.op.element.words == 1
+        self._group = 1
+        packed = [dsd.packed for dsd in operation.fabric]
+        if self._ring is None and self._is_narrow and all(packed):
+            self._group = 2
 
+    def run(self) -> Steps[bool]:
+        self._thread.clock += self._state.machine.dsd_setup_cycles
+        ending: Ending | None = None
+        while self._total is None or self._done < self._total:
+            count = self._group
+            if self._total is not None:
+                count = min(count, self._total - self._done)
+            ending = yield from self._wait(count)
+            if ending is not None:
+                break
+            self._step(count)
+            self._thread.clock += 1
+        _settle(self._operation, self._done)
+        if self._to_send and isinstance(self._operation.dest, FabricDsd):
+            self._send_rest(self._operation.dest)
+        if ending is Ending.CONTROL:
+            self._tell_control()
+        if ending is Ending.FIFO:
+            self._keep_length()
+        return ending is not Ending.FIFO
 
-def _memory_cycles(operation: Operation, count: int, state: State) -> int:
-    op, dest = operation.op, operation.dest
-    reads = [
-        source.walk(element)
-        for source, element in zip(operation.sources, op.source_elements, strict=True)
-        if isinstance(source, MemoryDsd)
-    ]
-    write = dest.walk(op.element) if isinstance(dest, MemoryDsd) else None
-    return int(memory_operation_cycles(op, count, state.machine, reads, write))
+    # ---- waiting ---------------------------------------------------------------------------------
 
+    def _wait(self, count: int) -> Steps[Ending | None]:
+        """Let time pass until `count` elements can be processed, or the operation ends."""
+        state, thread = self._state, self._thread
+        earliest = thread.clock
+        while True:
+            ready, obstacle, ending = self._look(earliest, count)
+            if ready > state.now:
+                yield Wait(ready, obstacle)
+            elif ending is None and obstacle is not None:
+                yield Wait(None, obstacle)
+            else:
+                break
+        thread.waited += state.now - earliest
+        thread.clock = state.now
+        return ending
 
-def wait_for_fabric(
-    state: State, thread: Thread, operands: Sequence[FabricDsd], done: int, total: int
-) -> Steps[None]:
-    """Wait, from the thread's clock on, for one word of each input and room for each output."""
-    earliest = thread.clock
-    needed = Counter(dsd.color for dsd in operands if dsd.is_input)
-    outputs = [dsd for dsd in operands if not dsd.is_input]
-    while True:
+    def _look(self, earliest: int, count: int) -> tuple[int, Obstacle | None, Ending | None]:
+        """The cycle from which things are as they seem, what is in the way, how it ends."""
+        state, thread = self._state, self._thread
+        if thread.microthread is not None and thread.microthread in state.blocked_microthreads:
+            return earliest, self._obstacle("blocked", thread.microthread), None
         ready = earliest
         obstacle: Obstacle | None = None
-        for color, count in needed.items():
-            arrival = state.fabric.arrival(state.index, color, count)
+        needed = Counter(
+            dsd.color for place, dsd in self._inputs.items() if len(self._taken[place]) < count
+        )
+        for color, words in needed.items():
+            if self._operation.config.on_control is not None and self._is_control(color):
+                arrival = state.fabric.arrival(state.index, color, 1)
+                return max(earliest, arrival or 0), None, Ending.CONTROL
+            arrival = state.fabric.arrival(state.index, color, words)
             if arrival is None:
-                obstacle = Obstacle(color, True, done, total)
+                obstacle = self._obstacle("receive", color)
             else:
                 ready = max(ready, arrival)
-        for dsd in outputs:
-            if obstacle is None and not state.fabric.can_put(
-                state.index, output_queue(dsd), state.wafer.now
+        dest = self._operation.dest
+        if obstacle is None and isinstance(dest, FabricDsd) and self._sends(count):
+            if not state.fabric.can_put(state.index, output_queue(dest), state.now):
+                obstacle = self._obstacle("send", dest.color)
+        if obstacle is None and self._ring is not None:
+            return self._look_at_ring(ready)
+        return ready, obstacle, None
+
+    def _look_at_ring(self, ready: int) -> tuple[int, Obstacle | None, Ending | None]:
+        assert self._ring is not None
+        place, ring = self._ring
+        since = ring.elements_from(self._width(place)) if place else ring.room_from(self._width(0))
+        if since is not None:
+            return max(ready, since), None, None
+        if ready <= self._state.now:
+            ring.was_empty = ring.was_empty or place > 0
+            ring.was_full = ring.was_full or place == 0
+        is_sync = self._thread.microthread is None
+        obstacle = self._obstacle("pop" if place else "push", ring.fifo.name)
+        return ready, obstacle, Ending.FIFO if is_sync else None
+
+    def _is_control(self, color: int) -> bool:
+        head = self._state.fabric.head(self._state.index, color)
+        return head is not None and head.is_control
+
+    def _obstacle(self, kind: Any, what: int | str) -> Obstacle:
+        return Obstacle(kind, what, self._done, self._total)
+
+    # ---- processing ------------------------------------------------------------------------------
+
+    def _step(self, count: int) -> None:
+        """Process `count` elements at the thread's clock."""
+        operation, now = self._operation, self._thread.clock
+        for place, dsd in self._inputs.items():
+            if len(self._taken[place]) < count:
+                self._taken[place] += self._received(dsd)
+        for _ in range(count):
+            arrived = {place: halves.pop(0) for place, halves in self._taken.items()}
+            if self._ring is not None and self._ring[0] > 0:
+                place, ring = self._ring
+                arrived[place] = ring.pop(self._width(place), now)
+                self._tell_ring(ring.was_full, ring.fifo.activate_pop)
+                ring.was_full = False
+            result = self._arithmetic.element(self._done, arrived)
+            self._done += 1
+            if isinstance(operation.dest, FabricDsd):
+                self._send(operation.dest, to_bits(result, operation.op.element))
+            elif isinstance(operation.dest, FifoOperand) and self._ring is not None:
+                ring = self._ring[1]
+                ring.push(to_bits(result, operation.op.element), self._width(0), now)
+                self._tell_ring(ring.was_empty, ring.fifo.activate_push)
+                ring.was_empty = False
+
+    def _received(self, dsd: FabricDsd) -> list[int]:
+        """The bits of the elements in the next wavelet of a fabin."""
+        wavelet = self._state.fabric.take(self._state.index, dsd.color, self._thread.clock)
+        bits = wavelet.bits
+        if dsd.carries_control:
+            bits = bits & ~_CONTROL_BIT | wavelet.is_control * _CONTROL_BIT
+        return [bits & 0xFFFF, bits >> 16] if self._packs(dsd) else [bits]
+
+    def _sends(self, count: int) -> bool:
+        """Whether `count` elements more make a wavelet full."""
+        is_last = self._total is not None and self._done + count >= self._total
+        dest = self._operation.dest
+        is_packed = isinstance(dest, FabricDsd) and self._packs(dest)
+        return not is_packed or is_last or len(self._to_send) + count >= 2
+
+    def _send(self, dsd: FabricDsd, bits: int) -> None:
+        """Send an element, or keep it until its wavelet is full; it is counted as done."""
+        is_last = self._done == self._total
+        self._to_send.append(bits)
+        if self._packs(dsd):
+            if len(self._to_send) < 2 and not is_last:
+                return
+            bits = sum(half << (16 * place) for place, half in enumerate(self._to_send))
+        elif dsd.takes_index and self._is_narrow:
+            bits |= (self._operation.index & 0xFFFF) << 16
+        self._to_send.clear()
+        is_control = dsd.is_control
+        if dsd.carries_control:
+            is_control = is_control or bool(bits & _CONTROL_BIT)
+            bits &= ~_CONTROL_BIT
+        wavelet = Wavelet(dsd.color, bits, is_control, dsd.flips_switch and is_last)
+        send(self._state, self._thread, dsd, wavelet, self._operation.at)
+
+    def _send_rest(self, dsd: FabricDsd) -> None:
+        """Send the half of a packed wavelet that an early end leaves."""
+        wavelet = Wavelet(dsd.color, self._to_send[0], dsd.is_control)
+        send(self._state, self._thread, dsd, wavelet, self._operation.at)
+
+    def _packs(self, dsd: FabricDsd) -> bool:
+        return dsd.packed and self._is_narrow
+
+    def _width(self, place: int) -> int:
+        """Words of an element of the operand at a place."""
+        op = self._operation.op
+        return (op.source_elements[place - 1] if place else op.element).words
+
+    def _tell_ring(self, was_found_so: bool, task: int | None) -> None:
+        self._state.wake(self._thread.clock + 1)
+        if was_found_so and task is not None:
+            self._state.activate(task, self._thread.clock, self._thread)
+
+    def _tell_control(self) -> None:
+        state, thread = self._state, self._thread
+        color = next(
+            dsd.color for dsd in self._inputs.values() if self._is_control(dsd.color)
+        )
+        state.fabric.take(state.index, color, thread.clock)
+        told = self._operation.config.on_control
+        if told is not None and told.activate is not None:
+            state.activate(told.activate, thread.clock, thread)
+        if told is not None and told.unblock is not None:
+            state.unblock(told.unblock, thread.clock)
+
+    def _keep_length(self) -> None:
+        """What is left to do stays in the FIFO's length, where it has one."""
+        assert self._ring is not None and self._total is not None
+        place, ring = self._ring
+        if place and ring.read_length:
+            ring.read_length = self._total - self._done
+        elif not place and ring.write_length:
+            ring.write_length = self._total - self._done
+
+
+class _Arithmetic:
+    """The elements of an operation, in order."""
+
+    def __init__(self, state: State, thread: Thread, operation: Operation) -> None:
+        self._state = state
+        self._thread = thread
+        self._op = operation.op
+        self._at = operation.at
+        self._dest, *self._sources = operation.values
+        self._computation = operation.op.computation(state.machine)
+        self._folds = isinstance(self._dest, Address) and operation.op.accumulates
+        self._running: Uniform | None = None  # the result so far, where the destination folds
+
+    def element(self, index: int, arrived: dict[int, int]) -> Uniform:
+        """Process one element; `arrived` holds the bits of operands not in memory, by place."""
+        op, state = self._op, self._state
+        values: list[NDArray[Any]] = []
+        try:
+            for place, (source, element) in enumerate(
+                zip(self._sources, op.source_elements, strict=True), start=1
             ):
-                obstacle = Obstacle(dsd.color, False, done, total)
-        if ready > state.wafer.now:
-            yield Wait(ready, obstacle)
-        elif obstacle is not None:
-            yield Wait(None, obstacle)
-        else:
-            break
-    thread.waited += state.wafer.now - earliest
-    thread.clock = state.wafer.now
+                value = source
+                if place in arrived:
+                    value = from_bits(arrived[place], element)
+                elif isinstance(source, MemoryDsd):
+                    value = source.address(index, element).load(element)
+                elif self._folds and place == 1 and self._running is not None:
+                    value = self._running
+                values.append(np.asarray([value], element.numpy))
+            with np.errstate(all="ignore"):
+                result = from_item(self._computation(*values)[0])
+            if isinstance(self._dest, MemoryDsd):
+                self._dest.address(index, op.element).store(result, op.element)
+            elif isinstance(self._dest, Address):
+                self._dest.store(result, op.element)
+                self._running = result
+        except OutsideObjectError as fault:
+            raise state.error(str(fault), self._thread, self._at) from fault
+        state.work.macs += op.macs
+        state.work.flops += op.flops
+        return result
 
 
-def send(state: State, thread: Thread, dsd: FabricDsd, bits: int, at: Location | None) -> None:
+def send(
+    state: State, thread: Thread, dsd: FabricDsd, wavelet: Wavelet, at: Location | None
+) -> None:
     """Put one word on its way at the thread's clock."""
+    fabric: Fabric = state.fabric
     try:
-        state.fabric.put(state.index, output_queue(dsd), dsd.color, bits, thread.clock)
+        fabric.put(state.index, output_queue(dsd), wavelet, thread.clock)
     except UnroutedError as fault:
         raise state.error(
             f"a wavelet of color {dsd.color} cannot leave: {fault.message},", thread, at
         ) from fault
-
-
-def _elements_per_word(state: State, thread: Thread, operation: Operation) -> int:
-    packed = {dsd.packed for dsd in operation.fabric}
-    if operation.op.element.words == 2 or packed == {False}:
-        return 1
-    if packed == {True}:
-        return 2
-    raise state.error(
-        "an operation mixes packed and unpacked fabric operands", thread, operation.at
-    )
-
-
-def _element(
-    state: State,
-    thread: Thread,
-    operation: Operation,
-    index: int,
-    arrived: dict[int, int],
-    running: list[Uniform],
-) -> Uniform:
-    """Process one element; `arrived` holds the bits for operands on the fabric, by place."""
-    op = operation.op
-    folds = isinstance(operation.dest, Address) and op.accumulates
-    values: list[NDArray[Any]] = []
-    try:
-        for place, (source, element) in enumerate(
-            zip(operation.sources, op.source_elements, strict=True), start=1
-        ):
-            value = source
-            if isinstance(source, FabricDsd):
-                value = from_bits(arrived[place], element)
-            elif isinstance(source, MemoryDsd):
-                value = source.address(index, element).load(element)
-            elif folds and place == 1 and running:
-                value = running[-1]
-            values.append(np.asarray([value], element.numpy))
-        with np.errstate(all="ignore"):
-            result = from_item(op.computation(state.machine)(*values)[0])
-        if isinstance(operation.dest, MemoryDsd):
-            operation.dest.address(index, op.element).store(result, op.element)
-        elif isinstance(operation.dest, Address):
-            operation.dest.store(result, op.element)
-            running.append(result)
-    except OutsideObjectError as fault:
-        raise state.error(str(fault), thread, operation.at) from fault
-    state.work.macs += op.macs
-    state.work.flops += op.flops
-    return result

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, Literal, TypeVar
 
 from waferc_ir.diagnostics import Location
 
@@ -25,12 +25,16 @@ class WaferClock:
 
 @dataclass(frozen=True, slots=True)
 class Obstacle:
-    """What a fabric operation waits for: words of `color`, or room to send them."""
+    """What an operation waits for: words of a color, room to send them, a FIFO, a permission.
 
-    color: int
-    is_input: bool
+    `what` is the color, the FIFO's name or the number of the blocked microthread; `total` is None
+    where the operation never ends by itself.
+    """
+
+    kind: Literal["receive", "send", "pop", "push", "blocked"]
+    what: int | str
     done: int
-    total: int
+    total: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +45,38 @@ class Wait:
     obstacle: Obstacle | None = None
 
 
-Steps = Generator[Wait, None, T]
+@dataclass(frozen=True, slots=True)
+class Enter:
+    """Run other steps to their end first; their result is what the yield gives."""
+
+    steps: Steps[Any]
+
+
+Steps = Generator[Wait | Enter, Any, T]
+
+
+def flattened(steps: Steps[T]) -> Generator[Wait, None, T]:
+    """Run steps with those that they enter on a stack of our own.
+
+    So calls in the program nest as deep as memory allows, and going on after a wait costs the
+    same at any depth.
+    """
+    stack: list[Steps[Any]] = [steps]
+    result: Any = None
+    while True:
+        try:
+            item = stack[-1].send(result)
+        except StopIteration as end:
+            stack.pop()
+            result = end.value
+            if not stack:
+                return result
+            continue
+        result = None
+        if isinstance(item, Enter):
+            stack.append(item.steps)
+        else:
+            yield item
 
 
 @dataclass(eq=False, slots=True)
@@ -49,15 +84,20 @@ class Thread:
     """A thread with its clock and what it waits for.
 
     `place` and `function` say where in the program it is; `waited` counts cycles that fabric
-    operations spent waiting; `microthread` is None for the main thread, and `receives` are the
-    colors that a microthread takes words of.
+    operations spent waiting; `microthread` is None for the main thread. `receives` are the colors
+    that its operation takes words of, `queues` the queues ("in 2", "out 3") and `registers` the
+    DSRs ("dest 1") that it uses. Of microthreads that could go on in one cycle the one of least
+    `rank` does first.
     """
 
     function: str
     clock: int
     microthread: int | None = None
     receives: frozenset[int] = frozenset()
+    queues: frozenset[str] = frozenset()
+    registers: frozenset[str] = frozenset()
     place: Location | None = None
+    rank: int = 0
     waited: int = 0
     wait: Wait = field(default_factory=lambda: Wait(0))
 
