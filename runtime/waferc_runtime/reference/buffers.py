@@ -31,6 +31,11 @@ class Buffer:
     def has_space(self) -> bool:
         return len(self.words) < self.capacity
 
+    @property
+    def fill(self) -> tuple[int, int]:
+        """How many wavelets it holds, and how many it can hold."""
+        return len(self.words), self.capacity
+
     def has_space_after_departure(self, now: int) -> bool:
         """Whether there is room when what left in this cycle still counts."""
         return len(self.words) + (self.served == now) < self.capacity

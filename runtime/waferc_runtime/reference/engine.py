@@ -8,124 +8,227 @@ goes on to the next cycle at which something can.
 
 Where nothing is in the way the cycles are those of the cycle model exactly. Where words of several
 colors meet on a link or a queue runs full, they are those of the mechanism described in `fabric`.
-A launch ends when the wafer is at rest; threads that still wait then are an error.
 """
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from waferc_ir.machine import Machine
 from waferc_runtime.builtins.scalar import Uniform, uniform
+from waferc_runtime.builtins.walk import calls_library, functions_of, statements
 from waferc_runtime.check.endpoints import endpoints
+from waferc_runtime.choices import DEFAULT_CHOICES, Choices
 from waferc_runtime.csl import core
-from waferc_runtime.reference.deadlock import deadlock
-from waferc_runtime.reference.evaluate import constant, scalar_type
-from waferc_runtime.reference.fabric import Fabric, Traffic, UnroutedError
-from waferc_runtime.reference.interpret import initial_slots
-from waferc_runtime.reference.memory import Address, decode, encode
+from waferc_runtime.observer import Observer
+from waferc_runtime.reference import exported
+from waferc_runtime.reference.buffers import Traffic
+from waferc_runtime.reference.deadlock import Report
+from waferc_runtime.reference.evaluate import scalar_type
+from waferc_runtime.reference.fabric import CollisionError, Fabric, FabricHooks
+from waferc_runtime.reference.interpret import set_up
 from waferc_runtime.reference.processor import Processor
-from waferc_runtime.reference.state import State
+from waferc_runtime.reference.routers import Routers, UnroutedError
+from waferc_runtime.reference.state import State, Surroundings
+from waferc_runtime.reference.tasks import HostCall
 from waferc_runtime.reference.thread import WaferClock
 from waferc_runtime.run_error import RunError, pe_name
 from waferc_runtime.statistics import Statistics, class_sram_bytes
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Command:
+    """A launch: the function, and its arguments, on each PE that exports it."""
+
+    calls: Sequence[tuple[Processor, core.Function, tuple[Uniform, ...]]]
 
 
 class ReferenceEngine:
     """Runs an elaborated program on a machine, one wavelet at a time."""
 
-    def __init__(self, elaborated: core.Elaborated, machine: Machine) -> None:
+    def __init__(
+        self,
+        elaborated: core.Elaborated,
+        machine: Machine,
+        choices: Choices = DEFAULT_CHOICES,
+        observer: Observer | None = None,
+    ) -> None:
         self._program = elaborated
+        self._machine = machine
         self._wafer = WaferClock()
         self._agenda: list[tuple[int, int]] = []  # (cycle, PE)
         self._on_agenda: set[tuple[int, int]] = set()
-        self._input_queues: list[dict[int, int]] = [
-            {} for _ in range(elaborated.width * elaborated.height)
-        ]  # by PE: color to queue
-        self._machine = machine
-        self._fabric = Fabric(
+        self._is_started = False
+        self._commands: deque[_Command] = deque()  # launches that wait for those before them
+        pes = elaborated.width * elaborated.height
+        self._input_queues: list[dict[int, int]] = [{} for _ in range(pes)]  # color to queue
+        watches = observer is not None and observer.wants_wavelets
+        hooks = FabricHooks(
+            self._input_depth,
+            self._wake,
+            self._tear_down,
+            observer.event if observer is not None and watches else None,
+        )
+        routers = Routers(
             elaborated.width,
             elaborated.height,
             elaborated.routes,
-            machine,
-            self._input_depth,
-            self._wake,
+            any(map(_writes_registers, elaborated.classes)),
         )
-        self._processors: list[Processor | None] = [None] * len(self._input_queues)
+        self._fabric = Fabric(routers, machine, hooks, elaborated.host_outputs)
+        self._shared = Surroundings(
+            elaborated.arch,
+            machine,
+            self._fabric,
+            self._wafer,
+            self._wake,
+            None if observer is None else observer.event,
+        )
+        self._processors: list[Processor | None] = [None] * pes
         for pe_class in elaborated.classes:
-            self._place(pe_class)
+            self._place(pe_class, choices)
+        self._waits_for_host = {
+            id(pe_class): calls_library(pe_class, "memcpy.unblock_cmd_stream")
+            for pe_class in elaborated.classes
+        }
 
     # ---- the host's side -------------------------------------------------------------------------
 
-    def write(self, symbol: str, x: int, y: int, array: NDArray[np.generic]) -> None:
+    def write(self, symbol: str, x: int, y: int, array: Array) -> None:
         """Copy `array` [h, w, n] to the exported `symbol` of the PEs from (x, y) on.
 
         Raises:
             RunError: no such symbol there, or more elements than it has.
         """
+        self.start()
         height, width, _ = array.shape
         for row in range(height):
             for column in range(width):
-                address, element = self._exported(symbol, x + column, y + row)
-                words = encode(np.ascontiguousarray(array[row, column]), element)
-                self._slice(symbol, address, len(words))[:] = words
+                state = self._state(x + column, y + row, f"{symbol} is copied")
+                exported.write(state, symbol, array[row, column])
 
-    def read(
-        self, symbol: str, x: int, y: int, width: int, height: int, n: int
-    ) -> NDArray[np.generic]:
+    def read(self, symbol: str, x: int, y: int, width: int, height: int, n: int) -> Array:
         """The first `n` elements of `symbol` on a rectangle of PEs, [h, w, n].
 
         Raises:
             RunError: no such symbol there, or fewer elements than `n`.
         """
-        rows: list[list[NDArray[np.generic]]] = []
-        for row in range(height):
-            rows.append([])
-            for column in range(width):
-                address, element = self._exported(symbol, x + column, y + row)
-                words = self._slice(symbol, address, n * element.words)
-                rows[-1].append(decode(words, element))
+        self.start()
+        rows = [
+            [
+                exported.read(self._state(column, row, f"{symbol} is copied"), symbol, n)
+                for column in range(x, x + width)
+            ]
+            for row in range(y, y + height)
+        ]
         return np.asarray(rows)
 
-    def launch(self, function: str, *args: int | float) -> None:
-        """Start the exported `function` on every PE and run until the wafer is at rest.
+    def start(self) -> None:
+        """Let tasks that are active from the beginning run; a second start does nothing."""
+        if not self._is_started:
+            self._is_started = True
+            self._run_to_rest()
+
+    def launch(self, function: str, *args: int | float, wait: bool = True) -> None:
+        """Start the exported `function` on every PE that exports it and run until at rest.
+
+        It begins when the launches before it are over. Without `wait` it is no error that PEs
+        still wait for something at rest.
 
         Raises:
-            RunError: a PE does what it may not do, or still waits when the wafer is at rest.
+            RunError: a PE does what it may not do, or (`wait`) PEs still wait at rest.
         """
-        begin = max(processor.state.work.ended for processor in self._running())
-        for processor in self._running():
-            target = self._export(function, processor).target
-            if not isinstance(target, core.Function):
-                raise RunError(f"{function} is launched, but it is no function")
-            if len(args) != len(target.parameters):
-                raise RunError(
-                    f"{function} takes {len(target.parameters)} arguments and is given {len(args)}"
-                )
-            values: list[Uniform] = [
-                uniform(argument, scalar_type(parameter.type))
-                for argument, parameter in zip(args, target.parameters, strict=True)
-            ]
-            processor.launch(target, values, begin)
-        self._run_to_rest()
+        self._commands.append(self._command(function, args))
+        self._go_on()
+        if not wait:
+            return
+        if self._commands:
+            self.finish()
+        error = self._report().deadlock()
+        if error is not None:
+            raise error
+
+    def finish(self) -> None:
+        """Demand that all PEs called `unblock_cmd_stream` since their last launch.
+
+        PEs whose program never calls it need not.
+
+        Raises:
+            RunError: some have not, and the wafer is at rest; it names who waits for whom.
+        """
+        self._go_on()
+        held = [processor.state for processor in self._running() if processor.state.holds_commands]
+        if held:
+            raise self._report().held_commands(held)
+
+    def send(self, color: int, x: int, y: int, words: Array) -> None:
+        """Send wavelets `words` [h, w, n] u32 on a streaming color to the ramps of PEs.
+
+        Raises:
+            RunError: the host cannot send on the color, or a PE does what it may not do.
+        """
+        if color not in self._program.host_inputs:
+            raise RunError(f"the host sends on color {color}, which does not stream to the wafer")
+        height, width, _ = words.shape
+        self.start()
+        begin = self._host_cycle()
+        for row in range(height):
+            for column in range(width):
+                state = self._state(x + column, y + row, f"the host sends color {color}")
+                self._fabric.feed(state.index, color, words[row, column].tolist(), begin)
+        self._go_on()
+
+    def received(self, color: int, x: int, y: int, width: int, height: int) -> Array:
+        """How many wavelets of a streaming color lie at the host from each PE: [h, w]."""
+        queues = self._from_wafer(color, x, y, width, height)
+        return np.asarray([len(queue) for queue in queues], np.int64).reshape(height, width)
+
+    def receive(self, color: int, x: int, y: int, width: int, height: int, n: int) -> Array:
+        """Take the next `n` wavelets [h, w, n] u32 that PEs sent on a streaming color.
+
+        Raises:
+            RunError: the wafer is at rest and some PE has sent fewer; it names who waits for whom.
+        """
+        queues = self._from_wafer(color, x, y, width, height)
+        for place, queue in enumerate(queues):
+            if len(queue) < n:
+                row, column = divmod(place, width)
+                raise self._report().missing(color, x + column, y + row, n, len(queue))
+        taken = [[queue.popleft() for _ in range(n)] for queue in queues]
+        return np.asarray(taken, np.uint32).reshape(height, width, n)
+
+    def symbol(self, x: int, y: int, name: str, element: core.Scalar | None = None) -> Array:
+        """All elements of a global variable of PE (x, y), by the debugger's name.
+
+        Raises:
+            RunError: no such PE, or no such variable there.
+        """
+        return exported.variable(self._state(x, y, f"{name} is read"), name, element)
 
     def statistics(self) -> Statistics:
         """Measures over all launches so far."""
         shape = self._program.height, self._program.width
-        work = [processor.state.work for processor in self._running()]
-        cycles = max(item.ended for item in work)
-        busy = np.asarray([item.busy_cycles for item in work], np.int64).reshape(shape)
+        states = [processor.state for processor in self._running()]
+        cycles = self._ended()
+        busy = np.zeros(shape, np.int64)
+        for state in states:
+            busy[state.y, state.x] = state.work.busy_cycles
         traffic = self._fabric.traffic
         return Statistics(
             cycles=cycles,
             busy_cycles=busy,
             wait_cycles=cycles - busy,
-            macs=sum(item.macs for item in work),
-            flops=sum(item.flops for item in work),
+            macs=sum(state.work.macs for state in states),
+            flops=sum(state.work.flops for state in states),
             wavelets_sent=traffic.wavelets_sent,
             wavelet_hops=traffic.wavelet_hops,
             link_load=traffic.link_load.copy(),
@@ -144,42 +247,105 @@ class ReferenceEngine:
 
     # ---- building --------------------------------------------------------------------------------
 
-    def _place(self, pe_class: core.PEClass) -> None:
+    def _place(self, pe_class: core.PEClass, choices: Choices) -> None:
         uses = endpoints(pe_class, self._program.arch)
         for lane in range(len(pe_class.x)):
             x, y = int(pe_class.x[lane]), int(pe_class.y[lane])
             index = y * self._program.width + x
-            queues = {
-                color: queue for queue, color in _by_lane(pe_class.input_queues, lane).items()
-            }
+            queues = self._input_queues[index]
+            for queue, color in _by_lane(pe_class.input_queues, lane).items():
+                queues[color] = queue
             for use in uses:
                 if use.is_input and use.mask[lane] and use.queue[lane] >= 0 <= use.color[lane]:
                     queues.setdefault(int(use.color[lane]), int(use.queue[lane]))
-            self._input_queues[index] = queues
             state = State(
                 index,
                 lane,
                 x,
                 y,
                 pe_class,
-                self._program.arch,
-                self._machine,
-                self._fabric,
-                self._wafer,
+                self._shared,
                 queues,
                 _by_lane(pe_class.output_queues, lane),
             )
-            initial_slots(state)
-            self._processors[index] = Processor(state, lambda c, pe=index: self._wake(pe, c))
+            set_up(state)
+            self._processors[index] = Processor(state, choices)
             self._wake(index, 0)
 
     def _running(self) -> list[Processor]:
         return [processor for processor in self._processors if processor is not None]
 
+    def _state(self, x: int, y: int, what: str) -> State:
+        inside = 0 <= x < self._program.width and 0 <= y < self._program.height
+        processor = self._processors[y * self._program.width + x] if inside else None
+        if processor is None:
+            raise RunError(f"{what} on {pe_name(x, y)}, where no PE has a program")
+        return processor.state
+
     def _input_depth(self, pe: int, color: int) -> int:
         queue = self._input_queues[pe].get(color)
         depths = self._machine.input_queue_depths
         return depths[queue] if queue is not None and queue in range(len(depths)) else max(depths)
+
+    # ---- commands and streams --------------------------------------------------------------------
+
+    def _command(self, function: str, args: Sequence[int | float]) -> _Command:
+        calls: list[tuple[Processor, core.Function, tuple[Uniform, ...]]] = []
+        for processor in self._running():
+            found = processor.state.program.exports.get(function)
+            if found is None:
+                continue
+            if not isinstance(found.target, core.Function):
+                raise RunError(f"{function} is launched, but it is no function")
+            parameters = found.target.parameters
+            if len(args) != len(parameters):
+                raise RunError(
+                    f"{function} takes {len(parameters)} arguments and is given {len(args)}"
+                )
+            values = tuple(
+                uniform(argument, scalar_type(parameter.type))
+                for argument, parameter in zip(args, parameters, strict=True)
+            )
+            calls.append((processor, found.target, values))
+        if not calls:
+            exported.export(self._running()[0].state, function)
+        return _Command(calls)
+
+    def _go_on(self) -> None:
+        """Run until the wafer is at rest and no launch can begin."""
+        self.start()
+        while True:
+            self._run_to_rest()
+            held = any(processor.state.holds_commands for processor in self._running())
+            if not self._commands or held:
+                return
+            since = self._ended()
+            for processor, function, values in self._commands.popleft().calls:
+                state = processor.state
+                state.holds_commands = self._waits_for_host[id(state.program)]
+                processor.launch(HostCall(function, values, since))
+
+    def _ended(self) -> int:
+        return max(processor.state.work.ended for processor in self._running())
+
+    def _host_cycle(self) -> int:
+        """The cycle at which the host acts next: nothing on the wafer is later."""
+        waiting = [thread.clock for pe in self._running() for thread in pe.waiting]
+        return max([self._ended(), *waiting])
+
+    def _from_wafer(self, color: int, x: int, y: int, width: int, height: int) -> list[deque[int]]:
+        """The words of a color that lie at the host, by PE of a rectangle."""
+        if color not in self._program.host_outputs:
+            raise RunError(
+                f"the host receives on color {color}, which does not stream from the wafer"
+            )
+        self._go_on()
+        what = f"the host receives color {color}"
+        return [
+            self._fabric.taken(self._state(column, row, what).index, color)
+            for row in range(y, y + height)
+            for column in range(x, x + width)
+        ]
 
     # ---- running ---------------------------------------------------------------------------------
 
@@ -188,6 +354,11 @@ class ReferenceEngine:
         if event not in self._on_agenda:
             self._on_agenda.add(event)
             heapq.heappush(self._agenda, event)
+
+    def _tear_down(self, pe: int, color: int, cycle: int) -> None:
+        processor = self._processors[pe]
+        if processor is not None:
+            processor.state.tear_down(color, cycle)
 
     def _run_to_rest(self) -> None:
         while self._agenda:
@@ -199,61 +370,30 @@ class ReferenceEngine:
                 processor.run()
             try:
                 self._fabric.step(pe, self._wafer.now)
-            except UnroutedError as fault:
+            except (UnroutedError, CollisionError) as fault:
                 y, x = divmod(fault.pe, self._program.width)
+                verb = "is stuck" if isinstance(fault, UnroutedError) else "meets another"
                 raise RunError(
-                    f"a wavelet of color {fault.color} is stuck in the router of {pe_name(x, y)}:"
+                    f"a wavelet of color {fault.color} {verb} in the router of {pe_name(x, y)}:"
                     f" {fault.message}",
                     notes=[f"at cycle {self._wafer.now:,}"],
                 ) from fault
-        error = deadlock(self._running(), self._fabric)
-        if error is not None:
-            raise error
 
-    # ---- exported symbols ------------------------------------------------------------------------
-
-    def _export(self, symbol: str, processor: Processor) -> core.Export:
-        export = processor.state.program.exports.get(symbol)
-        if export is None:
-            known = ", ".join(sorted(processor.state.program.exports)) or "none"
-            raise RunError(
-                f"{processor.state.name} exports no symbol {symbol}", help=f"it exports {known}"
-            )
-        return export
-
-    def _exported(self, symbol: str, x: int, y: int) -> tuple[Address, core.Scalar]:
-        inside = 0 <= x < self._program.width and 0 <= y < self._program.height
-        processor = self._processors[y * self._program.width + x] if inside else None
-        if processor is None:
-            raise RunError(f"{symbol} is copied on {pe_name(x, y)}, where no PE has a program")
-        state = processor.state
-        match self._export(symbol, processor).target:
-            case core.MemoryObject() as item:
-                return Address(state.blocks[item], 0), item.element
-            case core.Slot(_, core.Pointer(element)) as slot:
-                value = state.slots.get(slot)
-                if isinstance(value, Address):
-                    return value, element
-            case core.AddressOf(kind, item, core.Const() as index):
-                first = int(constant(state, index))
-                return Address(state.blocks[item], 0).moved(first, item.element), kind.target
-            case _:
-                pass
-        raise RunError(f"{symbol} on {state.name} is no data in memory")
-
-    def _slice(self, symbol: str, address: Address, words: int) -> NDArray[np.uint16]:
-        end = address.word + words
-        if address.word < 0 or end > len(address.block.words):
-            raise RunError(
-                f"{words * 2:,} bytes are copied at {symbol},"
-                f" which has {max(0, len(address.block.words) - address.word) * 2:,}"
-            )
-        return address.block.words[address.word : end]
+    def _report(self) -> Report:
+        return Report(self._running(), self._fabric, self._program.host_inputs)
 
 
-def _by_lane(table: Mapping[int, int | core.Lanes], lane: int) -> dict[int, int]:
-    """A table of a class as it is on one of its PEs."""
+def _by_lane(queues: Mapping[int, int | core.Lanes], lane: int) -> dict[int, int]:
     return {
-        key: int(value[lane]) if isinstance(value, np.ndarray) else value
-        for key, value in table.items()
+        queue: int(color[lane]) if isinstance(color, np.ndarray) else color
+        for queue, color in queues.items()
     }
+
+
+def _writes_registers(pe_class: core.PEClass) -> bool:
+    """Whether code of the class writes configuration registers."""
+    return bool(pe_class.configs) or any(
+        isinstance(statement, core.SetConfig)
+        for function in functions_of(pe_class)
+        for statement in statements(function.body)
+    )

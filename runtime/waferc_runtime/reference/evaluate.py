@@ -117,6 +117,7 @@ def fabric_dsd(state: State, thread: Thread, node: core.MakeFabDsd, length: int)
     """A fabin or fabout; a color that is not named is that of the queue."""
     queue = int(constant(state, node.queue)) if isinstance(node.queue, core.Const) else None
     color = int(constant(state, node.color)) if isinstance(node.color, core.Const) else None
+    is_bound = color is None
     if color is None and queue is not None:
         if node.type.kind == "fabin":
             color = next((c for c, q in state.input_queues.items() if q == queue), None)
@@ -137,6 +138,7 @@ def fabric_dsd(state: State, thread: Thread, node: core.MakeFabDsd, length: int)
         queue,
         length,
         packed=node.simd != "off",
+        is_bound=is_bound,
         is_control=node.control,
         flips_switch=node.advance_switch,
         takes_index=node.takes_index,

@@ -56,15 +56,15 @@ class CollisionError(Exception):
 
     def __init__(self, pe: int, color: int, origins: Sequence[int], cycle: int) -> None:
         names = " and ".join(DIRECTION_NAMES[origin] for origin in origins)
-        super().__init__(f"from {names} in one cycle")
-        self.message = f"from {names} in one cycle"
+        self.message = f"they come from {names} in one cycle"
+        super().__init__(self.message)
         self.pe = pe
         self.color = color
         self.cycle = cycle
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class FabricHooks:
     """What the fabric asks of the wafer around it, and what it tells.
 
     `input_depth(pe, color)` is the depth of the input queue that takes the color on that PE (the
@@ -89,17 +89,17 @@ class Fabric:
         self,
         routers: Routers,
         machine: Machine,
-        surroundings: Surroundings,
+        hooks: FabricHooks,
         host_outputs: frozenset[int] = frozenset(),
     ) -> None:
         pes = routers.width * routers.height
         self.routers = routers
         self.traffic = Traffic(np.zeros((4, routers.height, routers.width), np.int64))
         self._machine = machine
-        self._wafer = surroundings
-        self._wake = surroundings.wake
+        self._hooks = hooks
+        self._wake = hooks.wake
         self._host_outputs = host_outputs
-        self._inputs: dict[tuple[int, int], Buffer] = {}  # by PE and color
+        self._inputs: list[dict[int, Buffer]] = [{} for _ in range(pes)]  # by color
         self._outputs: list[dict[int, Buffer]] = [{} for _ in range(pes)]  # by queue
         self._buffers: list[dict[tuple[int, int], Buffer]] = [
             {} for _ in range(pes)
@@ -116,6 +116,10 @@ class Fabric:
         words = self.input(pe, color).words
         return words[count - 1][0] if len(words) >= count else None
 
+    def colors(self, pe: int) -> list[int]:
+        """The colors of which words lie in input queues of `pe`."""
+        return [color for color, buffer in self._inputs[pe].items() if buffer.words]
+
     def head(self, pe: int, color: int) -> Wavelet | None:
         """The first word of `color` in its input queue, or on the ramp to it."""
         words = self.input(pe, color).words
@@ -129,11 +133,11 @@ class Fabric:
 
     def can_put(self, pe: int, queue: int, now: int) -> bool:
         """Whether output queue `queue` has room at cycle `now`."""
-        return self._output(pe, queue).has_space_after_departure(now)
+        return self.output(pe, queue).has_space_after_departure(now)
 
     def is_drained(self, pe: int, queue: int) -> bool:
-        """Whether output queue `queue` is empty."""
-        return not self._output(pe, queue).words
+        """Whether an output queue is empty."""
+        return not self.output(pe, queue).words
 
     def put(self, pe: int, queue: int, wavelet: Wavelet, now: int) -> None:
         """Put a word into an output queue at cycle `now`.
@@ -146,7 +150,7 @@ class Fabric:
             if self.routers.is_static(color) and color not in self._host_outputs:
                 self._check_way(pe, color)
             self._sound.add((pe, color))
-        self._output(pe, queue).words.append((now + 1, wavelet))
+        self.output(pe, queue).words.append((now + 1, wavelet))
         self.traffic.wavelets_sent += 1
         self._wake(pe, now + 1)
 
@@ -159,11 +163,12 @@ class Fabric:
 
     def input(self, pe: int, color: int) -> Buffer:
         """The input queue that takes `color` on `pe`."""
-        if (pe, color) not in self._inputs:
-            self._inputs[pe, color] = Buffer(self._wafer.input_depth(pe, color))
-        return self._inputs[pe, color]
+        if color not in self._inputs[pe]:
+            self._inputs[pe][color] = Buffer(self._hooks.input_depth(pe, color))
+        return self._inputs[pe][color]
 
-    def _output(self, pe: int, queue: int) -> Buffer:
+    def output(self, pe: int, queue: int) -> Buffer:
+        """An output queue of `pe`."""
         if queue not in self._outputs[pe]:
             depths = self._machine.output_queue_depths
             self._outputs[pe][queue] = Buffer(depths[queue] if queue >= 0 else max(depths))
@@ -202,7 +207,8 @@ class Fabric:
         """Words in all queues and routers."""
         routers = [buffer for router in self._buffers for buffer in router.values()]
         outputs = [buffer for queues in self._outputs for buffer in queues.values()]
-        buffers = [*routers, *outputs, *self._inputs.values()]
+        inputs = [buffer for queues in self._inputs for buffer in queues.values()]
+        buffers = [*routers, *outputs, *inputs]
         return sum(len(buffer.words) for buffer in buffers)
 
     # ---- moving ----------------------------------------------------------------------------------
@@ -334,7 +340,7 @@ class Fabric:
         was_torn_down = router.is_torn_down
         bits = router.obey(wavelet.bits) if wavelet.is_control else wavelet.bits
         if router.is_torn_down and not was_torn_down:
-            self._wafer.torn_down(pe, wavelet.color, now)
+            self._hooks.torn_down(pe, wavelet.color, now)
         if origin == RAMP and wavelet.flips_switch:
             router.advance()
         return replace(wavelet, bits=bits, flips_switch=False)
@@ -370,10 +376,10 @@ class Fabric:
         return has_room
 
     def _tell(self, pe: int, direction: int, wavelet: Wavelet, now: int) -> None:
-        if self._wafer.crossed is not None:
+        if self._hooks.crossed is not None:
             y, x = divmod(pe, self.routers.width)
             letter = _LETTERS[direction]
-            self._wafer.crossed(
+            self._hooks.crossed(
                 WaveletEvent(x, y, letter, wavelet.color, wavelet.bits, wavelet.is_control, now)
             )
 

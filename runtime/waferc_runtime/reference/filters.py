@@ -65,8 +65,8 @@ class Filter:
         """Let the counter go on behind a wavelet that came through the router."""
         if self.kind is FilterKind.RANGE or self.is_spent or not self._counts(wavelet):
             return
-        if self.counter != self.limit1:
-            self.counter += 1
+        self.counter += 1
+        if self.counter <= self.limit1:
             return
         self.counter = 0
         if self.kind is FilterKind.SPARSE_COUNTER:

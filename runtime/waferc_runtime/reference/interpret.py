@@ -15,11 +15,12 @@ from typing import Any, TypeVar
 
 from waferc_ir.diagnostics import Location
 from waferc_runtime.builtins.dsd import DSD_OPS
-from waferc_runtime.builtins.printing import line, printed
+from waferc_runtime.builtins.printing import show
 from waferc_runtime.builtins.scalar import wrap
 from waferc_runtime.builtins.timing import expression_cycles, library_cycles, statement_cycles
 from waferc_runtime.csl import core
 from waferc_runtime.observer import PrintEvent
+from waferc_runtime.reference.config import UnknownRegisterError, read_register, write_register
 from waferc_runtime.reference.evaluate import (
     address,
     computed,
@@ -44,7 +45,6 @@ from waferc_runtime.reference.operands import (
     with_registers,
 )
 from waferc_runtime.reference.operate import operate
-from waferc_runtime.reference.routers import UnknownRegisterError
 from waferc_runtime.reference.state import Register, State
 from waferc_runtime.reference.thread import Enter, Steps, Thread, Wait, flattened
 
@@ -316,16 +316,15 @@ class Interpreter:
         place = int(number((yield from self._evaluate(statement.address, frame))))
         value = int(number((yield from self._evaluate(statement.value, frame))))
         yield Wait(self.thread.clock)
-        routers = self.state.fabric.routers
         with self._known_register(statement.at):
-            routers.write_register(self.state.index, place, value & 0xFFFF)
+            write_register(self.state, place, value & 0xFFFF)
         self.state.wake(self.thread.clock)
 
     def _get_config(self, node: core.GetConfig, frame: Frame) -> Steps[Value]:
         place = int(number((yield from self._evaluate(node.address, frame))))
         yield Wait(self.thread.clock)
         with self._known_register(node.at):
-            return self.state.fabric.routers.read_register(self.state.index, place)
+            return read_register(self.state, place)
 
     @contextmanager
     def _known_register(self, at: Location | None) -> Generator[None, Any, None]:
@@ -336,17 +335,17 @@ class Interpreter:
 
     def _print(self, statement: core.Print, frame: Frame) -> Steps[None]:
         before = self.thread.clock
-        parts: list[str] = []
+        x, y = self.state.x, self.state.y
+        text = f"PE({x},{y}): " if statement.with_coordinates else ""
         for part in statement.parts:
             if isinstance(part, str):
-                parts.append(part)
+                text += part
             else:
-                value = number((yield from self._evaluate(part, frame)))
-                parts.append(printed(value, part.type))
+                value = number((yield from self._evaluate(part.value, frame)))
+                text += show(value, scalar_type(part.value.type), part.form)
         self.thread.clock = before
-        x, y = self.state.x, self.state.y
-        text = line(parts, (x, y) if statement.with_coordinates else None)
-        self.state.tell(PrintEvent(x, y, text, before))
+        for line in self.state.printed.add(text):
+            self.state.tell(PrintEvent(x, y, line, before))
 
     # ---- expressions -----------------------------------------------------------------------------
 
@@ -426,14 +425,15 @@ def set_up(state: State) -> None:
     for slot in state.program.slots:
         if slot.initial is not None and slot not in state.slots:
             state.slots[slot] = _at_once(interpreter.constant_value(slot.initial))
-    for load in state.program.dsrs:
-        _at_once(interpreter.statement(load))
+    for statement in (*state.program.dsrs, *state.program.configs):
+        _at_once(interpreter.statement(statement))
 
 
 def _at_once(steps: Steps[T]) -> T:
-    """The value of steps that need no time."""
-    try:
-        next(flattened(steps))
-    except StopIteration as end:
-        return end.value
-    raise AssertionError("a constant expression waits")
+    """The value of steps that nobody else can see."""
+    run = flattened(steps)
+    while True:
+        try:
+            next(run)
+        except StopIteration as end:
+            return end.value

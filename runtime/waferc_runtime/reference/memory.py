@@ -149,6 +149,7 @@ class FabricDsd:
     """A fabin or fabout DSD as a value; see `core.MakeFabDsd`.
 
     `queue` is None where the program names none. `packed`: two 16-bit elements per wavelet.
+    `is_bound`: the color is the one that the queue has when an operation begins.
     """
 
     kind: Dsd
@@ -156,6 +157,7 @@ class FabricDsd:
     queue: int | None
     length: int
     packed: bool = False
+    is_bound: bool = False
     is_control: bool = False
     flips_switch: bool = False
     takes_index: bool = False

@@ -61,7 +61,8 @@ def check_alone(state: State, issuer: Thread, operation: Operation) -> None:
     for other in state.microthreads:
         shared = operation.queues & other.queues
         if shared and not (names and other.names_microthread):
-            queue = sorted(shared)[0].replace("in ", "input queue ").replace("out ", "output queue ")
+            side, name = sorted(shared)[0].split(" ", 1)
+            queue = f"{side}put queue {name}"
             raise state.error(
                 f"{operation.op.name} uses {queue}, with which another operation is still at work,",
                 issuer,

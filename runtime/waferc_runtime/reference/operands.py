@@ -44,12 +44,23 @@ def operand(state: State, thread: Thread, kind: core.CoreType, value: Value) -> 
         RunError: it is a DSR that nothing was loaded into.
     """
     if not isinstance(kind, core.Dsr):
-        return Operand(value)
+        return Operand(_bound(state, value))
     name = f"{kind.file} {value}"
     register = state.registers.get(name)
     if register is None:
         raise state.error(f"DSR {name} is used, into which nothing was loaded,", thread)
-    return Operand(register.value, name, register)
+    return Operand(_bound(state, register.value), name, register)
+
+
+def _bound(state: State, value: Value) -> Value:
+    """A fabric DSD with the color that its queue has now."""
+    if not isinstance(value, FabricDsd) or not value.is_bound or value.queue is None:
+        return value
+    if value.is_input:
+        color = next((c for c, queue in state.input_queues.items() if queue == value.queue), None)
+    else:
+        color = state.output_colors.get(value.queue)
+    return value if color is None or color == value.color else replace(value, color=color)
 
 
 @dataclass(frozen=True, slots=True)

@@ -173,9 +173,13 @@ class _Stream:
             else:
                 ready = max(ready, arrival)
         dest = self._operation.dest
-        if obstacle is None and isinstance(dest, FabricDsd) and self._sends(count):
-            if not state.fabric.can_put(state.index, output_queue(dest), state.now):
-                obstacle = self._obstacle("send", dest.color)
+        if (
+            obstacle is None
+            and isinstance(dest, FabricDsd)
+            and self._sends(count)
+            and not state.fabric.can_put(state.index, output_queue(dest), state.now)
+        ):
+            obstacle = self._obstacle("send", dest.color)
         if obstacle is None and self._ring is not None:
             return self._look_at_ring(ready)
         return ready, obstacle, None
@@ -278,9 +282,7 @@ class _Stream:
 
     def _tell_control(self) -> None:
         state, thread = self._state, self._thread
-        color = next(
-            dsd.color for dsd in self._inputs.values() if self._is_control(dsd.color)
-        )
+        color = next(dsd.color for dsd in self._inputs.values() if self._is_control(dsd.color))
         state.fabric.take(state.index, color, thread.clock)
         told = self._operation.config.on_control
         if told is not None and told.activate is not None:
@@ -290,7 +292,8 @@ class _Stream:
 
     def _keep_length(self) -> None:
         """What is left to do stays in the FIFO's length, where it has one."""
-        assert self._ring is not None and self._total is not None
+        assert self._ring is not None
+        assert self._total is not None
         place, ring = self._ring
         if place and ring.read_length:
             ring.read_length = self._total - self._done

@@ -1,4 +1,4 @@
-"""All routers of the rectangle: who is next to whom, where a color leads, configuration registers.
+"""All routers of the rectangle: who is next to whom, where a color leads.
 
 PEs are numbered row by row.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from waferc_runtime.builtins.registers import COLORS, PENDING, ROUTES, SWITCHES
+from waferc_runtime.builtins.registers import COLORS
 from waferc_runtime.csl.core import EAST, NORTH, RAMP, SOUTH, SWAP_X, SWAP_Y, WEST, Routes
 from waferc_runtime.reference.router import Router
 
@@ -17,7 +17,6 @@ DIRECTION_NAMES = {EAST: "east", WEST: "west", NORTH: "north", SOUTH: "south", R
 
 _STEP = {EAST: (1, 0), WEST: (-1, 0), NORTH: (0, -1), SOUTH: (0, 1)}
 _SWAP = {EAST: SWAP_X, WEST: SWAP_X, NORTH: SWAP_Y, SOUTH: SWAP_Y, RAMP: SWAP_X | SWAP_Y}
-_PENDING_BITS = 16  # colors per PENDING register
 
 
 class UnroutedError(Exception):
@@ -28,10 +27,6 @@ class UnroutedError(Exception):
         self.message = message
         self.pe = pe
         self.color = color
-
-
-class UnknownRegisterError(Exception):
-    """No configuration register is known at an address."""
 
 
 class Routers:
@@ -110,39 +105,16 @@ class Routers:
                 return sorted(found)
         raise UnroutedError("its route runs in a circle", pe, color)
 
-    # ---- configuration registers -----------------------------------------------------------------
+    # ---- colors torn down by a wavelet and not handled yet ---------------------------------------
 
-    def read_register(self, pe: int, address: int) -> int:
-        """The 16 bits of a register.
+    def pending(self, pe: int) -> int:
+        """A bit for each color that is pending on `pe`."""
+        return sum(self.at(pe, color).is_pending << color for color in range(COLORS))
 
-        Raises:
-            UnknownRegisterError: there is none at the address.
-        """
-        match _register(address):
-            case (base, color) if base == ROUTES:
-                return self.at(pe, color).routes_register
-            case (base, color) if base == SWITCHES:
-                return self.at(pe, color).switches_register
-            case (_, half):
-                return sum(
-                    self.at(pe, color).is_pending << color % _PENDING_BITS
-                    for color in _pending_colors(half)
-                )
-
-    def write_register(self, pe: int, address: int, value: int) -> None:
-        """Write 16 bits into a register.
-
-        Raises:
-            UnknownRegisterError: there is none at the address.
-        """
-        match _register(address):
-            case (base, color) if base == ROUTES:
-                self.at(pe, color).routes_register = value
-            case (base, color) if base == SWITCHES:
-                self.at(pe, color).switches_register = value
-            case (_, half):
-                for color in _pending_colors(half):
-                    self.at(pe, color).is_pending = bool(value >> color % _PENDING_BITS & 1)
+    def set_pending(self, pe: int, half: int, value: int) -> None:
+        """Set the bits of colors from `16 * half` on."""
+        for color in range(16 * half, min(COLORS, 16 * half + 16)):
+            self.at(pe, color).is_pending = bool(value >> (color - 16 * half) & 1)
 
 
 def _static_colors(routes: Mapping[int, Routes]) -> frozenset[int]:
@@ -155,15 +127,3 @@ def _static_colors(routes: Mapping[int, Routes]) -> frozenset[int]:
         and route.teardown is None
         and not {color, color ^ 1} & swapped
     )
-
-
-def _register(address: int) -> tuple[int, int]:
-    """The bank of an address, and the place in it."""
-    for base, count in ((ROUTES, COLORS), (SWITCHES, COLORS), (PENDING, 2)):
-        if base <= address < base + count:
-            return base, address - base
-    raise UnknownRegisterError(f"no configuration register is known at {address:#06x}")
-
-
-def _pending_colors(half: int) -> range:
-    return range(half * _PENDING_BITS, min(COLORS, (half + 1) * _PENDING_BITS))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
 from waferc_ir.diagnostics import Location
 from waferc_ir.machine import Machine
+from waferc_runtime.builtins.printing import PrintBuffer
 from waferc_runtime.csl import core
 from waferc_runtime.observer import Event
 from waferc_runtime.reference.fabric import Fabric
@@ -58,7 +59,8 @@ class State:
 
     `active`, `unblocked_at` are by task, the cycles since which it is active and not blocked;
     `torn_down` are colors whose handler is still to run, `flushing` output queues whose handler
-    is to run when they are empty, with the cycle since which it can (None: not yet).
+    is to run when they are empty, with the cycle since which it can (None: not yet), `flushed`
+    those of which it does not know yet. Tasks in `urgent` are chosen first.
     """
 
     index: int
@@ -67,8 +69,8 @@ class State:
     y: int
     program: core.PEClass
     shared: Surroundings
-    input_queues: Mapping[int, int]  # color: queue
-    output_colors: Mapping[int, int]  # queue: color
+    input_queues: dict[int, int]  # color: queue
+    output_colors: dict[int, int]  # queue: color
     blocks: dict[core.MemoryObject, Block] = field(default_factory=lambda: {})
     rings: dict[core.Fifo, Ring] = field(default_factory=lambda: {})
     slots: dict[core.Slot, Value] = field(default_factory=lambda: {})
@@ -79,6 +81,10 @@ class State:
     blocked_microthreads: set[int] = field(default_factory=lambda: set())
     torn_down: dict[int, int] = field(default_factory=lambda: {})
     flushing: dict[int, int | None] = field(default_factory=lambda: {})
+    flushed: set[int] = field(default_factory=lambda: set())
+    urgent: set[int] = field(default_factory=lambda: set())
+    kept_registers: dict[int, int] = field(default_factory=lambda: {})
+    printed: PrintBuffer = field(default_factory=PrintBuffer)
     microthreads: list[Thread] = field(default_factory=lambda: [])
     work: Work = field(default_factory=Work)
     holds_commands: bool = False
@@ -89,6 +95,7 @@ class State:
         self.rings = {item: Ring(item, self.blocks[item.buffer]) for item in self.program.fifos}
         self.active = dict.fromkeys(self.program.activated, 0)
         self.blocked = set(self.program.blocked)
+        self.urgent = set(self.program.high_priority)
 
     @property
     def name(self) -> str:

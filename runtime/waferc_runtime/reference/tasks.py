@@ -29,12 +29,16 @@ class HostCall:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """A task that could run since a cycle; `color` and `queue` are what it is about, if it is."""
+    """A task that could run since a cycle; `color` and `queue` are what it is about, if it is.
+
+    `channel` is the task id whose priority it has.
+    """
 
     since: int
     id: int
     kind: Literal["local", "data", "control", "host", "handler"]
     function: core.Function
+    channel: int
     color: int = -1
     queue: int = -1
 
@@ -58,7 +62,7 @@ class Picker:
         found = [start for start in self._all(now) if start.since <= now]
         if not found:
             return None
-        urgent = [start for start in found if start.id in self._state.program.high_priority]
+        urgent = [start for start in found if start.channel in self._state.urgent]
         chosen = self._chosen(sorted(urgent or found, key=lambda start: (start.id, start.since)))
         self._last = chosen.id
         return chosen, self._begin(chosen, now)
@@ -71,7 +75,7 @@ class Picker:
                 return found[0]
             case "round_robin":
                 return next((start for start in found if start.id > self._last), found[0])
-            case "random":
+            case _:
                 return found[int(self._random.integers(len(found)))]
 
     def _begin(self, start: Start, now: int) -> list[Uniform]:
@@ -102,11 +106,11 @@ class Picker:
         found: list[Start] = []
         if self._host_calls:
             call = self._host_calls[0]
-            found.append(Start(call.since, HOST, "host", call.function))
+            found.append(Start(call.since, HOST, "host", call.function, HOST))
         for task in state.program.tasks:
             if task.kind == "local" and task.id in state.active and task.id not in state.blocked:
                 since = max(state.active[task.id], state.unblocked_at.get(task.id, 0))
-                found.append(Start(since, task.id, "local", task.function))
+                found.append(Start(since, task.id, "local", task.function, task.id))
         if TEARDOWN_TASK not in state.blocked:
             found += self._handlers(now)
         for color in state.fabric.colors(state.index):
@@ -118,16 +122,18 @@ class Picker:
     def _handlers(self, now: int) -> list[Start]:
         state = self._state
         program = state.program
+        task: tuple[int, Literal["handler"]] = TEARDOWN_TASK, "handler"
         found = [
-            Start(since, TEARDOWN_TASK, "handler", program.teardown_handlers[color], color)
+            Start(since, *task, program.teardown_handlers[color], TEARDOWN_TASK, color)
             for color, since in state.torn_down.items()
         ]
         for queue, since in state.flushing.items():
             if since is None and state.fabric.is_drained(state.index, queue):
                 state.flushing[queue] = since = now
+                state.flushed.add(queue)
             if since is not None:
                 handler = program.empty_queue_handlers[queue]
-                found.append(Start(since, TEARDOWN_TASK, "handler", handler, queue=queue))
+                found.append(Start(since, *task, handler, TEARDOWN_TASK, queue=queue))
         return found
 
     def _of_color(self, color: int, now: int) -> Start | None:
@@ -146,7 +152,7 @@ class Picker:
             number = entrypoint(head.bits) if head.is_control else channel
             for task in state.program.tasks:
                 if task.kind == kind and task.id == number:
-                    return Start(since, number, kind, task.function, color)
+                    return Start(since, number, kind, task.function, channel, color)
             if not head.is_control or arrival > now:
                 return None
             # a control wavelet that nothing waits for is gone

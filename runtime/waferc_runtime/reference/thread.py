@@ -87,7 +87,7 @@ class Thread:
     operations spent waiting; `microthread` is None for the main thread. `receives` are the colors
     that its operation takes words of, `queues` the queues ("in 2", "out 3") and `registers` the
     DSRs ("dest 1") that it uses. Of microthreads that could go on in one cycle the one of least
-    `rank` does first.
+    `rank` does first; `names_microthread`: the program says which one it is.
     """
 
     function: str
@@ -98,6 +98,7 @@ class Thread:
     registers: frozenset[str] = frozenset()
     place: Location | None = None
     rank: int = 0
+    names_microthread: bool = False
     waited: int = 0
     wait: Wait = field(default_factory=lambda: Wait(0))
 

@@ -9,7 +9,9 @@ from tests.runtime.agreement.programs import RouteBook
 from waferc_ir.machine import MACHINES, Machine
 from waferc_runtime.builtins.timing import flight_cycles, path_capacity_wavelets
 from waferc_runtime.csl.core import EAST, RAMP, WEST
-from waferc_runtime.reference.fabric import Fabric, UnroutedError
+from waferc_runtime.reference.buffers import Wavelet
+from waferc_runtime.reference.fabric import Fabric, FabricHooks
+from waferc_runtime.reference.routers import Routers, UnroutedError
 
 
 class Bench:
@@ -18,9 +20,8 @@ class Bench:
     def __init__(self, book: RouteBook, machine: Machine, depth: int) -> None:
         self.agenda: set[tuple[int, int]] = set()
         self.now = 0
-        self.fabric = Fabric(
-            book.width, book.height, book.routes, machine, lambda pe, color: depth, self.wake
-        )
+        routers = Routers(book.width, book.height, book.routes, writes_registers=False)
+        self.fabric = Fabric(routers, machine, FabricHooks(lambda pe, color: depth, self.wake))
 
     def wake(self, pe: int, cycle: int) -> None:
         self.agenda.add((max(cycle, self.now), pe))
@@ -42,7 +43,7 @@ def put_all(bench: Bench, colors: list[int], count: int, until: int) -> list[int
         bench.run_until(cycle)
         for color in colors:
             if left[color] and bench.fabric.can_put(0, color, cycle):
-                bench.fabric.put(0, color, color, left[color], cycle)
+                bench.fabric.put(0, color, Wavelet(color, left[color]), cycle)
                 left[color] -= 1
                 put.append(cycle)
     return put
@@ -103,9 +104,9 @@ def test_words_of_a_color_keep_their_order() -> None:
     bench = Bench(book, MACHINES["wse3"], 100)
     for word in range(9):
         bench.run_until(word)
-        bench.fabric.put(1, 2, 2, word, word)
+        bench.fabric.put(1, 2, Wavelet(2, word), word)
     bench.run_until(100)
-    assert [bench.fabric.take(0, 2, 100) for _ in range(9)] == list(range(9))
+    assert [bench.fabric.take(0, 2, 100).bits for _ in range(9)] == list(range(9))
 
 
 def test_a_word_without_a_route_is_refused() -> None:
@@ -113,11 +114,12 @@ def test_a_word_without_a_route_is_refused() -> None:
     book.add(2, 0, 0, RAMP, EAST)
     bench = Bench(book, MACHINES["wse2"], 2)
     with pytest.raises(UnroutedError, match="no route takes it from the ramp"):
-        bench.fabric.put(1, 2, 2, 0, 0)
+        bench.fabric.put(1, 2, Wavelet(2, 0), 0)
     with pytest.raises(UnroutedError, match="ends at no ramp"):
-        bench.fabric.put(0, 2, 2, 0, 0)
+        bench.fabric.put(0, 2, Wavelet(2, 0), 0)
     book.add(2, 0, 0, 0, RAMP)
-    bench.fabric.put(0, 2, 2, 0, 0)
+    bench = Bench(book, MACHINES["wse2"], 2)
+    bench.fabric.put(0, 2, Wavelet(2, 0), 0)
     with pytest.raises(UnroutedError, match="came from the west"):
         bench.run_until(100)
 
@@ -126,7 +128,7 @@ def test_sources_and_destinations_follow_the_routes() -> None:
     book = RouteBook(4, 1)
     book.line(2, 0, 0, EAST, 3, drop=True)
     fabric = Bench(book, MACHINES["wse2"], 2).fabric
-    assert fabric.destinations(0, 2) == [1, 2, 3]
-    assert [fabric.source(pe, 2) for pe in range(4)] == [0, 0, 0, 0]
-    assert fabric.source(2, 5) is None
+    assert fabric.routers.destinations(0, 2) == [1, 2, 3]
+    assert [fabric.routers.source(pe, 2) for pe in range(4)] == [0, 0, 0, 0]
+    assert fabric.routers.source(2, 5) is None
     assert np.array(fabric.traffic.link_load).sum() == 0
