@@ -17,7 +17,12 @@ from waferc_ir.diagnostics import Location
 from waferc_runtime.builtins.dsd import DSD_OPS
 from waferc_runtime.builtins.printing import show
 from waferc_runtime.builtins.scalar import wrap
-from waferc_runtime.builtins.timing import expression_cycles, library_cycles, statement_cycles
+from waferc_runtime.builtins.timing import (
+    expression_cycles,
+    library_cycles,
+    operand_cycles,
+    statement_cycles,
+)
 from waferc_runtime.csl import core
 from waferc_runtime.observer import PrintEvent
 from waferc_runtime.reference.config import UnknownRegisterError, read_register, write_register
@@ -209,6 +214,7 @@ class Interpreter:
         for node in (statement.dest, *statement.sources):
             operands.append((yield from self._operand(node, frame)))
         index = yield from self._index(statement.config, frame)
+        self.thread.clock += operand_cycles(statement, self.state.machine)
         config = with_registers(statement.config, tuple(operands))
         index = index_of(statement.config, index, tuple(operands))
         operation = Operation(op, tuple(operands), config, index, statement.at)

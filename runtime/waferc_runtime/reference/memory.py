@@ -121,7 +121,8 @@ class MemoryDsd:
 
     def walk(self, scalar: Scalar) -> Walk:
         """What an operation on `scalar` visits, by addresses of the PE's SRAM."""
-        base = self.base.block.object.address + self.base.word
+        first = self.address(0, scalar)
+        base = first.block.object.address + first.word
         strides = tuple([stride * scalar.words for stride in self.strides])
         return Walk(base, strides, self.extents, scalar.words)
 

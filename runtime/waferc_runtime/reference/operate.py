@@ -78,9 +78,21 @@ def operate(state: State, thread: Thread, operation: Operation) -> Steps[bool]:
     arithmetic = _Arithmetic(state, thread, operation)
     for index in range(count):
         arithmetic.element(index, {})
-    thread.clock += memory_operation_cycles(operation.op, count, state.machine)
+    thread.clock += _memory_cycles(state, operation, count)
     _settle(operation, count)
     return True
+
+
+def _memory_cycles(state: State, operation: Operation, count: int) -> int:
+    op = operation.op
+    dest, *sources = operation.values
+    reads = [
+        source.walk(element)
+        for source, element in zip(sources, op.source_elements, strict=True)
+        if isinstance(source, MemoryDsd)
+    ]
+    write = dest.walk(op.element) if isinstance(dest, MemoryDsd) else None
+    return int(memory_operation_cycles(op, count, state.machine, reads, write))
 
 
 def _settle(operation: Operation, done: int) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Generator
 from dataclasses import dataclass
 
 from waferc_runtime.builtins.scalar import Uniform
+from waferc_runtime.builtins.timing import task_start_cycles
 from waferc_runtime.choices import Choices
 from waferc_runtime.observer import OperationEvent, TaskEvent
 from waferc_runtime.reference.interpret import Interpreter, finish
@@ -92,7 +93,7 @@ class Processor:
         if picked is None:
             return False
         start, values = picked
-        switch = 0 if start.kind == "host" else self.state.machine.task_switch_cycles
+        switch = task_start_cycles(start.kind, self.state.machine)
         self.state.work.busy_cycles += switch
         self._start(start, values, now, now + switch)
         return True
