@@ -134,9 +134,15 @@ class Compiled:
         *,
         tolerance: float | None = None,
     ) -> Verification:
-        """Compare outputs for `inputs` with `expected` ones, all by label."""
+        """Compare outputs for `inputs` with `expected` ones, all by label.
+
+        States are those of a first call, before and after.
+        """
         limit = self.tolerance if tolerance is None else Tolerance(tolerance, "the caller")
-        return compare(self.run(inputs), expected, limit, self.bundle.manifest.dtype)
+        self.session.reset()
+        found = self.run(inputs)
+        self.session.reset()
+        return compare(found, expected, limit, self.bundle.manifest.dtype)
 
     def report(self) -> Report:
         """Costs of the last call; where there was none, of a call on zeros."""

@@ -105,7 +105,9 @@ def assemble(
         "structure": signature.document(),
     }
     bundle = make_bundle(document, emitted.sources, unit.weights)
-    return Compiled(bundle, signature, emitted.host_script, eager(reference_model), example)
+    has_state = any(placement.is_mutable for placement in bundle.manifest.state)
+    reference = eager(reference_model, has_state=has_state)
+    return Compiled(bundle, signature, emitted.host_script, reference, example)
 
 
 def _dtypes(captured: Captured) -> dict[str, str]:

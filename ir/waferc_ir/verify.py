@@ -32,6 +32,7 @@ def verify(program: Program) -> None:
         if statement.result is not None:
             defined.add(statement.result)
     problems += _label_problems(program)
+    problems += _store_problems(program)
     error = collect(problems[:_MAX_PROBLEMS])
     if error is not None:
         raise error
@@ -119,6 +120,28 @@ def _transfer_problems(program: Program, op: Transfer) -> Iterator[VerifyError]:
         )
 
 
+def _store_problems(program: Program) -> Iterator[VerifyError]:
+    """A store is to a state that nothing else stores to; only outputs and stores follow it."""
+    makers = {s.result: s.op for s in program.statements if s.result is not None}
+    stored: dict[Value, Statement] = {}
+    for statement in program.statements:
+        op = statement.op
+        if isinstance(op, graph_structure.Output | tile_structure.Output):
+            continue
+        if not isinstance(op, graph_structure.Store | tile_structure.Store):
+            if stored:
+                yield VerifyError(f"{op.name} stands behind a store", statement.at)
+                return
+            continue
+        match makers.get(op.state):
+            case graph_structure.State() | tile_structure.State(mutable=True):
+                pass
+            case _:
+                yield VerifyError(f"{op.name} to what is no mutable state", statement.at)
+        if stored.setdefault(op.state, statement) is not statement:
+            yield VerifyError(f"{op.name}: a state is stored twice", statement.at)
+
+
 def _label_problems(program: Program) -> Iterator[VerifyError]:
     """A label names one input, one parameter, one output.
 
@@ -135,6 +158,10 @@ def _label_problems(program: Program) -> Iterator[VerifyError]:
                 where = ("input", label)
             case graph_structure.Parameter(label=label):
                 where = ("parameter", label)
+            case graph_structure.State(label=label):
+                where = ("state", label)
+            case tile_structure.State(label=label, mutable=True):
+                where = ("state", label)
             case tile_structure.Input() | tile_structure.State() as op:
                 role = "input" if isinstance(op, tile_structure.Input) else "state"
                 label = op.label

@@ -51,12 +51,17 @@ class Storage:
 
 @dataclass
 class _Class:
-    """A storage while it grows."""
+    """A storage while it grows. `last` is the last statement that reads it.
+
+    `stored` are values that may be written over a state: what is stored to it at the end, and
+    values that only become that, in place.
+    """
 
     first: int
     last: int
     values: list[Value]
     is_state: bool
+    stored: frozenset[Value] = frozenset()
 
 
 def float_type(program: Program) -> DType:
@@ -73,16 +78,21 @@ def storage_dtype(given: TiledType, float_dtype: DType) -> DType:
     return float_dtype if given.dtype is DType.BOOL else given.dtype
 
 
+def reads(op: Op) -> tuple[Value, ...]:
+    """The operands whose content an operation reads."""
+    return (op.x,) if isinstance(op, tile_structure.Store) else op.operands()
+
+
 def last_uses(program: Program) -> dict[Value, int]:
     """Number of the last statement that reads each value; that of its own if none does.
 
-    The value of an output is read after the last statement.
+    The value of an output is read after the last statement; a store does not read its state.
     """
     last: dict[Value, int] = {}
     for number, statement in enumerate(program.statements):
         if statement.result is not None:
             last[statement.result] = number
-        for operand in statement.op.operands():
+        for operand in reads(statement.op):
             last[operand] = number
     for statement in program.statements:
         if isinstance(statement.op, tile_structure.Output):
@@ -94,9 +104,11 @@ def storages(program: Program) -> list[Storage]:
     """The storages of a tiled program, in the order of their first values.
 
     A reshape is a view of its operand. Elementwise operations, masks and all_reduces write over an
-    operand of the result's size that nobody reads afterwards, unless it is a weight.
+    operand of the result's size that nobody reads afterwards, unless it is a weight; over a
+    state only if what they make is what is stored to it.
     """
     last = last_uses(program)
+    stored = _stored(program, last)
     float_dtype = float_type(program)
     classes: list[_Class] = []
     of: dict[Value, _Class] = {}
@@ -108,13 +120,32 @@ def storages(program: Program) -> list[Storage]:
         if home is None:
             outside = isinstance(op, tile_structure.Input | tile_structure.State)
             is_state = isinstance(op, tile_structure.State)
-            end = len(program.statements) if is_state else last[result]
-            home = _Class(-1 if outside else number, end, [], is_state)
+            begin = -1 if outside else number
+            home = _Class(begin, last[result], [], is_state, stored.get(result, frozenset()))
             classes.append(home)
         home.values.append(result)
         home.last = max(home.last, last[result])
         of[result] = home
-    return [_storage(found, float_dtype) for found in classes]
+    return [_storage(found, float_dtype, len(program.statements)) for found in classes]
+
+
+def _stored(program: Program, last: Mapping[Value, int]) -> dict[Value, frozenset[Value]]:
+    """For each state, what is stored to it, and what only becomes that in place."""
+    makers = {s.result: (n, s.op) for n, s in enumerate(program.statements) if s.result is not None}
+    found: dict[Value, frozenset[Value]] = {}
+    for statement in program.statements:
+        if not isinstance(statement.op, tile_structure.Store):
+            continue
+        values: set[Value] = set()
+        front = [statement.op.x]
+        while front:
+            value = front.pop()
+            values.add(value)
+            number, op = makers[value]
+            if isinstance(op, _IN_PLACE):
+                front += [v for v in op.operands() if last[v] == number and v not in values]
+        found[statement.op.state] = frozenset(values)
+    return found
 
 
 def _shared(
@@ -131,19 +162,20 @@ def _shared(
         same = given.local_elements == wanted.local_elements and storage_dtype(
             given, float_dtype
         ) is storage_dtype(wanted, float_dtype)
-        if same and home.last == number and not home.is_state:
+        may_write = not home.is_state or result in home.stored
+        if same and home.last == number and may_write:
             return home
     return None
 
 
-def _storage(found: _Class, float_dtype: DType) -> Storage:
+def _storage(found: _Class, float_dtype: DType, end: int) -> Storage:
     given = _tiled(found.values[0])
     return Storage(
         given.region,
         storage_dtype(given, float_dtype),
         math.prod(given.local_shape),
         found.first,
-        found.last,
+        end if found.is_state else found.last,
         tuple(found.values),
         found.is_state,
     )

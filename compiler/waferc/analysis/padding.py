@@ -88,6 +88,8 @@ class Padding:
                 return {op.x: neutral(op.fn, tiled(op.x).dtype)}
             case tile_compute.GatherRows() if padded_dims(tiled(op.ids), self.regions):
                 return {op.ids: 0.0}  # a row that exists
+            case tile_structure.Store() if padded_dims(tiled(op.x), self.regions):
+                return {op.x: 0.0}  # so that the state's is zero at the next call
             case _:
                 return {}
 

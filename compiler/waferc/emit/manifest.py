@@ -56,6 +56,7 @@ def _placements(program: Program, tensors: Sequence[HostTensor]) -> list[dict[st
                     "height": region.height,
                 },
                 "splits": [_split(split) for split in tensor.type.layout.splits],
+                **({"mutable": True} if tensor.is_mutable else {}),
             }
         )
     return placements

@@ -8,7 +8,7 @@ from pathlib import PurePath
 
 from waferc.emit.diagnostics import EmitError
 from waferc.emit.kernels import stream as stream_kernels
-from waferc.emit.kernels.context import Arrivals, KernelContext, Tile
+from waferc.emit.kernels.context import Arrivals, KernelContext, Tile, copy
 from waferc.emit.kernels.table import statements as kernel_statements
 from waferc.emit.links import color_params, region_links, used_ports
 from waferc.emit.names import Names
@@ -24,12 +24,13 @@ from waferc_ir.types import Region, TiledType
 
 @dataclass(frozen=True)
 class HostTensor:
-    """An input, a weight or an output as the host sees it in one region."""
+    """An input, a weight, a state or an output as the host sees it in one region."""
 
     label: str
     symbol: str
     region: str
     type: TiledType
+    is_mutable: bool = False
 
 
 @dataclass
@@ -151,6 +152,13 @@ def _functions(
 ) -> Iterator[PeFunction]:
     """The functions of one statement in the context's region: one, or none."""
     op, value = statement.op, statement.result
+    if isinstance(op, tile_structure.Store):
+        if op.state in context.tiles:
+            body = copy(context.tile(op.x), context.tile(op.state))
+            if body:
+                name = f"store{numbers[op.state]}"
+                yield PeFunction(name, f"{op.name}{_place(statement)}", body)
+        return
     if value is None or isinstance(op, tile_structure.Input | tile_structure.State):
         return
     number = numbers[value]
@@ -206,6 +214,7 @@ def _exports(
             continue
         tile = tiles[value]
         symbol = symbols.take(label, is_global=False)
-        group.append(HostTensor(label, symbol, region.name, tile.type))
+        changes = isinstance(statement.op, tile_structure.State) and statement.op.mutable
+        group.append(HostTensor(label, symbol, region.name, tile.type, changes))
         exports.append(Export(symbol, tile.array, mutable))
     return exports

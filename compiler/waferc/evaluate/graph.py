@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping
 from types import MappingProxyType
 from typing import Any, TypeVar
 
@@ -33,15 +33,23 @@ MEANINGS: Mapping[type[Op], Callable[[Any, Environment], Array]] = MappingProxyT
 
 
 def evaluate(
-    program: Program, inputs: Mapping[str, Array], weights: Mapping[str, Array]
+    program: Program,
+    inputs: Mapping[str, Array],
+    weights: Mapping[str, Array],
+    states: MutableMapping[str, Array] | None = None,
 ) -> dict[str, Array]:
     """Run a graph program: arrays by input label in, arrays by output label out.
+
+    States are read from `states`, where they are there, else from `weights`; what the call leaves
+    in them is written to `states`.
 
     Raises:
         EvaluateError: an array is missing, or has another shape or element type than stated.
     """
     values: dict[Value, Array] = {}
     outputs: dict[str, Array] = {}
+    labels: dict[Value, str] = {}
+    stored: dict[str, Array] = {}
     for statement in program.statements:
         match statement.op:
             case graph_structure.Output() as op:
@@ -52,8 +60,17 @@ def evaluate(
             case graph_structure.Parameter() as op:
                 array = _given("parameter", op.label, op.result_type(), weights)
                 values[_result(statement.result)] = array
+            case graph_structure.State() as op:
+                source = states if states is not None and op.label in states else weights
+                array = _given("state", op.label, op.result_type(), source)
+                values[_result(statement.result)] = array
+                labels[_result(statement.result)] = op.label
+            case graph_structure.Store() as op:
+                stored[labels[op.state]] = np.array(values[op.x])
             case op:
                 values[_result(statement.result)] = evaluate_operation(op, values)
+    if states is not None:
+        states.update(stored)
     return outputs
 
 

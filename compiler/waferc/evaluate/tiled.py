@@ -8,7 +8,7 @@ every step. Element arithmetic is that of `evaluate.scalar` and `evaluate.arrays
 from __future__ import annotations
 
 import string
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -32,10 +32,14 @@ def evaluate(
     program: Program,
     inputs: Mapping[str, Array],
     weights: Mapping[str, Array],
+    states: MutableMapping[str, Array] | None = None,
     *,
     poison: bool = False,
 ) -> dict[str, Array]:
     """Run a tiled program: whole arrays by input label in, whole arrays by output label out.
+
+    Mutable states are read from `states`, where they are there, else from `weights`; what the call
+    leaves in them is written to `states`.
 
     With `poison`, padding lanes whose content nobody may rely on are filled with NaN (integers:
     their largest value), so that an operation that reads them spoils the result.
@@ -48,22 +52,32 @@ def evaluate(
     padding = Padding.of(program) if poison else None
     tiles: dict[Value, Array] = {}
     outputs: dict[str, Array] = {}
+    labels: dict[Value, str] = {}
+    stored: dict[str, Array] = {}
     for statement in program.statements:
         op, result = statement.op, statement.result
         if isinstance(op, tile_structure.Output):
             given = tiled(op.x)
             outputs[op.label] = gather(tiles[op.x], given, regions[given.region])
+        if isinstance(op, tile_structure.Store):
+            given = tiled(op.x)
+            stored[labels[op.state]] = gather(tiles[op.x], given, regions[given.region])
         if result is None:
             continue
         given = tiled(result)
         region = regions[given.region]
         if isinstance(op, tile_structure.Input | tile_structure.State):
             source = inputs if isinstance(op, tile_structure.Input) else weights
+            if isinstance(op, tile_structure.State) and op.mutable:
+                labels[result] = op.label
+                source = states if states is not None and op.label in states else weights
             tiles[result] = scatter(_stated(op.label, given, source), given, region)
         else:
             tiles[result] = evaluate_operation(op, tiles, regions)
         if padding is not None:
             tiles[result] = _poisoned(tiles[result], result, padding, region)
+    if states is not None:
+        states.update(stored)
     return outputs
 
 

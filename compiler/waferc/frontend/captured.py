@@ -88,6 +88,18 @@ class CapturedConstant:
 
 
 @dataclass(frozen=True, slots=True)
+class CapturedState:
+    """A buffer that the model changes: its node, its first content, and what it becomes."""
+
+    node: str
+    label: str
+    data: NDArray[Any]
+    torch_dtype: str
+    becomes: Ref
+    at: Location | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Captured:
     """A captured model: calls in order, where tensors come from, and what goes out.
 
@@ -98,6 +110,7 @@ class Captured:
     name: str
     inputs: tuple[CapturedInput, ...]
     constants: tuple[CapturedConstant, ...]
+    states: tuple[CapturedState, ...]
     nodes: tuple[Node, ...]
     outputs: tuple[tuple[str, Ref], ...]
     arguments: Structure

@@ -5,6 +5,7 @@ torch is looked up among the loaded modules: where nobody imported it there are 
 
 from __future__ import annotations
 
+import copy
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -45,10 +46,11 @@ def as_tensor(array: Array) -> Any:
     return sys.modules["torch"].from_numpy(np.array(array))
 
 
-def eager(model: Any) -> Reference | None:
+def eager(model: Any, *, has_state: bool = False) -> Reference | None:
     """A function that calls the model without gradients; None for what cannot be called.
 
-    Called with positional arguments and keyword arguments, arrays or tensors inside.
+    Called with positional arguments and keyword arguments, arrays or tensors inside. With
+    `has_state` each call is the first: it leaves no trace in the model's buffers.
 
     Raises:
         CaptureError: the model is the path of an exported program that cannot be read.
@@ -65,8 +67,9 @@ def eager(model: Any) -> Reference | None:
         return None
 
     def call(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        called = copy.deepcopy(module) if has_state else module
         with torch.no_grad():
-            return module(*_tensors(args), **_tensors(dict(kwargs)))
+            return called(*_tensors(args), **_tensors(dict(kwargs)))
 
     return call
 

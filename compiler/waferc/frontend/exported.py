@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from waferc.frontend.captured import (
     Captured,
     CapturedConstant,
     CapturedInput,
+    CapturedState,
     CaptureError,
     Node,
     Ref,
@@ -39,7 +40,7 @@ def read_exported(
     """Read a decomposed exported program; nodes that no output needs are left out.
 
     Raises:
-        CaptureError: it mutates buffers or inputs, has dynamic shapes, or draws random numbers.
+        CaptureError: it mutates parameters or inputs, has dynamic shapes, or draws random numbers.
     """
     reader = _Reader(program, name, is_library)
     return reader.read()
@@ -61,9 +62,11 @@ class _Reader:
         self._refuse_mutations()
         inputs = self._inputs()
         returned, outputs = self._outputs()
-        live = self._live([name for _, name in outputs])
+        changed = self._changed()
+        live = self._live([*(name for _, name in outputs), *changed.values()])
         self._refuse_unreadable([self.nodes[name] for name in live])
         tensors = self._tensors(live)
+        states = tuple(self._state(name, tensors.pop(name), changed) for name in changed)
         folded = fold_constants([self.nodes[name] for name in live], tensors)
         constants = [
             *self._constants(tensors, folded.needed),
@@ -77,6 +80,7 @@ class _Reader:
             name=self.name,
             inputs=tuple(item for item in inputs if isinstance(item, CapturedInput)),
             constants=tuple(constants),
+            states=states,
             nodes=tuple(nodes),
             outputs=tuple((label, Ref(node)) for label, node in outputs),
             arguments=self._structure(self.program.call_spec.in_spec, iter(map(_leaf, inputs))),
@@ -86,15 +90,14 @@ class _Reader:
     def _refuse_mutations(self) -> None:
         problems: list[WaferError] = []
         for spec in self.program.graph_signature.output_specs:
-            if spec.kind.name in ("BUFFER_MUTATION", "PARAMETER_MUTATION", "USER_INPUT_MUTATION"):
+            if spec.kind.name in ("PARAMETER_MUTATION", "USER_INPUT_MUTATION"):
                 node = self.nodes.get(str(_argument_name(spec.arg)))
-                what = "an input" if spec.kind.name == "USER_INPUT_MUTATION" else "the buffer"
+                what = "an input" if spec.kind.name == "USER_INPUT_MUTATION" else "the parameter"
                 problems.append(
                     CaptureError(
                         f"the model writes to {what} {spec.target}",
                         self._place(node.name) if node is not None else None,
-                        help="return the new value instead; call model.eval() if this is "
-                        "batch norm in training mode",
+                        help="return the new value instead, or keep it in a buffer",
                     )
                 )
         problem = collect(problems)
@@ -117,7 +120,8 @@ class _Reader:
 
     def _outputs(self) -> tuple[Structure, list[tuple[str, str]]]:
         """The structure of the outputs, and (label, node name) of every tensor among them."""
-        arguments = [spec.arg for spec in self.program.graph_signature.output_specs]
+        specs = self.program.graph_signature.output_specs
+        arguments = [spec.arg for spec in specs if spec.kind.name == "USER_OUTPUT"]
         labels = iter(_output_labels(self.program.call_spec.out_spec))
         leaves: list[Structure] = []
         outputs: list[tuple[str, str]] = []
@@ -131,6 +135,27 @@ class _Reader:
             leaves.append(Structure("tensor", label))
             outputs.append((label, node.name))
         return self._structure(self.program.call_spec.out_spec, iter(leaves)), outputs
+
+    def _changed(self) -> dict[str, str]:
+        """Nodes of buffers that the model changes, with the nodes of what they become."""
+        targets = {
+            str(spec.target): _argument_name(spec.arg)
+            for spec in self.program.graph_signature.input_specs
+            if spec.kind.name == "BUFFER"
+        }
+        return {
+            targets[str(spec.target)]: _argument_name(spec.arg)
+            for spec in self.program.graph_signature.output_specs
+            if spec.kind.name == "BUFFER_MUTATION"
+        }
+
+    def _state(
+        self, node: str, given: tuple[str, str, torch.Tensor], changed: Mapping[str, str]
+    ) -> CapturedState:
+        _, target, tensor = given
+        dtype, becomes = _dtype_name(tensor.dtype), Ref(changed[node])
+        place = self._place(changed[node])
+        return CapturedState(node, self._label(target), _array(tensor), dtype, becomes, place)
 
     def _live(self, roots: list[str]) -> list[str]:
         """Names of nodes that outputs need, in program order."""
@@ -172,7 +197,7 @@ class _Reader:
         wanted = set(live)
         for spec in self.program.graph_signature.input_specs:
             name = _argument_name(spec.arg)
-            if spec.kind.name == "USER_INPUT" or name not in wanted:
+            if spec.kind.name == "USER_INPUT" or name not in (wanted | set(self._changed())):
                 continue
             target = str(spec.target)
             state = self.program.state_dict.get(target, self.program.constants.get(target))

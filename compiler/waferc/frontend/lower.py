@@ -13,6 +13,7 @@ import waferc.frontend.lowerings as _lowerings
 from waferc.frontend.captured import (
     Captured,
     CapturedConstant,
+    CapturedState,
     InputSpec,
     LowerError,
     Node,
@@ -23,7 +24,7 @@ from waferc.frontend.lowerings.declare import LOWERINGS, Call, program_dtype
 from waferc.structure import Structure
 from waferc_ir.diagnostics import Location, WaferError, collect
 from waferc_ir.dtypes import DType
-from waferc_ir.ops.graph_structure import Fill, Input, Output, Parameter
+from waferc_ir.ops.graph_structure import Fill, Input, Output, Parameter, State, Store
 from waferc_ir.program import Builder, Program, Value
 from waferc_ir.types import TensorType
 
@@ -82,6 +83,7 @@ class _Lowering:
     def run(self) -> Lowered:
         inputs = self._inputs()
         self._constants()
+        self._states()
         used = self._used_results()
         for node in self.captured.nodes:
             self._node(node, used.get(node.name, frozenset()))
@@ -91,6 +93,8 @@ class _Lowering:
             value = self.values[ref.node][0]
             assert value is not None, ref
             self.builder.effect(Output(value, label))
+        for state in self.captured.states:
+            self._store(state)
         program = Program("graph", self.captured.name, tuple(self.builder.statements))
         return Lowered(
             program, self.weights, inputs, self.captured.arguments, self.captured.returns
@@ -131,6 +135,22 @@ class _Lowering:
         value = self.builder.add(Parameter(constant.label, kind.shape, kind.dtype), constant.at)
         self.constants[value] = array
         return value
+
+    def _states(self) -> None:
+        for state in self.captured.states:
+            kind = self._type(
+                TensorMeta(state.data.shape, state.torch_dtype), state.label, state.at
+            )
+            array = np.ascontiguousarray(state.data.astype(kind.dtype.numpy)).reshape(kind.shape)
+            self.weights[state.label] = array
+            op = State(state.label, kind.shape, kind.dtype)
+            self.values[state.node] = (self.builder.add(op, state.at),)
+
+    def _store(self, state: CapturedState) -> None:
+        old, new = self.values[state.node][0], self.values[state.becomes.node][0]
+        assert old is not None
+        assert new is not None
+        self.builder.effect(Store(old, new), state.at)
 
     def _used_results(self) -> dict[str, frozenset[int]]:
         """Which results of calls with several are read: by getitem, or as outputs."""

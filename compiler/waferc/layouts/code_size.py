@@ -40,6 +40,8 @@ def code_bytes(op: Op) -> int:
             return _TRANSFER_BYTES
         case tile_move.Shard():
             return SHARD_BYTES
+        case tile_structure.Store():
+            return _VECTOR_BYTES
         case (
             tile_compute.Contract()
             | tile_compute.Conv2d()

@@ -108,7 +108,7 @@ def steps_of(
             steps.append(known[result])
             continue
         family = FAMILIES.get(type(op))
-        if isinstance(op, graph_structure.Input):
+        if isinstance(op, graph_structure.Input | graph_structure.State):
             strategies = _sources(dict.fromkeys(space.grid.layouts(op.shape), 0))
         elif family is not None:
             strategies = tuple(family.strategies(op, space))

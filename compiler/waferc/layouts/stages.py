@@ -19,10 +19,12 @@ def cut(program: Program, stages: int) -> list[list[Statement]]:
     """The program's operations in `stages` consecutive parts.
 
     Weights, fills and inputs stand in every part that uses them, outputs in the part that makes
-    their value. Minimises the work of the slowest part, then what crosses the cuts.
+    their value, stores in that of their state, of which there is but one. Minimises the work of
+    the slowest part, then what crosses the cuts.
 
     Raises:
-        TileError: there are fewer operations than stages, or no stage is wanted.
+        TileError: there are fewer operations than stages, no stage is wanted, or states would have
+            to be in two stages.
     """
     work = [s for s in program.statements if _is_work(s)]
     if not 1 <= stages <= max(1, len(work)):
@@ -56,6 +58,14 @@ def cut(program: Program, stages: int) -> list[list[Statement]]:
             if x in sources and sources[x] not in part:
                 part.insert(0, sources[x])
             part.append(statement)
+        if isinstance(statement.op, graph_structure.Store):
+            op = statement.op
+            homes = (part for part in parts if sources[op.state] in part)
+            part = next(homes, parts[stage_of.get(op.x, 0)])
+            for operand in op.operands():
+                if operand in sources and sources[operand] not in part:
+                    part.insert(0, sources[operand])
+            part.append(statement)
     return parts
 
 
@@ -64,8 +74,10 @@ def _is_work(statement: Statement) -> bool:
         statement.op,
         graph_structure.Input
         | graph_structure.Parameter
+        | graph_structure.State
         | graph_structure.Fill
-        | graph_structure.Output,
+        | graph_structure.Output
+        | graph_structure.Store,
     )
 
 
@@ -90,13 +102,26 @@ def work_of(op: Op) -> float:
 
 
 def _crossing(program: Program, work: Sequence[Statement]) -> list[float]:
-    """For each cut before work item n, the elements made before it and used from there on."""
+    """For each cut before work item n, the elements made before it and used from there on.
+
+    A cut between the first use of a state and the making of what is stored to it cannot be.
+    """
     position = {s.result: n for n, s in enumerate(work) if s.result is not None}
     last: dict[Value, int] = {}
+    first: dict[Value, int] = {}
     for n, statement in enumerate(work):
         for operand in statement.op.operands():
             last[operand] = n
+            first.setdefault(operand, n)
     crossing = [0.0] * (len(work) + 1)
+    for statement in program.statements:
+        match statement.op:
+            case graph_structure.Store(state=state, x=x) if state in first and x in position:
+                begin, end = first[state], max(last[state], position[x])
+                for n in range(begin + 1, end + 1):
+                    crossing[n] = math.inf
+            case _:
+                pass
     for value, made in position.items():
         for n in range(made + 1, last.get(value, made) + 1):
             crossing[n] += tensor(value).elements
@@ -126,6 +151,11 @@ def _best_cuts(work: Sequence[float], crossing: Sequence[float], stages: int) ->
             origin.append(m)
         best = following
         origins.append(origin)
+    if count and math.isinf(best[count][0]):
+        raise TileError(
+            f"no cut into {stages} stages leaves every state in one of them",
+            help="a state lives in one region: ask for fewer stages",
+        )
     cuts = [count]
     for origin in reversed(origins):
         cuts.append(origin[cuts[-1]])

@@ -14,7 +14,7 @@ from waferc.unit import Unit
 from waferc_ir.dtypes import DTYPES, DType
 from waferc_ir.ops.declare import Op
 from waferc_ir.ops.graph_compute import Cast
-from waferc_ir.ops.graph_structure import Fill, Input, Parameter
+from waferc_ir.ops.graph_structure import Fill, Input, Parameter, State
 from waferc_ir.program import Builder, Value
 
 
@@ -22,8 +22,8 @@ from waferc_ir.program import Builder, Value
 class ConvertFloats(Pass):
     """Give every float of a graph program the element type `dtype` (f32 or f16).
 
-    Inputs, parameters, fills and casts are converted, everything else follows. Parameters are
-    rounded to nearest; one that overflows is an error.
+    Inputs, parameters, states, fills and casts are converted, everything else follows. Parameters
+    are rounded to nearest; one that overflows is an error.
     """
 
     name: ClassVar[str] = "convert-floats"
@@ -46,7 +46,7 @@ class ConvertFloats(Pass):
 
 
 def _converted(op: Op, dtype: DType) -> Op:
-    if isinstance(op, Input | Parameter | Fill | Cast) and op.dtype.is_float:
+    if isinstance(op, Input | Parameter | State | Fill | Cast) and op.dtype.is_float:
         return replace(op, dtype=dtype)
     return op
 

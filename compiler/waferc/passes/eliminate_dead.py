@@ -7,8 +7,7 @@ from typing import ClassVar
 
 from waferc.passes.base import Pass
 from waferc.unit import Unit
-from waferc_ir.ops.graph_structure import Parameter
-from waferc_ir.ops.tile_structure import State
+from waferc_ir.ops import graph_structure, tile_structure
 from waferc_ir.rewrite import eliminate_dead
 
 
@@ -24,6 +23,12 @@ class EliminateDead(Pass):
     def run(self, unit: Unit) -> Unit:
         program = eliminate_dead(unit.program)
         ops = [statement.op for statement in program.statements]
-        read = {op.label for op in ops if isinstance(op, Parameter | State)}
+        read = {
+            op.label
+            for op in ops
+            if isinstance(
+                op, graph_structure.Parameter | graph_structure.State | tile_structure.State
+            )
+        }
         weights = {label: data for label, data in unit.weights.items() if label in read}
         return replace(unit, program=program, weights=weights)

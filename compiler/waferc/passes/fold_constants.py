@@ -15,7 +15,7 @@ from waferc.evaluate.graph import evaluate_operation
 from waferc.passes.base import Pass
 from waferc.unit import Unit
 from waferc_ir.ops.graph_move import Expand
-from waferc_ir.ops.graph_structure import Fill, Input, Output, Parameter
+from waferc_ir.ops.graph_structure import Fill, Input, Output, Parameter, State
 from waferc_ir.program import Builder, Program, Statement, Value
 from waferc_ir.types import TensorType
 
@@ -59,7 +59,7 @@ class FoldConstants(Pass):
         known: dict[Value, Array] = {}
         for statement in unit.program.statements:
             op, result = statement.op, statement.result
-            if result is None or isinstance(op, Input):
+            if result is None or isinstance(op, Input | State):
                 continue
             if isinstance(op, Parameter):
                 known[result] = unit.weights[op.label]
@@ -119,7 +119,7 @@ class _Labels:
 
     def __init__(self, program: Program) -> None:
         ops = [statement.op for statement in program.statements]
-        self._taken = {op.label for op in ops if isinstance(op, Parameter | Input | Output)}
+        self._taken = {op.label for op in ops if isinstance(op, Parameter | State | Input | Output)}
         self._elements = {op.label: math.prod(op.shape) for op in ops if isinstance(op, Parameter)}
         self._sources: dict[Value, frozenset[str]] = {}
 

@@ -165,10 +165,14 @@ class _Tiling:
             strategies = self._choose(part, arriving, part_rates)
             for value in arriving:
                 here.receive(value, made[value], strategies[value].result)
+            stores = [s for s in part if isinstance(s.op, graph_structure.Store)]
             for statement in part:
+                if statement in stores:
+                    continue
                 self._write(statement, here, strategies)
                 if statement.result is not None and not _from_outside(statement):
                     made[statement.result] = here
+            here.stores(stores)
         return Program(
             "tiled", program.name, tuple(writer.statements), regions, attributes=program.attributes
         )
@@ -181,7 +185,7 @@ class _Tiling:
                 here.declare(statement)
             case graph_structure.Output():
                 here.output(statement)
-            case graph_structure.Input():
+            case graph_structure.Input() | graph_structure.State():
                 assert statement.result is not None
                 here.input(statement, strategies[statement.result].result)
             case _:
@@ -233,12 +237,17 @@ class _Tiling:
 
 def _from_outside(statement: Statement) -> bool:
     return isinstance(
-        statement.op, graph_structure.Input | graph_structure.Parameter | graph_structure.Fill
+        statement.op,
+        graph_structure.Input
+        | graph_structure.Parameter
+        | graph_structure.State
+        | graph_structure.Fill,
     )
 
 
 def _parameter_bytes(statement: Statement) -> int:
     op = statement.op
-    if not isinstance(op, graph_structure.Parameter) or statement.result is None:
+    result = statement.result
+    if result is None or not isinstance(op, graph_structure.Parameter | graph_structure.State):
         return 0
-    return tensor(statement.result).elements * op.dtype.size_bytes
+    return tensor(result).elements * op.dtype.size_bytes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from waferc.analysis.padding import Padding, tiled
@@ -11,6 +12,7 @@ from waferc.layouts.strategy import Strategy, tensor
 from waferc_ir.diagnostics import Location
 from waferc_ir.ops import (
     collective,
+    graph_move,
     graph_structure,
     stream,
     tile_compute,
@@ -35,12 +37,16 @@ class TiledWriter:
 
     def add(self, op: Op, at: Location | None) -> Value:
         """Append an operation, after masks for what its operands' padding must hold."""
+        return self._append(self.prepared(op, at), at)
+
+    def prepared(self, op: Op, at: Location | None) -> Op:
+        """The operation on operands whose padding holds what it needs."""
         for value, wanted in self.padding.needs(op).items():
             key = (value, wanted)
             if key not in self.masked:
                 self.masked[key] = self._append(tile_compute.MaskPadding(value, wanted), at)
             op = op.with_operands({value: self.masked[key]})
-        return self._append(op, at)
+        return op
 
     def effect(self, op: Op, at: Location | None) -> None:
         """Append an operation without a result."""
@@ -64,6 +70,8 @@ class RegionWriter:
         self.relayouts = relayouts
         self.free: dict[Value, Statement] = {}
         self.versions: dict[Value, dict[Layout, Value]] = {}
+        self.homes: dict[Value, Value] = {}  # states, of the graph and here
+        self.views: dict[Value, Value] = {}  # reshapes, and what they show
 
     def declare(self, statement: Statement) -> None:
         """Make a weight or a fill known: it appears in the layouts that are asked for."""
@@ -72,12 +80,46 @@ class RegionWriter:
         self.versions[statement.result] = {}
 
     def input(self, statement: Statement, layout: Layout) -> None:
-        """Write an input, in its layout."""
+        """Write an input or a state, in its layout."""
         op, result = statement.op, statement.result
-        assert isinstance(op, graph_structure.Input)
+        assert isinstance(op, graph_structure.Input | graph_structure.State)
         assert result is not None
-        tile_op = tile_structure.Input(op.label, op.shape, op.dtype, self.region, layout)
-        self.versions[result] = {layout: self.writer.add(tile_op, statement.at)}
+        tile_op: Op
+        if isinstance(op, graph_structure.State):
+            tile_op = tile_structure.State(
+                op.label, op.shape, op.dtype, self.region, layout, mutable=True
+            )
+        else:
+            tile_op = tile_structure.Input(op.label, op.shape, op.dtype, self.region, layout)
+        value = self.writer.add(tile_op, statement.at)
+        self.versions[result] = {layout: value}
+        if isinstance(op, graph_structure.State):
+            self.homes[result] = value
+
+    def stores(self, statements: Sequence[Statement]) -> None:
+        """Write stores, of values in the layouts of their states, behind all that they need."""
+        written: list[tuple[Op, Location | None]] = []
+        for statement in statements:
+            op, at = statement.op, statement.at
+            assert isinstance(op, graph_structure.Store)
+            state = self.homes[op.state]
+            x = self._detached(self.value(op.x, tiled(state).layout, at), at, but=state)
+            written.append((self.writer.prepared(tile_structure.Store(state, x), at), at))
+        for op, at in written:
+            self.writer.effect(op, at)
+
+    def _detached(self, value: Value, at: Location | None, but: Value | None = None) -> Value:
+        """A copy of what is a state or a view of one, as a store will change that."""
+        source = value
+        while source in self.views:
+            source = self.views[source]
+        if source is but or source not in self.homes.values():
+            return value
+        shape = tiled(value).shape
+        if not shape:
+            value = self.writer.add(tile_move.Reshape(value, (1,)), at)
+        value = self.writer.add(tile_move.Concat((value,), 0), at)
+        return value if shape else self.writer.add(tile_move.Reshape(value, ()), at)
 
     def compute(self, statement: Statement, strategy: Strategy) -> None:
         """Write an operation: its operands' relayouts, itself, and the end of partial results."""
@@ -94,6 +136,8 @@ class RegionWriter:
         if tiled(value).shape != shape:
             value = self.writer.add(tile_move.Reshape(value, shape), at)
         assert tiled(value).layout == strategy.result, op.name
+        if isinstance(op, graph_move.Reshape):
+            self.views[value] = operands[0]
         self.versions[result] = {strategy.result: value}
 
     def receive(self, value: Value, source: RegionWriter, layout: Layout) -> None:
@@ -108,6 +152,7 @@ class RegionWriter:
         versions = self.versions[op.x]
         layout = next(iter(versions), Layout((None,) * tensor(op.x).rank))
         x = self.value(op.x, layout, statement.at)
+        x = self._detached(x, statement.at)
         self.writer.effect(tile_structure.Output(x, op.label), statement.at)
 
     def value(self, value: Value, layout: Layout, at: Location | None) -> Value:

@@ -34,6 +34,32 @@ class Parameter(Op, name="graph.parameter"):
         return TensorType(declared_shape(self, self.shape), self.dtype)
 
 
+class State(Op, name="graph.state"):
+    """A tensor that outlives calls: here, what it holds at the beginning of a call.
+
+    Its first content stands beside the program under `label`.
+    """
+
+    label: str
+    shape: tuple[int, ...]
+    dtype: DType
+
+    def result_type(self) -> TensorType:
+        declared_label(self, self.label)
+        return TensorType(declared_shape(self, self.shape), self.dtype)
+
+
+class Store(Op, name="graph.store", results=0):
+    """At the end of the call `state` (a `graph.state`) becomes `x`. It does not read `state`."""
+
+    state: Value
+    x: Value
+
+    def result_type(self) -> None:
+        state, x = tensor(self, self.state, "state"), tensor(self, self.x, "x")
+        self.require(state == x, f"a state of type {state} cannot become {x}")
+
+
 class Fill(Op, name="graph.fill"):
     """A tensor that has one value everywhere."""
 

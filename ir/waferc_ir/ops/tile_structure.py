@@ -27,18 +27,36 @@ class Input(Op, name="tile.input"):
 
 
 class State(Op, name="tile.state"):
-    """A weight: the host writes the tiles once (padding is zero); they outlive calls."""
+    """A weight or state: the host writes the tiles once; they outlive calls. Padding is zero.
+
+    A `mutable` one may be stored to; its result is what it holds at the beginning of a call.
+    """
 
     label: str
     shape: tuple[int, ...]
     dtype: DType
     region: RegionName
     layout: Layout
+    mutable: bool = False
 
     def result_type(self) -> TiledType:
         declared_label(self, self.label)
         shape = declared_shape(self, self.shape)
         return TiledType(shape, self.dtype, self.region, declared_layout(self, shape, self.layout))
+
+
+class Store(Op, name="tile.store", results=0):
+    """At the end of the call `state` becomes `x`, which has its layout; `state` is not read.
+
+    The padding of `x` is zero.
+    """
+
+    state: Value
+    x: Value
+
+    def result_type(self) -> None:
+        state, x = tiled(self, self.state, "state"), tiled(self, self.x, "x")
+        self.require(state == x, f"a state of type {state} cannot become {x}")
 
 
 class Fill(Op, name="tile.fill"):

@@ -166,7 +166,10 @@ def _machine(target: Field, changes: Field | None) -> Machine:
 
 
 def _placement(item: Field, width: int, height: int, sram_bytes: int) -> Placement:
-    fields = item.mapping(("label", "symbol", "shape", "dtype", "region", "splits"))
+    fields = item.mapping(("label", "symbol", "shape", "dtype", "region", "splits"), ("mutable",))
+    mutable = fields.get("mutable")
+    if mutable is not None and not isinstance(mutable.value, bool):
+        raise mutable.error("is not a boolean")
     shape = tuple(
         extent.integer(1, _LARGEST_EXTENT) for extent in fields["shape"].items(_MOST_DIMENSIONS)
     )
@@ -192,6 +195,7 @@ def _placement(item: Field, width: int, height: int, sram_bytes: int) -> Placeme
         dtype=DTYPES[fields["dtype"].one_of(tuple(DTYPES))],
         region=region,
         splits=splits,
+        is_mutable=mutable is not None and mutable.value is True,
     )
     tile_bytes = placement.local_elements * placement.dtype.size_bytes
     if tile_bytes > sram_bytes:

@@ -48,6 +48,7 @@ class Placement:
     dtype: DType
     region: Rectangle
     splits: tuple[Split | None, ...]
+    is_mutable: bool = False  # the program changes it
 
     @property
     def local_shape(self) -> tuple[int, ...]:

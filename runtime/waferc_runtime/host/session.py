@@ -56,6 +56,17 @@ class Session:
             self._write(placement, bundle.weights[placement.label])
         self.last_call: CallMeasures | None = None
 
+    def reset(self) -> None:
+        """Give all states that calls change the content that they had before the first call."""
+        for placement in self.bundle.manifest.state:
+            if placement.is_mutable:
+                self._write(placement, self.bundle.weights[placement.label])
+
+    def states(self) -> dict[str, Array]:
+        """What the states that calls change hold now, by label."""
+        found = self.bundle.manifest.state
+        return {p.label: self._read(p) for p in found if p.is_mutable}
+
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """The outputs by label, for the inputs by label.
 

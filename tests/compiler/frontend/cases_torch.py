@@ -304,6 +304,15 @@ IMAGE: Of2 = {
     "pixel_shuffle": lambda x, w: F.pixel_shuffle(x, 2),
 }
 
+WRITE: Of3 = {
+    "copy_rows": lambda x, n, s: x.index_copy(1, n, s),
+    "copy_one": lambda x, n, s: x.index_copy(1, n[1:], s[:, :1]),
+    "copy_last": lambda x, n, s: x.index_copy(2, n, x[:, :, :2] + s[:, :1, :2]),
+    "put": lambda x, n, s: torch.ops.aten.index_put(x, [None, n - 3], s),
+    "put_one": lambda x, n, s: x.index_put((n[:1],), s[:1, 0]),
+    "put_number": lambda x, n, s: x.index_put((n,), s[0, 0]),
+}
+
 FAMILIES: dict[str, tuple[Cases, tuple[torch.Tensor, ...], dict[str, torch.Tensor]]] = {
     "unary": (UNARY, (numbers(2, 3, 4), numbers(2, 3, 4) * 0.7), {}),
     "binary": (
@@ -313,6 +322,7 @@ FAMILIES: dict[str, tuple[Cases, tuple[torch.Tensor, ...], dict[str, torch.Tenso
     ),
     "reduce": (REDUCE, (numbers(3, 4, 6),), {}),
     "product": (PRODUCT, (numbers(2, 4, 4),), {"b": numbers(4, 3)}),
+    "write": (WRITE, (numbers(3, 3, 4), torch.tensor([2, 0]), numbers(3, 2, 4)), {}),
     "move": (MOVE, (numbers(2, 3, 4),), {}),
     "image": (IMAGE, (numbers(2, 4, 7, 7),), {"w": numbers(6, 4, 3, 3)}),
 }

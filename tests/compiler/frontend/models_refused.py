@@ -23,16 +23,16 @@ class Crash(nn.Module):
         return x @ torch.ones(7, 7)
 
 
-class Counter(nn.Module):
-    count: torch.Tensor
+class Trained(nn.Module):
+    weight: nn.Parameter
 
     def __init__(self) -> None:
         super().__init__()
-        self.register_buffer("count", torch.zeros(3))
+        self.weight = nn.Parameter(torch.zeros(3))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        self.count.add_(1)
-        return x + self.count
+        self.weight.data.add_(1)
+        return x + self.weight
 
 
 class Overwrite(nn.Module):

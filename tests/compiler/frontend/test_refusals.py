@@ -54,16 +54,16 @@ but got [2, 3] X [7, 7].
 23 |         return x @ torch.ones(7, 7)
    |         ^^^^^^^^^^^^^^^^^^^^^^^^^^^""",
     ),
-    "counter": (
-        models.Counter,
+    "trained": (
+        models.Trained,
         X,
         f"""\
-error[capture]: the model writes to the buffer count
+error[capture]: the model writes to the parameter weight
  --> {FILE}:34:9
    |
-34 |         self.count.add_(1)
-   |         ^^^^^^^^^^^^^^^^^^
-  = help: return the new value instead; call model.eval() if this is batch norm in training mode""",
+34 |         self.weight.data.add_(1)
+   |         ^^^^^^^^^^^^^^^^^^^^^^^^
+  = help: return the new value instead, or keep it in a buffer""",
     ),
     "overwrite": (
         models.Overwrite,
@@ -74,7 +74,7 @@ error[capture]: the model writes to an input x
    |
 40 |         x.mul_(2)
    |         ^^^^^^^^^
-  = help: return the new value instead; call model.eval() if this is batch norm in training mode""",
+  = help: return the new value instead, or keep it in a buffer""",
     ),
     "random": (
         models.Random,

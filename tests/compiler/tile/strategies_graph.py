@@ -31,6 +31,8 @@ class Drawing:
     inputs: dict[str, Array] = field(default_factory=lambda: {})
     weights: dict[str, Array] = field(default_factory=lambda: {})
     floats: list[Value] = field(default_factory=lambda: [])
+    may_have_state: bool = False
+    states: list[Value] = field(default_factory=lambda: [])
 
     def source(self, shape: tuple[int, ...], dtype: DType = DType.F32, high: int = 0) -> Value:
         """A new input or parameter; integers are below `high`."""
@@ -44,6 +46,9 @@ class Drawing:
             self.inputs[f"x{number}"] = array
             return self.builder.add(graph_structure.Input(f"x{number}", shape, dtype))
         self.weights[f"w{number}"] = array
+        if self.may_have_state and dtype is DType.F32 and self.draw(st.booleans()):
+            self.states.append(self.builder.add(graph_structure.State(f"w{number}", shape, dtype)))
+            return self.states[-1]
         return self.builder.add(graph_structure.Parameter(f"w{number}", shape, dtype))
 
     def value(self) -> Value:
@@ -197,10 +202,10 @@ _STEPS = (
 
 @st.composite
 def graphs(
-    draw: Callable[..., Any], max_steps: int = 6
+    draw: Callable[..., Any], max_steps: int = 6, *, may_have_state: bool = False
 ) -> tuple[Program, dict[str, Array], dict[str, Array]]:
-    """A graph program with arrays for its inputs and its parameters."""
-    drawing = Drawing(draw)
+    """A graph program with arrays for its inputs and its parameters, perhaps with states."""
+    drawing = Drawing(draw, may_have_state=may_have_state)
     shapes = st.lists(st.integers(1, 9), min_size=1, max_size=4).map(tuple)
     drawing.floats.append(drawing.source(draw(shapes)))
     for _ in range(draw(st.integers(1, max_steps))):
@@ -210,8 +215,16 @@ def graphs(
         shape = shape_of(result)
         if result is not x and len(shape) in range(1, 5) and np.prod(shape) <= 4000:
             drawing.floats.append(result)
-    drawing.builder.effect(graph_structure.Output(drawing.floats[-1], "last"))
+    computed = [value for value in drawing.floats if value not in drawing.states]
+    if not computed:
+        computed = [drawing.builder.add(graph_compute.Unary(drawing.floats[0], "neg"))]
+        drawing.floats += computed
+    drawing.builder.effect(graph_structure.Output(computed[-1], "last"))
     drawing.builder.effect(graph_structure.Output(drawing.value(), "other"))
+    for state in drawing.states:
+        fitting = [v for v in [*drawing.floats, *drawing.states] if v.type == state.type]
+        x = draw(st.sampled_from(fitting))
+        drawing.builder.effect(graph_structure.Store(state, x))
     statements = tuple(drawing.builder.statements)
     return Program("graph", "drawn", statements), drawing.inputs, drawing.weights
 

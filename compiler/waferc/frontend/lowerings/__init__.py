@@ -10,6 +10,7 @@ from waferc.frontend.lowerings import (
     move,
     normalize,
     reduce,
+    scatter,
 )
 
 __all__ = [
@@ -22,4 +23,5 @@ __all__ = [
     "move",
     "normalize",
     "reduce",
+    "scatter",
 ]

@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.compiler.tile.strategies_graph import graphs, grids
+
+from waferc.evaluate import graph as graph_meaning
+from waferc.evaluate import tiled as tiled_meaning
+from waferc.layouts.problem import TileError
+from waferc.passes.allocate import Allocate
+from waferc.passes.place import Place
+from waferc.passes.route import Route
+from waferc.passes.share_common import ShareCommon
+from waferc.passes.tile import Tile
+from waferc.unit import Unit
+from waferc_ir.dtypes import DType
+from waferc_ir.machine import machine
+from waferc_ir.ops import graph_compute, graph_structure, tile_structure
+from waferc_ir.ops.declare import VerifyError
+from waferc_ir.parser import parse
+from waferc_ir.printer import print_program
+from waferc_ir.program import Builder, Program
+from waferc_ir.verify import verify
+
+
+def tiled(unit: Unit, grid: tuple[int, int], stages: int = 1) -> Unit:
+    unit = Tile(*grid, stages=stages, beam=8, sweeps=2).run(unit)
+    return ShareCommon().run(unit)
+
+
+@settings(max_examples=120)
+@given(graphs(may_have_state=True), grids)
+def test_states_of_tiled_programs_are_those_of_their_graphs(
+    drawn: Any, grid: tuple[int, int]
+) -> None:
+    program, inputs, weights = drawn
+    unit = tiled(Unit(program, weights, machine("wse2")), grid)
+    verify(unit.program)
+    assert print_program(parse(print_program(unit.program))) == print_program(unit.program)
+    graph_states: dict[str, Any] = {}
+    tiled_states: dict[str, Any] = {}
+    for _ in range(3):
+        expected = graph_meaning.evaluate(program, inputs, weights, graph_states)
+        found = tiled_meaning.evaluate(unit.program, inputs, weights, tiled_states, poison=True)
+        for want, got in ((expected, found), (graph_states, tiled_states)):
+            assert got.keys() == want.keys()
+            for label, array in want.items():
+                finite = np.where(np.isfinite(array), np.abs(array), 0)
+                scale = max(1.0, float(np.max(finite, initial=0)))
+                np.testing.assert_allclose(got[label], array, rtol=1e-3, atol=1e-4 * scale)
+        tiled_states = {label: array.copy() for label, array in graph_states.items()}
+
+
+def updated(stages: int) -> Unit:
+    """A program that adds its input to a state, and returns the double of what that becomes."""
+    builder = Builder()
+    x = builder.add(graph_structure.Input("x", (8, 6), DType.F32))
+    state = builder.add(graph_structure.State("sum", (8, 6), DType.F32))
+    total = builder.add(graph_compute.Binary(state, x, "add"))
+    double = builder.add(graph_compute.BinaryScalar(total, "mul", 2.0))
+    mixed = builder.add(graph_compute.Binary(double, state, "sub")) if stages > 1 else double
+    builder.effect(graph_structure.Output(mixed, "y"))
+    builder.effect(graph_structure.Store(state, total))
+    program = Program("graph", "updated", tuple(builder.statements))
+    return Unit(program, {"sum": np.zeros((8, 6), np.float32)}, machine("wse3"))
+
+
+def test_what_is_stored_is_made_in_the_state_s_own_array() -> None:
+    unit = Allocate().run(Route().run(Place().run(tiled(updated(1), (3, 2)))))
+    results = [s.result for s in unit.program.statements if s.result is not None]
+    state = next(
+        n for n, s in enumerate(unit.program.statements) if isinstance(s.op, tile_structure.State)
+    )
+    store = next(s.op for s in unit.program.statements if isinstance(s.op, tile_structure.Store))
+    home = next(buffer for buffer in unit.program.buffers if state in buffer.values)
+    assert results.index(store.x) in home.values
+
+
+def test_a_state_in_two_stages_is_refused() -> None:
+    with pytest.raises(TileError, match="no cut into 3 stages"):
+        Tile(3, 2, stages=3).run(updated(2))
+
+
+@given(st.sampled_from(("twice", "no state", "behind")))
+def test_wrong_stores_are_found(kind: str) -> None:
+    builder = Builder()
+    x = builder.add(graph_structure.Input("x", (2,), DType.F32))
+    state = builder.add(graph_structure.State("s", (2,), DType.F32))
+    builder.effect(graph_structure.Store(x if kind == "no state" else state, x))
+    if kind == "twice":
+        builder.effect(graph_structure.Store(state, x))
+    if kind == "behind":
+        builder.add(graph_compute.Unary(x, "neg"))
+    with pytest.raises(VerifyError, match={"no state": "no mutable state"}.get(kind, kind)):
+        verify(Program("graph", "wrong", tuple(builder.statements)))
