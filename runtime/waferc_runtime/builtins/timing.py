@@ -28,6 +28,7 @@ from waferc_runtime.csl.core import (
     FifoValue,
     LibraryCall,
     Load,
+    LoadDsr,
     LogicExpr,
     MakeFabDsd,
     MakeMemDsd,
@@ -70,6 +71,8 @@ def statement_cycles(node: Stmt, machine: Machine) -> int:
     match node:
         case Store() | TaskControl():
             return machine.scalar_cycles
+        case LoadDsr():
+            return machine.dsr_load_cycles
         case _:
             return 0
 

@@ -113,6 +113,8 @@ def lifted(value: Symbol) -> Symbol:
         case PointerValue():
             return AffinePointer(value.block, affine(wide(value.words)))
         case MemoryDsd():
+            if value.takes_index:
+                raise NotFoldable
             strides = tuple([_number(stride) for stride in value.strides])
             extents = tuple([_number(extent) for extent in value.extents])
             return AffineDsd(value.block, affine(wide(value.words)), strides, extents)

@@ -12,13 +12,14 @@ from waferc_ir.diagnostics import Location
 from waferc_ir.machine import Machine
 from waferc_runtime.builtins.dsd import DsdOp
 from waferc_runtime.csl import core
+from waferc_runtime.vector.dsr import Operand
 from waferc_runtime.vector.expression import Compiled
 from waferc_runtime.vector.group import Code, Group, Instruction
 from waferc_runtime.vector.lanes import Indices, is_array
 from waferc_runtime.vector.map import MapRun
 from waferc_runtime.vector.router_registers import RouterRegisters
 from waferc_runtime.vector.state import ClassState, Variable
-from waferc_runtime.vector.values import RunValue
+from waferc_runtime.vector.values import Int, RunValue
 from waferc_runtime.vector.watch import Watch
 
 
@@ -40,9 +41,9 @@ class Wafer(Protocol):
         self,
         group: Group,
         op: DsdOp,
-        dest: RunValue,
-        sources: list[RunValue],
+        operands: list[Operand],
         config: core.DsdConfig,
+        index: Int | None,
         pc: int,
     ) -> int: ...
 

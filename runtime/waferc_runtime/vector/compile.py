@@ -191,7 +191,7 @@ class _FunctionCompiler(Effects):
             case core.Print():
                 self._print(statement)
             case core.LoadDsr():
-                self._refuse("@load_to_dsr")
+                self._load_dsr(statement)
             case core.SetFifoLength():
                 self._refuse("a FIFO length that is set")
             case core.SetConfig():

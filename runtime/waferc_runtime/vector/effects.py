@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
@@ -12,12 +13,21 @@ from waferc_runtime.builtins.dsd import DSD_OPS
 from waferc_runtime.builtins.timing import operand_cycles, statement_cycles
 from waferc_runtime.csl import core
 from waferc_runtime.vector.assemble import Assembler, Label, Wafer
+from waferc_runtime.vector.dsr import (
+    Operand,
+    index_of,
+    load_register,
+    operand,
+    register,
+    with_registers,
+)
 from waferc_runtime.vector.expression import Closure, Compiled, Expressions
-from waferc_runtime.vector.group import Code, Frame, Group
+from waferc_runtime.vector.group import Code, Frame, Group, Instruction
+from waferc_runtime.vector.lanes import is_array
 from waferc_runtime.vector.map import MapRun, pure_function
 from waferc_runtime.vector.operation import Misuse
 from waferc_runtime.vector.state import ClassState
-from waferc_runtime.vector.values import PointerValue, RunValue
+from waferc_runtime.vector.values import Loaded, PointerValue, RunValue
 
 MAX_CALL_DEPTH = 1000
 
@@ -48,6 +58,7 @@ class Effects(Assembler):
     def __init__(self, owner: Owner, code: Code, at: Location | None) -> None:
         super().__init__(owner.state, owner.machine, owner.wafer, code, at)
         self._owner = owner
+        self._registers: list[tuple[core.Dsr, Closure]] = []  # read by the statement
 
     def _expression(self, node: core.Expr) -> Compiled:
         return self._expressions.compile(node)
@@ -110,25 +121,93 @@ class Effects(Assembler):
         if op is None:
             self._refuse(statement.op)
             return
-        dest, cost = self._expression(statement.dest)
         elements = op.source_elements
-        sources: list[Closure] = []
+        last = len(elements) - 1
+        dest, cost = self._operand(statement.dest, op.element)
+        operands = [dest]
         for place, source in enumerate(statement.sources):
-            element = elements[min(place, len(elements) - 1)]
-            closure, part = self._expressions.operand(source, element)
-            sources.append(closure)
+            made, part = self._operand(source, elements[min(place, last)])
+            operands.append(made)
+            cost += part
+        index: Closure | None = None
+        if config.index is not None:
+            index, part = self._expression(config.index)
             cost += part
         cost += operand_cycles(statement, self._machine)
         self._separate()
+        self._separate_registers()
         following = self._here + 1
 
         def operate(g: Group) -> int:
-            target = dest(g)
-            values = [source(g) for source in sources]
+            items = [operand(g) for operand in operands]
             g.extra += cost
-            return wafer.issue(g, op, target, values, config, following)
+            full = with_registers(config, items)
+            number = index_of(None if index is None else index(g), items)
+            return wafer.issue(g, op, items, full, number, following)
 
         self._emit(operate)
+
+    def _operand(
+        self, node: core.Expr, element: core.Scalar
+    ) -> tuple[Callable[[Group], Operand], int]:
+        """The closure of an operand of a DSD operation or `@map`, and its cycles."""
+        closure, cost = self._expressions.operand(node, element)
+        kind, state = node.type, self._state
+        if not isinstance(kind, core.Dsr):
+            return lambda g: Operand(closure(g)), cost
+        self._registers.append((kind, closure))
+        return lambda g: operand(state, kind, closure(g), g.lanes), cost
+
+    def _separate_registers(self) -> None:
+        """Emit splits of the group by DSRs that hold different kinds of DSDs on its PEs."""
+        registers, self._registers = self._registers, []
+        for kind, closure in registers:
+            self._emit(self._register_separation(kind, closure, self._here))
+
+    def _register_separation(self, kind: core.Dsr, closure: Closure, here: int) -> Instruction:
+        code, state, wafer = self._code, self._state, self._wafer
+
+        def separate(g: Group) -> int:
+            numbers = closure(g)
+            target = here + 1
+            if is_array(numbers) and (numbers != numbers[0]).any():
+                kinds, target = numbers, here
+            else:
+                first = int(numbers[0]) if is_array(numbers) else int(numbers)
+                kinds = register(state, kind.file, first).kinds(g.lanes)
+            if kinds is None:
+                return target
+            parts = [(np.flatnonzero(kinds == kind), target) for kind in np.unique(kinds)]
+            return wafer.split(g, parts, code.epilogue)
+
+        return separate
+
+    def _load_dsr(self, statement: core.LoadDsr) -> None:
+        number, cost = self._expression(statement.dsr)
+        dsd, part = self._expression(statement.dsd)
+        kind, state, config = statement.dsr.type, self._state, statement.config
+        assert isinstance(kind, core.Dsr)
+        index: Closure | None = None
+        cost += part + statement_cycles(statement, self._machine)
+        if config.index is not None:
+            index, part = self._expression(config.index)
+            cost += part
+        self._separate()
+        following = self._here + 1
+
+        def load(g: Group) -> int:
+            value = Loaded(
+                dsd(g),
+                config,
+                statement.save_address,
+                statement.single_step,
+                None if index is None else index(g),
+            )
+            load_register(state, kind, number(g), value, g.lanes)
+            g.extra += cost
+            return following
+
+        self._emit(load)
 
     def _map(self, statement: core.MapOperation) -> None:
         function = statement.function

@@ -20,17 +20,18 @@ from waferc_runtime.run_error import RunError, pe_name
 from waferc_runtime.statistics import Statistics, class_sram_bytes
 from waferc_runtime.vector.compile import Compiler
 from waferc_runtime.vector.deadlock import deadlock, who_waits
+from waferc_runtime.vector.dsr import load_register
 from waferc_runtime.vector.expression import constant_value
 from waferc_runtime.vector.group import Code
 from waferc_runtime.vector.host_stream import HostStream
 from waferc_runtime.vector.issue import Network
-from waferc_runtime.vector.lanes import Lanes, lanes_of
+from waferc_runtime.vector.lanes import Lanes, all_lanes, lanes_of
 from waferc_runtime.vector.memory import Block, OutOfBounds
 from waferc_runtime.vector.operation import Misuse
 from waferc_runtime.vector.order import Order
 from waferc_runtime.vector.schedule import Scheduler
 from waferc_runtime.vector.state import ClassState, Variable, Work
-from waferc_runtime.vector.values import PointerValue
+from waferc_runtime.vector.values import Loaded, PointerValue
 from waferc_runtime.vector.watch import Watch
 
 
@@ -77,6 +78,8 @@ class VectorEngine:
                 if slot.initial is not None:
                     self._initialise(state, slot, slot.initial)
             self._compilers[state] = Compiler(state, machine, self._scheduler)
+            for load in state.program.dsrs:
+                self._load(state, load)
         self._endpoints = [endpoints(c, elaborated.arch) for c in elaborated.classes]
 
     # ---- the host's side -------------------------------------------------------------------------
@@ -323,6 +326,22 @@ class VectorEngine:
         except Misuse as fault:
             raise RunError(f"{fault} in the initial value of {slot.name}") from fault
         state.variables[slot] = Variable(value)
+
+    def _load(self, state: ClassState, load: core.LoadDsr) -> None:
+        """Load a DSR before the program starts."""
+        kind, config = load.dsr.type, load.config
+        assert isinstance(kind, core.Dsr)
+        machine = self._machine
+        try:
+            number = constant_value(state, machine, load.dsr)
+            dsd = constant_value(state, machine, load.dsd)
+            index = None
+            if config.index is not None:
+                index = constant_value(state, machine, config.index)
+        except Misuse as fault:
+            raise RunError(f"{fault} in a load of a DSR", load.at) from fault
+        value = Loaded(dsd, config, load.save_address, load.single_step, index)
+        load_register(state, kind, number, value, all_lanes(state.count))
 
     def _input_depths(self, color: int) -> NDArray[np.int64]:
         """Depth of the input queue that takes `color`, by PE.

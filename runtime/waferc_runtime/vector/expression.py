@@ -7,6 +7,7 @@ are only sometimes evaluated (`and`, `or`, `if`) spend their cycles when they ar
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -254,6 +255,7 @@ class Expressions:
                 pointer.words,
                 tuple([wide(stride(g)) for stride, _ in strides]),
                 tuple([wide(extent(g)) for extent, _ in extents]),
+                node.takes_index,
             )
 
         if is_constant(node):
@@ -280,7 +282,16 @@ class Expressions:
             here = color(g)
             if here is None:
                 raise Misuse("a fabric DSD has no color")
-            return FabricDsd(kind, queue, here, wide(extent(g)), packed, control, advance)
+            return FabricDsd(
+                kind,
+                queue,
+                here,
+                wide(extent(g)),
+                packed,
+                control,
+                advance,
+                node.takes_index,
+            )
 
         return make, cost + own
 
@@ -337,18 +348,17 @@ def updated(old: RunValue, name: str, value: RunValue, size: int) -> RunValue:
     """
     match old:
         case FabricDsd() if name == "length":
-            return FabricDsd(old.kind, old.queue, old.color, wide(value), old.is_packed)
+            return replace(old, extent=wide(value))
         case MemoryDsd():
             match name:
                 case "offset":
-                    words = wide(old.words) + wide(value) * size
-                    return MemoryDsd(old.block, words, old.strides, old.extents)
+                    return replace(old, words=wide(old.words) + wide(value) * size)
                 case "base":
-                    return MemoryDsd(value.block, value.words, old.strides, old.extents)
+                    return replace(old, block=value.block, words=value.words)
                 case "length":
-                    return MemoryDsd(old.block, old.words, old.strides[:1], (wide(value),))
+                    return replace(old, strides=old.strides[:1], extents=(wide(value),))
                 case _:
-                    return MemoryDsd(old.block, old.words, (wide(value),), old.extents)
+                    return replace(old, strides=(wide(value),))
         case _:
             raise Misuse(f"the {name} of a DSD that has none is set")
 

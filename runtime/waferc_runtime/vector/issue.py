@@ -14,6 +14,7 @@ from waferc_runtime.builtins.scalar import DTYPES
 from waferc_runtime.csl import core
 from waferc_runtime.vector.access import Access
 from waferc_runtime.vector.channel import Channel
+from waferc_runtime.vector.dsr import Save
 from waferc_runtime.vector.dynamic import dynamic_colors, written_colors
 from waferc_runtime.vector.group import Code, Group
 from waferc_runtime.vector.host_stream import HostStream
@@ -136,6 +137,7 @@ def transfers_of(
     kinds: Sequence[tuple[Indices | None, Operands]],
     network: Network,
     config: core.DsdConfig,
+    saves: Sequence[Save],
 ) -> list[Transfer]:
     """A DSD operation with fabric operands, for each set of PEs that it is alike on.
 
@@ -166,6 +168,7 @@ def transfers_of(
                 work, microthread_of(group.state, fabric, config),
             )
         )  # fmt: skip
+        found[-1].saves = saves if positions is None else [s.at(positions) for s in saves]
     return found
 
 

@@ -224,11 +224,10 @@ def _uniform(value: RunValue) -> RunValue:
     """The value with one number for strides, extents and colors, which are the same on all PEs."""
     match value:
         case MemoryDsd():
-            return MemoryDsd(
-                value.block,
-                value.words,
-                tuple(_first(stride) for stride in value.strides),
-                tuple(_first(extent) for extent in value.extents),
+            return replace(
+                value,
+                strides=tuple(_first(stride) for stride in value.strides),
+                extents=tuple(_first(extent) for extent in value.extents),
             )
         case FabricDsd():
             return replace(value, color=_first(value.color))

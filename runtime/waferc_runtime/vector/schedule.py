@@ -12,7 +12,6 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,17 +22,20 @@ from waferc_runtime.builtins.scalar import ZeroDivisorError
 from waferc_runtime.builtins.timing import flight_cycles, task_start_cycles
 from waferc_runtime.csl import core
 from waferc_runtime.vector.deadlock import Blocked
+from waferc_runtime.vector.dsr import Operand, saves_of
 from waferc_runtime.vector.effects import AssertionFault
-from waferc_runtime.vector.elementwise import apply
 from waferc_runtime.vector.faults import group_error, transfer_error
 from waferc_runtime.vector.group import SUSPENDED, Frame, Group, Join, TaskRun, join
+from waferc_runtime.vector.in_memory import map_in_memory, operate_in_memory
 from waferc_runtime.vector.issue import Network, map_transfers, transfers_of
 from waferc_runtime.vector.lanes import Indices
 from waferc_runtime.vector.map import MapRun
 from waferc_runtime.vector.memory import OutOfBounds
-from waferc_runtime.vector.operation import Misuse, access_of, resized, run_in_memory, variants
+from waferc_runtime.vector.operation import (
+    Misuse,
+    variants,
+)
 from waferc_runtime.vector.order import Order
-from waferc_runtime.vector.recorded import with_out
 from waferc_runtime.vector.router_events import run_routers
 from waferc_runtime.vector.router_registers import RouterRegisters
 from waferc_runtime.vector.routers import Routers
@@ -42,7 +44,7 @@ from waferc_runtime.vector.signals import signal, tell
 from waferc_runtime.vector.state import NEVER, ClassState
 from waferc_runtime.vector.tasks import TaskStart, candidates
 from waferc_runtime.vector.transfer import Transfer
-from waferc_runtime.vector.values import FabricDsd, MemoryDsd, RunValue
+from waferc_runtime.vector.values import FabricDsd, Int, RunValue, with_index
 from waferc_runtime.vector.watch import Watch
 
 
@@ -217,36 +219,42 @@ class Scheduler:
         self,
         group: Group,
         op: DsdOp,
-        dest: RunValue,
-        sources: list[RunValue],
+        operands: list[Operand],
         config: core.DsdConfig,
+        index: Int | None,
         pc: int,
     ) -> int:
         """Begin a DSD operation; in memory it is done at once."""
-        kinds = variants(op, dest, sources, group.lanes.count)
-        if any(isinstance(operand, FabricDsd) for operand in (dest, *sources)):
+        values = [with_index(item.value, index) for item in operands]
+        kinds = variants(op, values[0], values[1:], group.lanes.count)
+        saves = saves_of(operands, (op.element, *op.source_elements))
+        if any(isinstance(value, FabricDsd) for value in values):
             group.settle()
-            transfers = transfers_of(group, kinds, self.network, config)
+            transfers = transfers_of(group, kinds, self.network, config, saves)
             return self._begin(group, transfers, config, pc)
+        cycles = operate_in_memory(group, kinds, saves, self._machine)
         if config.is_async:
-            raise Misuse(f"{op.name} is asynchronous without a fabric operand")
-        if len(kinds) == 1 and kinds[0][0] is None:
-            group.spend(run_in_memory(group, kinds[0][1], group.lanes, self._machine))
-        else:
-            cycles = np.zeros(group.lanes.count, np.int64)
-            for positions, operands in kinds:
-                assert positions is not None
-                lanes = group.lanes.at(positions)
-                try:
-                    cycles[positions] = run_in_memory(group, operands, lanes, self._machine)
-                except OutOfBounds as fault:
-                    fault.position = int(positions[fault.position or 0])
-                    raise
-            group.spend(cycles)
+            self._run_apart(group, cycles, config)
+            return pc
+        group.spend(cycles)
         if config.activate is not None or config.unblock is not None:
             group.settle()
             tell(group.state, config, group.lanes, group.clock)
         return pc
+
+    def _run_apart(
+        self, group: Group, cycles: int | NDArray[np.int64], config: core.DsdConfig
+    ) -> None:
+        """An operation in memory on a microthread: it was done at once, but ends later."""
+        group.settle()
+        state, lanes, end = group.state, group.lanes, group.clock + cycles
+        if config.microthread is not None:
+            until = state.busy_until(config.microthread)
+            if (until[lanes.index] > group.clock).any():
+                raise Misuse(_still_at_work(config.microthread))
+            until[lanes.index] = end
+        self.ended = max(self.ended, int(end.max()))
+        tell(state, config, lanes, end)
 
     def issue_map(self, group: Group, run: MapRun, pc: int) -> int:
         """Begin a `@map` of a function on arrays."""
@@ -256,34 +264,7 @@ class Scheduler:
             group.settle()
             transfers = map_transfers(group, run, self.network)
             return self._begin(group, transfers, core.DsdConfig(), pc)
-        count, lanes = run.count, group.lanes
-        group.extra += machine.dsd_setup_cycles + count * machine.loop_cycles
-        if count == 0:
-            return pc
-        values = [
-            resized(access_of(value, kind), count) if isinstance(value, MemoryDsd) else value
-            for value, kind in zip(run.inputs, run.types, strict=True)
-        ]
-        dest = resized(access_of(run.output, run.result), count)
-        if pure.cycles is not None:
-            group.extra += count * pure.cycles
-            apply(with_out(pure.compute), dest, values, lanes)
-            return pc
-        steps: list[NDArray[np.int64]] = []  # cycles by element, one part per step of `apply`
-
-        def compute(*arrays: Any) -> Any:
-            assert pure.varying is not None
-            steps.append(np.asarray(pure.varying(*arrays), np.int64))
-            return pure.compute(*arrays)
-
-        apply(with_out(compute), dest, values, lanes)
-        size = count // len(steps)
-        spent = np.zeros(lanes.count, np.int64)
-        for step in steps:
-            spread = np.broadcast_to(step, np.broadcast_shapes(step.shape, (1, lanes.count)))
-            spread = spread.reshape(-1, lanes.count)
-            spent += spread.sum(axis=0) * (size // len(spread))
-        group.spend(spent)
+        map_in_memory(group, run, machine)
         return pc
 
     def control(self, group: Group, action: str, task: RunValue) -> None:
@@ -322,8 +303,9 @@ class Scheduler:
         state: ClassState = group.state
         number = transfer.microthread
         busy = state.microthreads.setdefault(number, np.zeros(state.count, np.bool_))
-        if busy[transfer.lanes.index].any():
-            raise Misuse(f"an operation starts on microthread {number}, which is still at work")
+        until = state.busy_until(number)[transfer.lanes.index]
+        if busy[transfer.lanes.index].any() or (until > group.clock[transfer.positions]).any():
+            raise Misuse(_still_at_work(number))
         busy[transfer.lanes.index] = True
 
     def _register(self, transfer: Transfer) -> None:
@@ -408,6 +390,7 @@ class Scheduler:
         positions = transfer.positions[places]
         waiting.done[positions] = True
         waiting.group.clock[positions] = transfer.next[places]
+        self._settle(transfer, places)
         tell(transfer.state, transfer.end, transfer.lanes.at(places), transfer.next[places])
         if waiting.done.all():
             self._waiting.remove(waiting)
@@ -420,7 +403,14 @@ class Scheduler:
         state.microthreads[transfer.microthread][transfer.lanes.at(places).index] = False
         self.watch.operation(transfer, places)
         self.ended = max(self.ended, int(transfer.next[places].max()))
+        self._settle(transfer, places)
         tell(transfer.state, transfer.end, transfer.lanes.at(places), transfer.next[places])
+
+    def _settle(self, transfer: Transfer, places: Indices) -> None:
+        """Move the DSRs that an operation leaves where it stopped."""
+        lanes, state = transfer.lanes.at(places), transfer.state
+        for save in transfer.saves:
+            save.at(places).settle(lanes, transfer.done[places], state.count)
 
     def _open_transfers(self) -> list[Transfer]:
         tables = (*self._receiving.values(), *self._sending.values())
@@ -486,3 +476,7 @@ class Scheduler:
         busy = np.full(len(clock), switch, np.int64)
         frames = [Frame(code, values)]
         self.start(Group(state, start.lanes, clock + switch, busy, frames, task=task))
+
+
+def _still_at_work(microthread: int) -> str:
+    return f"an operation starts on microthread {microthread}, which is still at work"

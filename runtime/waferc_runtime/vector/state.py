@@ -97,6 +97,7 @@ class ClassState:
         self.pes: Indices = program.y.astype(np.intp) * width + program.x.astype(np.intp)
         self.blocks = {item: Block(item, self.count) for item in program.objects}
         self.variables: dict[core.Slot, Variable] = {}
+        self.registers: dict[tuple[core.DsrFile, int], Variable] = {}  # DSRs
         self.clock = np.zeros(self.count, np.int64)
         self.busy = np.zeros(self.count, np.int64)
         self.is_running = np.zeros(self.count, np.bool_)  # the main thread has a task
@@ -123,6 +124,7 @@ class ClassState:
             color: np.full(self.count, NEVER, np.int64) for color in program.teardown_handlers
         }  # since when a handler waits to run
         self.microthreads: dict[int, NDArray[np.bool_]] = {}  # by id: where it is at work
+        self._busy_until: dict[int, NDArray[np.int64]] = {}
         self._work = work
 
     def activate(self, task: int, lanes: Lanes, cycles: Any) -> bool:
@@ -158,6 +160,10 @@ class ClassState:
             was_blocked = blocked[lanes.index]
             since[lanes.index] = np.where(was_blocked, cycles, since[lanes.index])
         blocked[lanes.index] = is_blocked
+
+    def busy_until(self, microthread: int) -> NDArray[np.int64]:
+        """Until when operations in memory hold a microthread: [pe]."""
+        return self._busy_until.setdefault(microthread, np.zeros(self.count, np.int64))
 
     def launch(self, function: core.Function, values: list[RunValue], since: int) -> None:
         """Let the host call a function on all PEs."""

@@ -20,6 +20,7 @@ from waferc_runtime.builtins.scalar import DTYPES
 from waferc_runtime.csl.core import DsdConfig, OnControl, Scalar
 from waferc_runtime.vector.access import Access
 from waferc_runtime.vector.channel import Channel, Outlet
+from waferc_runtime.vector.dsr import Save
 from waferc_runtime.vector.elementwise import apply
 from waferc_runtime.vector.lanes import Indices, Lanes
 from waferc_runtime.vector.memory import Block, OutOfBounds
@@ -96,6 +97,7 @@ class Transfer:
     finished: Callable[[Transfer, Indices], None]
     work: Callable[[int], None]  # told how many elements were processed
     microthread: int
+    saves: Sequence[Save] = ()
     may_promise: bool = True  # something has changed that promises depend on
     has_promised: bool = False
     could_go_on: bool = False  # somewhere, in part
@@ -187,7 +189,7 @@ class Transfer:
             times = np.maximum(arrival, self.next[chosen])
             port.stream.consume(columns, times)
             self.next[chosen] = times[0] + 1
-            self.done[chosen] = self.total[chosen]
+            self.total[chosen] = self.done[chosen]  # what was done stays known
             self._todo_now = None
             self.is_open = bool((self.done < self.total).any())
             self.is_stopped = stopped = True

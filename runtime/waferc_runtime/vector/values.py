@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from waferc_runtime.csl.core import DsdConfig
 from waferc_runtime.vector.lanes import Indices, is_array
 from waferc_runtime.vector.memory import Block
 
@@ -38,11 +39,15 @@ class MemoryDsd:
     words: Int
     strides: tuple[Int, ...]
     extents: tuple[Int, ...]
+    takes_index: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FabricDsd:
-    """A fabin or fabout DSD. `queue` is None where the program names none."""
+    """A fabin or fabout DSD. `queue` is None where the program names none.
+
+    `index` is the high half of what a 16-bit operation sends, where it `takes_index`.
+    """
 
     kind: Literal["fabin", "fabout"]
     queue: int | None
@@ -51,9 +56,40 @@ class FabricDsd:
     is_packed: bool  # two 16-bit elements per wavelet
     sends_control: bool = False
     advances_switch: bool = False  # the sender's own, behind the last wavelet
+    takes_index: bool = False
+    index: Int = 0
 
 
-RunValue = Any  # int | float | bool | NDArray | PointerValue | MemoryDsd | FabricDsd | None
+@dataclass(frozen=True, slots=True, eq=False)
+class Loaded:
+    """What a DSR holds: a DSD, how operations on it run, and what they leave behind.
+
+    `index` is that of the config, None if it has none.
+    """
+
+    dsd: MemoryDsd | FabricDsd
+    config: DsdConfig
+    save_address: bool
+    single_step: bool
+    index: Int | None = None
+
+
+# int | float | bool | NDArray | PointerValue | MemoryDsd | FabricDsd | Loaded | None
+RunValue = Any
+_Composed = PointerValue | MemoryDsd | FabricDsd | Loaded
+
+
+def with_index(value: RunValue, index: Int | None) -> RunValue:
+    """An operand as an operation with an index sees it."""
+    if index is None:
+        return value
+    match value:
+        case MemoryDsd() if value.takes_index:
+            return replace(value, words=wide(value.words) + wide(index))
+        case FabricDsd() if value.takes_index:
+            return replace(value, index=index)
+        case _:
+            return value
 
 
 def wide(x: Int) -> Int:
@@ -74,19 +110,25 @@ def take(value: RunValue, positions: Indices) -> RunValue:
             parts = (value.words, *value.strides, *value.extents)
             if not any(isinstance(part, np.ndarray) for part in parts):
                 return value
-            return MemoryDsd(
-                value.block,
-                take(value.words, positions),
-                tuple(take(stride, positions) for stride in value.strides),
-                tuple(take(extent, positions) for extent in value.extents),
+            return replace(
+                value,
+                words=take(value.words, positions),
+                strides=tuple(take(stride, positions) for stride in value.strides),
+                extents=tuple(take(extent, positions) for extent in value.extents),
             )
         case FabricDsd():
-            if isinstance(value.color, np.ndarray) or isinstance(value.extent, np.ndarray):
+            if _has_lanes(value):
                 return replace(
                     value,
                     color=take(value.color, positions),
                     extent=take(value.extent, positions),
+                    index=take(value.index, positions),
                 )
+            return value
+        case Loaded():
+            if _has_lanes(value):
+                dsd, index = take(value.dsd, positions), take(value.index, positions)
+                return replace(value, dsd=dsd, index=index)
             return value
         case _:
             return value
@@ -99,19 +141,37 @@ def may_merge(a: RunValue, b: RunValue) -> bool:
             return isinstance(b, PointerValue) and a.block is b.block
         case MemoryDsd():
             return (
-                isinstance(b, MemoryDsd) and a.block is b.block and len(a.extents) == len(b.extents)
+                isinstance(b, MemoryDsd)
+                and a.block is b.block
+                and len(a.extents) == len(b.extents)
+                and a.takes_index == b.takes_index
             )
         case FabricDsd():
             return isinstance(b, FabricDsd) and _form(a) == _form(b)
+        case Loaded():
+            return (
+                isinstance(b, Loaded)
+                and a.config is b.config
+                and (a.save_address, a.single_step) == (b.save_address, b.single_step)
+                and (a.index is None) == (b.index is None)
+                and may_merge(a.dsd, b.dsd)
+            )
         case None:
             return b is None
         case _:
-            return b is not None and not isinstance(b, PointerValue | MemoryDsd | FabricDsd)
+            return b is not None and not isinstance(b, _Composed)
 
 
 def _form(dsd: FabricDsd) -> tuple[object, ...]:
     """What must be the same for one value to stand for several PEs' DSDs."""
-    return dsd.kind, dsd.queue, dsd.is_packed, dsd.sends_control, dsd.advances_switch
+    return (
+        dsd.kind,
+        dsd.queue,
+        dsd.is_packed,
+        dsd.sends_control,
+        dsd.advances_switch,
+        dsd.takes_index,
+    )
 
 
 def merge(values: list[RunValue], counts: list[int], order: Indices) -> RunValue:
@@ -123,7 +183,7 @@ def merge(values: list[RunValue], counts: list[int], order: Indices) -> RunValue
     if all(value is first for value in values):
         if isinstance(first, np.ndarray):
             return np.concatenate(values)[order]
-        if not isinstance(first, PointerValue | MemoryDsd | FabricDsd) or not _has_lanes(first):
+        if not isinstance(first, _Composed) or not _has_lanes(first):
             return first
     match first:
         case PointerValue():
@@ -131,18 +191,25 @@ def merge(values: list[RunValue], counts: list[int], order: Indices) -> RunValue
         case MemoryDsd():
             strides = zip(*(v.strides for v in values), strict=True)
             extents = zip(*(v.extents for v in values), strict=True)
-            return MemoryDsd(
-                first.block,
-                merge([v.words for v in values], counts, order),
-                tuple(merge(list(column), counts, order) for column in strides),
-                tuple(merge(list(column), counts, order) for column in extents),
+            return replace(
+                first,
+                words=merge([v.words for v in values], counts, order),
+                strides=tuple(merge(list(column), counts, order) for column in strides),
+                extents=tuple(merge(list(column), counts, order) for column in extents),
             )
         case FabricDsd():
             return replace(
                 first,
                 color=merge([v.color for v in values], counts, order),
                 extent=merge([v.extent for v in values], counts, order),
+                index=merge([v.index for v in values], counts, order),
             )
+        case Loaded():
+            dsd = merge([v.dsd for v in values], counts, order)
+            index = first.index
+            if index is not None:
+                index = merge([v.index for v in values], counts, order)
+            return replace(first, dsd=dsd, index=index)
         case _:
             return _merge_numbers(values, counts, order)
 
@@ -155,7 +222,10 @@ def _has_lanes(value: RunValue) -> bool:
             parts = (value.words, *value.strides, *value.extents)
             return any(isinstance(part, np.ndarray) for part in parts)
         case FabricDsd():
-            return isinstance(value.color, np.ndarray) or isinstance(value.extent, np.ndarray)
+            parts = (value.color, value.extent, value.index)
+            return any(isinstance(part, np.ndarray) for part in parts)
+        case Loaded():
+            return _has_lanes(value.dsd) or isinstance(value.index, np.ndarray)
         case _:
             return isinstance(value, np.ndarray)
 

@@ -1,0 +1,131 @@
+"""Data structure registers: what is loaded into them, and what operations leave behind."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from waferc_runtime.csl import core
+from waferc_runtime.vector.lanes import Indices, Lanes, is_array
+from waferc_runtime.vector.operation import Misuse
+from waferc_runtime.vector.state import ClassState, Variable
+from waferc_runtime.vector.values import Int, Loaded, MemoryDsd, RunValue, take, wide
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Operand:
+    """An operand of an operation: its value, and the register that it stands in, if any."""
+
+    value: RunValue
+    register: Variable | None = None
+    loaded: Loaded | None = None
+
+
+def register(state: ClassState, file: core.DsrFile, number: int) -> Variable:
+    """A register of all PEs of a class."""
+    return state.registers.setdefault((file, number), Variable(None))
+
+
+def load_register(
+    state: ClassState, kind: core.Dsr, number: RunValue, value: Loaded, lanes: Lanes
+) -> None:
+    """Load `value` into the register of a number, on PEs that may each name another."""
+    if not is_array(number):
+        register(state, kind.file, int(number)).set(lanes, value, state.count)
+        return
+    for single in np.unique(number):
+        positions = np.flatnonzero(number == single)
+        variable = register(state, kind.file, int(single))
+        variable.set(lanes.at(positions), take(value, positions), state.count)
+
+
+def operand(state: ClassState, kind: core.Dsr, number: RunValue, lanes: Lanes) -> Operand:
+    """What stands in a register of PEs that all mean the same one and hold the same kind of DSD.
+
+    Raises:
+        Misuse: nothing was loaded into it.
+    """
+    first = int(np.asarray(number).flat[0])
+    variable = register(state, kind.file, first)
+    loaded = variable.get(lanes)
+    if not isinstance(loaded, Loaded):
+        raise Misuse(f"DSR {kind.file} {first} is used, into which nothing was loaded,")
+    value = loaded.dsd
+    if loaded.single_step and isinstance(value, MemoryDsd):
+        value = replace(value, extents=(*(1 for _ in value.extents),))
+    return Operand(value, variable, loaded)
+
+
+def with_registers(config: core.DsdConfig, operands: Sequence[Operand]) -> core.DsdConfig:
+    """The config of an operation together with those that its DSRs were loaded with.
+
+    An operation is asynchronous if it says so or a register does; what it does not say itself
+    the registers say, the destination's before those of the sources.
+    """
+    for item in operands:
+        if item.loaded is None or not item.loaded.config.is_async:
+            continue
+        loaded = item.loaded.config
+        is_silent = config.activate is None and config.unblock is None
+        config = core.DsdConfig(
+            is_async=True,
+            activate=loaded.activate if is_silent else config.activate,
+            unblock=loaded.unblock if is_silent else config.unblock,
+            microthread=loaded.microthread if config.microthread is None else config.microthread,
+            on_control=config.on_control or loaded.on_control,
+            priority=config.priority or loaded.priority,
+            index=config.index or loaded.index,
+        )
+    return config
+
+
+def index_of(index: Int | None, operands: Sequence[Operand]) -> Int | None:
+    """The index of an operation: its own, else that of the first DSR loaded with one."""
+    if index is not None:
+        return index
+    loaded = (item.loaded.index for item in operands if item.loaded is not None)
+    return next((found for found in loaded if found is not None), None)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Save:
+    """A register whose base an operation leaves where it stopped; `size` words per element.
+
+    Arrays in `loaded` have one entry per PE of the operation.
+    """
+
+    register: Variable
+    loaded: Loaded
+    size: int
+
+    def at(self, positions: Indices) -> Save:
+        """The same for some of the operation's PEs."""
+        return Save(self.register, take(self.loaded, positions), self.size)
+
+    def settle(self, lanes: Lanes, elements: Int, pes: int) -> None:
+        """Move the base behind `elements`, along the outermost dimension."""
+        dsd = self.loaded.dsd
+        assert isinstance(dsd, MemoryDsd)
+        if self.loaded.single_step:
+            step = wide(dsd.strides[-1])
+        else:
+            inner = [wide(extent) for extent in dsd.extents[1:]]
+            step = wide(dsd.strides[0])
+            for extent in inner:
+                elements = wide(elements) // extent
+        moved = replace(dsd, words=wide(dsd.words) + wide(elements) * step * self.size)
+        self.register.set(lanes, replace(self.loaded, dsd=moved), pes)
+
+
+def saves_of(operands: Sequence[Operand], elements: Sequence[core.Scalar]) -> list[Save]:
+    """The registers among an operation's operands that are to be moved; with element types."""
+    found: list[Save] = []
+    for item, element in zip(operands, elements, strict=True):
+        loaded = item.loaded
+        if loaded is None or item.register is None or not isinstance(loaded.dsd, MemoryDsd):
+            continue
+        if loaded.save_address or loaded.single_step:
+            found.append(Save(item.register, loaded, element.words))
+    return found

@@ -1,0 +1,82 @@
+"""Operations without fabric operands, carried out for a whole group, cycles included."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from waferc_ir.machine import Machine
+from waferc_runtime.vector.dsr import Save
+from waferc_runtime.vector.elementwise import apply
+from waferc_runtime.vector.group import Group
+from waferc_runtime.vector.lanes import Indices
+from waferc_runtime.vector.map import MapRun
+from waferc_runtime.vector.memory import OutOfBounds
+from waferc_runtime.vector.operation import Operands, access_of, resized, run_in_memory
+from waferc_runtime.vector.recorded import with_out
+from waferc_runtime.vector.values import MemoryDsd
+
+
+def operate_in_memory(
+    group: Group,
+    kinds: Sequence[tuple[Indices | None, Operands]],
+    saves: Sequence[Save],
+    machine: Machine,
+) -> int | NDArray[np.int64]:
+    """Carry out an operation without fabric operands; its cycles, [pe] if they differ."""
+    pes = group.state.count
+    if len(kinds) == 1 and kinds[0][0] is None:
+        operands = kinds[0][1]
+        spent = run_in_memory(group, operands, group.lanes, machine)
+        for save in saves:
+            save.settle(group.lanes, operands.length, pes)
+        return spent
+    cycles = np.zeros(group.lanes.count, np.int64)
+    for positions, operands in kinds:
+        assert positions is not None
+        lanes = group.lanes.at(positions)
+        try:
+            cycles[positions] = run_in_memory(group, operands, lanes, machine)
+        except OutOfBounds as fault:
+            fault.position = int(positions[fault.position or 0])
+            raise
+        for save in saves:
+            save.at(positions).settle(lanes, operands.length, pes)
+    return cycles
+
+
+def map_in_memory(group: Group, run: MapRun, machine: Machine) -> None:
+    """Carry out a `@map` of a function on arrays, all of whose operands are in memory."""
+    pure = run.pure
+    assert pure is not None
+    count, lanes = run.count, group.lanes
+    group.extra += machine.dsd_setup_cycles + count * machine.loop_cycles
+    if count == 0:
+        return
+    values = [
+        resized(access_of(value, kind), count) if isinstance(value, MemoryDsd) else value
+        for value, kind in zip(run.inputs, run.types, strict=True)
+    ]
+    dest = resized(access_of(run.output, run.result), count)
+    if pure.cycles is not None:
+        group.extra += count * pure.cycles
+        apply(with_out(pure.compute), dest, values, lanes)
+        return
+    steps: list[NDArray[np.int64]] = []  # cycles by element, one part per step of `apply`
+
+    def compute(*arrays: Any) -> Any:
+        assert pure.varying is not None
+        steps.append(np.asarray(pure.varying(*arrays), np.int64))
+        return pure.compute(*arrays)
+
+    apply(with_out(compute), dest, values, lanes)
+    size = count // len(steps)
+    spent = np.zeros(lanes.count, np.int64)
+    for step in steps:
+        spread = np.broadcast_to(step, np.broadcast_shapes(step.shape, (1, lanes.count)))
+        spread = spread.reshape(-1, lanes.count)
+        spent += spread.sum(axis=0) * (size // len(spread))
+    group.spend(spent)
