@@ -48,5 +48,7 @@ def test_a_trace_holds_what_was_recorded_in_order(
     assert values == wanted
     assert [type(a) for a in values] == [type(b) for b in wanted]
     first, second = read_trace(engine, 1, 0, "times")  # a third one did not fit, and ended it
-    assert isinstance(first, int) and isinstance(second, int)
-    assert 0 <= first < second and math.isfinite(second)
+    assert isinstance(first, int)
+    assert isinstance(second, int)
+    assert 0 <= first < second
+    assert math.isfinite(second)

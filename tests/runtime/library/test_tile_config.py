@@ -32,7 +32,8 @@ def test_addresses_are_those_of_the_engines() -> None:
     text = library_text("<tile_config/addresses>")
     assert text is not None
     for decl in parse(text, "addresses").declarations:
-        assert isinstance(decl, VariableDecl) and isinstance(decl.value, Integer)
+        assert isinstance(decl, VariableDecl)
+        assert isinstance(decl.value, Integer)
         assert decl.value.value == vars(registers)[decl.name]
 
 
