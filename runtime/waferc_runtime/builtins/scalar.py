@@ -117,7 +117,8 @@ def binary(op: BinaryOp, scalar: Scalar) -> Callable[[Value, Value], Value]:
 
     def compute(a: Value, b: Value) -> Value:
         if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
-            return on_array(a, b, dtype=dtype)
+            # arrays put together from uniform integers are wider than the type
+            return on_array(a, b, dtype=dtype, casting="unsafe")
         return wrap(on_int(int(a), int(b)), scalar)
 
     return compute
@@ -175,9 +176,9 @@ def unary(op: UnaryOp, scalar: Scalar) -> Callable[[Value], Value]:
                 case "not":
                     return np.logical_not(x)
                 case "neg":
-                    return np.negative(x)
+                    return np.negative(to_array(x, scalar))
                 case "invert":
-                    return np.invert(x)
+                    return np.invert(to_array(x, scalar))
         match op:
             case "not":
                 return not x

@@ -4,11 +4,11 @@ import math
 
 import pytest
 from tests.runtime.csl.programs import build
+from tests.runtime.library.engines import ENGINES
 
 from waferc_ir.machine import machine
 from waferc_runtime.host.debug_trace import read_trace
-from waferc_runtime.reference.engine import ReferenceEngine
-from waferc_runtime.vector.engine import VectorEngine
+from waferc_runtime.host.engines import EngineFactory
 
 PROGRAM = """
 const trace = @import_module("<debug>", .{ .key = "values", .buffer_size = 100 });
@@ -36,12 +36,10 @@ comptime { @export_symbol(main); }
 """
 
 
-@pytest.mark.parametrize("kind", [VectorEngine])
-def test_a_trace_holds_what_was_recorded_in_order(
-    kind: type[ReferenceEngine | VectorEngine],
-) -> None:
+@pytest.mark.parametrize("engine_of", ENGINES)
+def test_a_trace_holds_what_was_recorded_in_order(engine_of: EngineFactory) -> None:
     program = build(PROGRAM, exports='@export_name("main", fn()void);', width=2)
-    engine = kind(program, machine("wse3"))
+    engine = engine_of(program, machine("wse3"))
     engine.launch("main")
     values = read_trace(engine, 1, 0, "values")
     wanted = ["begin", -3, 65535, 1.5, 0.25, True, -1, 70000, "end", "begin", -70000]

@@ -1,0 +1,10 @@
+"""The engines on which libraries are tried."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from waferc_runtime.host.engines import EngineFactory
+from waferc_runtime.vector.engine import VectorEngine
+
+ENGINES: Sequence[EngineFactory] = (VectorEngine,)
