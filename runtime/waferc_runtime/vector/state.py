@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from waferc_runtime.builtins.dsd import DsdOp
 from waferc_runtime.builtins.walk import calls_library
 from waferc_runtime.csl import core
-from waferc_runtime.vector.lanes import Indices, Lanes
+from waferc_runtime.vector.lanes import Indices, Lanes, lanes_of
 from waferc_runtime.vector.memory import Block
 from waferc_runtime.vector.values import RunValue, may_merge, merge, take
 
@@ -108,6 +108,7 @@ class ClassState:
         self.control_tasks = [task for task in program.tasks if task.kind == "control"]
         self.row = {task.id: row for row, task in enumerate(self.tasks)}
         self.active = np.full((len(self.tasks), self.count), NEVER, np.int64)  # since which cycle
+        self._again: dict[int, list[NDArray[np.int64]]] = {}  # later activations, in order of time
         self.blocked: dict[int, NDArray[np.bool_]] = {
             task: np.ones(self.count, np.bool_) for task in program.blocked
         }
@@ -132,8 +133,36 @@ class ClassState:
         if task not in self.row:
             return False
         row = self.active[self.row[task]]
-        row[lanes.index] = np.minimum(row[lanes.index], cycles)
+        now = row[lanes.index]
+        later = np.where(now == cycles, NEVER, np.maximum(now, cycles))
+        row[lanes.index] = np.minimum(now, cycles)
+        levels = self._again.setdefault(task, [])
+        for level in levels:
+            held = level[lanes.index]
+            level[lanes.index] = np.minimum(held, later)
+            later = np.where(held == later, NEVER, np.maximum(held, later))
+        if (later != NEVER).any():
+            levels.append(np.full(self.count, NEVER, np.int64))
+            levels[-1][lanes.index] = later
         return True
+
+    def begin(self, task: int, lanes: Lanes, cycles: Any) -> None:
+        """Clear a task's active bit at `cycles` [lane]: what activates it later does so again."""
+        row = self.active[self.row[task]]
+        row[lanes.index] = NEVER
+        for level in self._again.pop(task, ()):
+            later = level[lanes.index]
+            level[lanes.index] = NEVER
+            self._restore(task, level)
+            here = later > cycles
+            if here.any():
+                chosen = lanes_of(lanes.indices()[here], self.count)
+                self.activate(task, chosen, later[here])
+
+    def _restore(self, task: int, level: NDArray[np.int64]) -> None:
+        rest = np.flatnonzero(level != NEVER)
+        if len(rest):
+            self.activate(task, lanes_of(rest, self.count), level[rest])
 
     def tear_down(self, color: int, lanes: Lanes, cycles: Any) -> None:
         """Let the handler of a color that a wavelet tore down run, if there is one."""

@@ -84,7 +84,7 @@ class Candidates:
                     self.state.torn_down[color][lanes.index] = NEVER
                     start = TaskStart(function, "handler", lanes, since)
                 case task if row.color is None:
-                    self.state.active[self.state.row[task.id]][lanes.index] = NEVER
+                    self.state.begin(task.id, lanes, self.begin[lanes.index])
                     start = TaskStart(task.function, task.kind, lanes, since)
                 case task:
                     take = taker(self.state, self.network, task, lanes, row.color)
