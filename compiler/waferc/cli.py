@@ -133,6 +133,15 @@ def build_parser() -> argparse.ArgumentParser:
 
     one = verbs_parser.add_parser("machines", help="known machines, their constants and sources")
     one.add_argument("name", nargs="?", help="all constants of this machine")
+    one.add_argument(
+        "--validate", action="store_true",
+        help="measure the cycle model against published numbers; exit code 1 if one is missed",
+    )  # fmt: skip
+    one.add_argument("--quick", action="store_true", help="only what takes about a second each")
+    one.add_argument(
+        "--engine", default="vector", choices=tuple(ENGINES),
+        help="what measures; reference: small points only (%(default)s)",
+    )  # fmt: skip
     one = verbs_parser.add_parser("ops", help="operations of the IR, or PyTorch's that are known")
     one.add_argument("name", nargs="?", help="only operations whose name contains this")
     one.add_argument("--torch", action="store_true", help="PyTorch operators that can be lowered")

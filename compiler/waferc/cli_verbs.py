@@ -12,6 +12,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from waferc import cli_files as files
+from waferc.cli_validate import validate_machines
 from waferc.compiled import Compiled, load
 from waferc.driver import assemble, lower_model
 from waferc.emit.emit import emit
@@ -131,6 +132,8 @@ def optimise(arguments: argparse.Namespace) -> int:
 
 def list_machines(arguments: argparse.Namespace) -> int:
     """`waferc machines`: all in one line each, or every constant of one with its source."""
+    if arguments.validate:
+        return validate_machines(arguments)
     if arguments.name is not None:
         _print_constants(machine(arguments.name))
         return 0
