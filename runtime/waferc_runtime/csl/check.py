@@ -75,7 +75,7 @@ def _check_fabric(context: Context, use: FabricUse) -> None:
         raise CslError(f"the {name} {use.queue} belongs to memcpy", use.at)
     queue = queues.get(use.queue)
     if queue is None and use.color is None:
-        raise _uninitialised(use)
+        return  # see `check_initialised`
     if queue is None and is_input and context.arch == "wse2":
         color, active = use.color, use.active
         queues[use.queue] = QueueUse(color, use.at, active)
@@ -98,16 +98,18 @@ def _uninitialised(use: FabricUse) -> CslError:
 
 
 def check_initialised(contexts: list[Context]) -> None:
-    """Collect descriptors on queues that no class of their file initialises, which wse3 asks for.
+    """Collect descriptors on queues that no class of their file initialises.
+
+    On wse2 a descriptor with a color needs no such queue.
 
     PEs that never come to use a descriptor need not initialise its queue, so that the classes of a
     file are looked at together.
     """
     for context in contexts:
-        if context.arch == "wse2":
-            return
         peers = [other for other in contexts if other.file == context.file]
         for use in context.fabric:
+            if context.arch == "wse2" and use.color is not None:
+                continue
             queues = [p.input_queues if use.kind == "fabin" else p.output_queues for p in peers]
             if use.queue is not None and not any(use.queue in q for q in queues):
                 context.program.problems.add(_uninitialised(use))
