@@ -53,14 +53,27 @@ def _check_tasks(context: Context) -> None:
 def _check_queues(context: Context) -> None:
     if MEMCPY not in context.libraries:
         return
-    machine = context.program.machine
     for kind, uses, reserved in (
-        ("input", context.input_queues, machine.reserved_input_queues),
-        ("output", context.output_queues, machine.reserved_output_queues),
+        ("input", context.input_queues, reserved_queues(context, "fabin")),
+        ("output", context.output_queues, reserved_queues(context, "fabout")),
     ):
         for id in reserved:
             if id in uses:
                 _report(context, f"the {kind}_queue {id} belongs to memcpy", uses[id].at)
+
+
+def reserved_queues(context: Context, kind: str) -> tuple[int, ...]:
+    """Queues that memcpy has for itself.
+
+    On wse2 an output queue serves whatever color a descriptor has, so that programs share it
+    (csl-examples: 25-pt-stencil).
+    """
+    machine = context.program.machine
+    if MEMCPY not in context.libraries:
+        return ()
+    if kind == "fabin":
+        return machine.reserved_input_queues
+    return () if context.arch == "wse2" else machine.reserved_output_queues
 
 
 def _check_fabric(context: Context, use: FabricUse) -> None:
@@ -68,10 +81,8 @@ def _check_fabric(context: Context, use: FabricUse) -> None:
         return
     is_input = use.kind == "fabin"
     queues = context.input_queues if is_input else context.output_queues
-    machine = context.program.machine
-    reserved = machine.reserved_input_queues if is_input else machine.reserved_output_queues
     name = "input_queue" if is_input else "output_queue"
-    if use.queue in reserved and MEMCPY in context.libraries:
+    if use.queue in reserved_queues(context, use.kind):
         raise CslError(f"the {name} {use.queue} belongs to memcpy", use.at)
     queue = queues.get(use.queue)
     if queue is None and use.color is None:

@@ -113,6 +113,7 @@ def _elaborate(program: Program, path: str, params: Mapping[str, int]) -> core.E
         types,
         frozenset(program.host_inputs),
         frozenset(program.host_outputs),
+        layout.color_names,
     )
 
 

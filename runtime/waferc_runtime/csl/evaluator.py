@@ -98,6 +98,7 @@ class Evaluator:
         self.calls = calls
         self.out: list[core.Stmt] = []
         self.is_setup = False  # inside a top-level comptime or layout block
+        self.import_name: str | None = None  # of the constant that is being evaluated
         self.is_vector = False  # in a loop of the layout that runs all iterations at once
 
     @property

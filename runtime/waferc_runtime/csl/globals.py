@@ -108,6 +108,7 @@ def bind(ev: Evaluator, value: Value, type: CslType, name: str, at: Location) ->
 def _constant(ev: Evaluator, decl: syntax.VariableDecl) -> Value:
     if decl.value is None:
         raise CslError(f"the const {decl.name!r} has no value", decl.at)
+    ev.import_name = decl.name
     value = ev.value(decl.value)
     if decl.type is not None:
         value = coerce(ev, value, ev.type(decl.type), decl.value.at)

@@ -8,10 +8,11 @@ import numpy as np
 
 from waferc_ir.diagnostics import Location
 from waferc_runtime.csl import syntax
-from waferc_runtime.csl.context import Context, Program
+from waferc_runtime.csl.context import Context, Instance, Program
 from waferc_runtime.csl.core import Handle, Scalar
 from waferc_runtime.csl.diagnostics import CslError, suggestion
 from waferc_runtime.csl.evaluator import Evaluator
+from waferc_runtime.csl.globals import global_value
 from waferc_runtime.csl.interpret import run_setup
 from waferc_runtime.csl.modules import import_modules, new_instance, run_comptime_blocks
 from waferc_runtime.csl.placement import LayoutUse, Placement
@@ -48,7 +49,24 @@ def run_layout(program: Program, path: str, params: Mapping[str, int]) -> Layout
     if layout.placement is None:
         raise CslError("the layout block sets no rectangle", blocks[0].at)
     _check_tiles(program, layout.placement, blocks[0].at)
+    layout.color_names = _color_names(context, instance)
     return layout
+
+
+def _color_names(context: Context, instance: Instance) -> dict[str, int]:
+    """The params of the layout that are colors, given or not."""
+    names: dict[str, int] = {}
+    for name, entry in instance.globals.items():
+        match entry.decl:
+            case syntax.ParamDecl(type=syntax.Name(name="color")) as decl:
+                with context.program.problems.collecting():
+                    if name in instance.params or decl.default is not None:
+                        value = global_value(Evaluator(context, instance), instance, name, decl.at)
+                        assert isinstance(value, Known)
+                        names[name] = int(value.data)
+            case _:
+                pass
+    return names
 
 
 def _params(program: Program, file: syntax.File, params: Mapping[str, int]) -> dict[str, Value]:
@@ -66,6 +84,9 @@ def _params(program: Program, file: syntax.File, params: Mapping[str, int]) -> d
             continue
         match decl.type:
             case syntax.Name(name="color"):
+                if not 0 <= number < program.machine.colors:
+                    message = f"there is no color {number} for the param {name!r}"
+                    program.problems.add(CslError(message, decl.at))
                 values[name] = Known(Handle.COLOR, number)
             case syntax.Name(name="bool"):
                 values[name] = Known(Scalar.BOOL, bool(number))

@@ -126,14 +126,14 @@ def stream_names() -> list[str]:
 
 @native("memcpy_params.get_params")
 def _get_params(ev: Evaluator, callee: LibraryFunction, node: syntax.Call) -> Value:
-    """What PEs are given: the params of the import.
+    """What PEs are given: the params of the import; streams that were not asked for are void.
 
     Nothing in them depends on the column that real memcpy wants to know here.
     """
     (column,) = arguments(node, 1, name="get_params")
     ev.known(column)
-    names = {*stream_names(), "LAUNCH"}
-    return StructValue({name: value for name, value in callee.params.items() if name in names})
+    names = [*stream_names(), "LAUNCH"]
+    return StructValue({name: callee.params.get(name, Void()) for name in names})
 
 
 def _stream(ev: Evaluator, name: str, value: Value, at: Location) -> Value:

@@ -54,7 +54,15 @@ def run_comptime_blocks(context: Context, instance: Instance, calls: int) -> Non
 
 
 def _imports(node: syntax.Expr | None) -> bool:
-    return isinstance(node, syntax.BuiltinCall) and node.name == "@import_module"
+    match node:
+        case syntax.BuiltinCall():
+            return node.name == "@import_module"
+        case syntax.IfExpr():
+            return any(
+                isinstance(body, syntax.Expr) and _imports(body) for _, body in node.branches
+            )
+        case _:
+            return False
 
 
 @builtin("@import_module")
@@ -74,8 +82,8 @@ def _import_module(ev: Evaluator, node: syntax.BuiltinCall) -> Value:
         raise CslError(f"more than {MAX_CALLS} modules import one another", node.at)
     program = ev.context.program
     file = program.file(program.find(path, ev.instance.file, first.at), first.at)
-    stem = posixpath.splitext(posixpath.basename(file.name.strip("<>")))[0]
-    instance = new_instance(program, file, params.fields, f"{ev.instance.prefix}{stem}.")
+    name = ev.import_name or posixpath.splitext(posixpath.basename(file.name.strip("<>")))[0]
+    instance = new_instance(program, file, params.fields, f"{ev.instance.prefix}{name}.")
     import_modules(ev.context, instance, ev.calls + 1)
     run_comptime_blocks(ev.context, instance, ev.calls + 1)
     return ModuleValue(instance)

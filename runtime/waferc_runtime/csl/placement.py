@@ -318,6 +318,7 @@ class LayoutUse:
     rectangle: Location | None = None
     placement: Placement | None = None
     exports: dict[str, tuple[CslType, Location]] = field(default_factory=lambda: {})
+    color_names: dict[str, int] = field(default_factory=lambda: {})  # of the layout's params
     staged: list[TileCode | tuple[int, ColorConfig, Coordinates, Coordinates]] | None = None
     sequential: set[int] = field(default_factory=lambda: set())
 
