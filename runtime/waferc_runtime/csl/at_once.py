@@ -29,7 +29,10 @@ from waferc_runtime.csl.values import (
     Number,
     RangeValue,
     StructValue,
+    Text,
+    TypeValue,
     Value,
+    Void,
     known,
     take,
 )
@@ -195,16 +198,25 @@ def merged(mask: NDArray[np.bool_], new: Value, old: Value) -> Value | None:
             if any(isinstance(x.data, int) and abs(x.data) >= 1 << 62 for x in (new, old)):
                 return None
             return known(new.type, np.where(mask, new.data, old.data))
-        case StructValue(), StructValue() if new.type == old.type and [*new.fields] == [
-            *old.fields
-        ]:
+        case StructValue(), StructValue() if (
+            new.type == old.type and new.fields.keys() == old.fields.keys()
+        ):
             fields = {n: merged(mask, v, old.fields[n]) for n, v in new.fields.items()}
             whole = {n: v for n, v in fields.items() if v is not None}
             return StructValue(whole, new.type) if len(whole) == len(fields) else None
+        case ArrayValue(items=None), ArrayValue(items=None) if new.type == old.type:
+            if new.fill is None or old.fill is None:
+                return None
+            fill = merged(mask, new.fill, old.fill)
+            return None if fill is None else ArrayValue(new.type, None, fill)
         case ArrayValue(), ArrayValue() if new.type == old.type:
             items = [merged(mask, new.item(n), old.item(n)) for n in range(new.type.count)]
             kept = [item for item in items if item is not None]
             return ArrayValue(new.type, kept) if len(kept) == len(items) else None
+        case (Void(), Void()):
+            return new
+        case (Text(), Text()) | (TypeValue(), TypeValue()) if new.data == old.data:
+            return new
         case _:
             return new if new is old else None
 

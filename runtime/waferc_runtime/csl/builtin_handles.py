@@ -155,6 +155,7 @@ def setup(ev: Evaluator, node: syntax.BuiltinCall) -> None:
         raise CslError(f"{node.name} belongs into the code of a PE", node.at)
     if not ev.is_setup or not ev.is_comptime:
         raise CslError(f"{node.name} belongs into a comptime block", node.at)
+    ev.require_all()
 
 
 def _bind(

@@ -133,6 +133,7 @@ def _set_local_color_config(ev: Evaluator, node: syntax.BuiltinCall) -> Value:
     color, given = arguments(node, 2)
     if ev.context.is_layout or not ev.is_setup:
         raise CslError(f"{node.name} belongs into a comptime block of a PE", node.at)
+    ev.require_all()
     value = _color(ev, color)
     ev.context.colors.append((value.data, color_config(ev, given)))
     return Void()

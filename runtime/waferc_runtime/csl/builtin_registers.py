@@ -95,6 +95,8 @@ def _load(
 ) -> Value:
     if ev.is_comptime and (ev.context.is_layout or not ev.is_setup):
         raise CslError(f"{node.name} belongs into a comptime block or a function", node.at)
+    if ev.is_comptime:
+        ev.require_all()
     dsr, dsd = ev.value(dsr_node), ev.value(dsd_node)
     file = type_of(dsr)
     if not isinstance(file, Dsr):
@@ -196,6 +198,8 @@ def _set_config(ev: Evaluator, node: syntax.BuiltinCall) -> Value:
     address, value, *_range = arguments(node, 2, 3)
     if ev.is_comptime and (ev.context.is_layout or not ev.is_setup):
         raise CslError(f"{node.name} belongs into a comptime block or a function", node.at)
+    if ev.is_comptime:
+        ev.require_all()
     word = as_core(ev, ev.value(value), Scalar.U16, value.at)
     write = core.SetConfig(_address(ev, address), word, node.at)
     (ev.context.configs if ev.is_comptime else ev.out).append(write)

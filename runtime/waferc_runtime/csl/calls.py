@@ -125,7 +125,7 @@ def call_known(
             raise CslError(f"the argument {parameter.name!r} is not known at compile time", where)
         inner.scope.names[parameter.name] = coerce(inner, value, inner.type(parameter.type), where)
     result = inner.type(decl.result)
-    return coerce(inner, run_function(inner, decl, at), result, at)
+    return run_function(inner, decl, result, at)
 
 
 def _folded(

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from waferc_ir.diagnostics import Location
 from waferc_runtime.csl import core, syntax
@@ -46,6 +47,7 @@ class Frame:
     loops: int = 0  # around the statement being lowered
 
 
+Mask = NDArray[np.bool_]  # [pe]
 ExpressionHandler = Callable[["Evaluator", Any], Value]
 BuiltinHandler = Callable[["Evaluator", syntax.BuiltinCall], Value]
 EXPRESSIONS: dict[type, ExpressionHandler] = {}
@@ -98,6 +100,7 @@ class Evaluator:
         self.calls = calls
         self.out: list[core.Stmt] = []
         self.is_setup = False  # inside a top-level comptime or layout block
+        self.exits: list[tuple[Mask, Value]] = []  # PEs that have left the function, with what
         self.import_name: str | None = None  # of the constant that is being evaluated
         self.is_vector = False  # in a loop of the layout that runs all iterations at once
 
@@ -198,7 +201,7 @@ class Evaluator:
 
     # ---- parts of the class
 
-    def split_active(self, condition: Known) -> tuple[Active, Active] | bool:
+    def split_active(self, condition: Known) -> tuple[Mask, Mask] | bool:
         """The PEs for which a condition holds and those for which it does not, or what it is."""
         data = condition.data
         if not isinstance(data, np.ndarray):
@@ -211,6 +214,11 @@ class Evaluator:
         if not no.any():
             return True
         return yes, no
+
+    def require_all(self) -> None:
+        """Part the class, where only some of its PEs come to what has to be for all of them."""
+        if self.active is not None and not self.active.all():
+            raise Split(self.active.astype(np.intp))
 
     @contextmanager
     def only(self, active: Active) -> Generator[None]:

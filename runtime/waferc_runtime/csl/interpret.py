@@ -14,7 +14,7 @@ from waferc_runtime.csl.conditional import switch_branches
 from waferc_runtime.csl.conversion import coerce
 from waferc_runtime.csl.core import Handle, Scalar
 from waferc_runtime.csl.diagnostics import CslError, Split, not_supported
-from waferc_runtime.csl.evaluator import Evaluator
+from waferc_runtime.csl.evaluator import Evaluator, Mask
 from waferc_runtime.csl.operators import binary
 from waferc_runtime.csl.places import check_bounds, check_rank, row_major
 from waferc_runtime.csl.types import ArrayType, CslType, EnumType, Meta, type_name
@@ -39,7 +39,7 @@ class Flow:
     label: str | None = None
 
 
-def run_function(ev: Evaluator, decl: syntax.FunctionDecl, at: Location) -> Value:
+def run_function(ev: Evaluator, decl: syntax.FunctionDecl, result: CslType, at: Location) -> Value:
     """The result of a function whose arguments stand in the scope of `ev`.
 
     Raises:
@@ -48,7 +48,26 @@ def run_function(ev: Evaluator, decl: syntax.FunctionDecl, at: Location) -> Valu
     if decl.body is None:
         raise not_supported("an extern function", at)
     flow = run(ev, decl.body)
-    return flow.value if flow is not None and flow.kind == "return" else Void()
+    value = flow.value if flow is not None and flow.kind == "return" else Void()
+    if not ev.exits:
+        return coerce(ev, value, result, at)
+    if ev.active is not None and ev.active.any():
+        ev.exits.append((ev.active, value))
+    return _joined(ev, result, at)
+
+
+def _joined(ev: Evaluator, result: CslType, at: Location) -> Value:
+    """What a function returns whose PEs left it at several places."""
+    whole: Value | None = None
+    for mask, value in ev.exits:
+        with ev.only(mask):
+            part = coerce(ev, value, result, at)
+        joined = part if whole is None else at_once.merged(mask, part, whole)
+        if joined is None:
+            raise Split(mask.astype(np.intp))
+        whole = joined
+    assert whole is not None
+    return whole
 
 
 def run_setup(ev: Evaluator, body: syntax.Block) -> None:
@@ -146,37 +165,31 @@ def assign_cell(ev: Evaluator, node: syntax.Assign) -> None:
                 value = coerce(ev, value, cell.type, node.value.at)
             cell.value = owned(_where_active(ev, value, cell.value))
         case syntax.Index(base=base) as target:
-            _require_all(ev)
             _require_cell(ev, base)
             array = ev.raw(base)
             if not isinstance(array, ArrayValue):
                 raise CslError("this cannot be assigned at compile time", target.at)
             _assign_item(ev, array, target, value)
         case syntax.Member(base=base, name=name) as target:
-            _require_all(ev)
             _require_cell(ev, base)
             struct = ev.raw(base)
             if not isinstance(struct, StructValue) or name not in struct.fields:
                 raise CslError("this cannot be assigned at compile time", target.at)
-            struct.fields[name] = owned(coerce(ev, value, type_of(struct.fields[name]), target.at))
+            old = struct.fields[name]
+            value = coerce(ev, value, type_of(old), target.at)
+            struct.fields[name] = owned(_where_active(ev, value, old))
         case target:
             raise CslError("this cannot be assigned at compile time", target.at)
 
 
 def _where_active(ev: Evaluator, new: Value, old: Value) -> Value:
     """What a variable holds after it was assigned on the active lanes only."""
-    if ev.active is None or not ev.is_vector:
+    if ev.active is None:
         return new
     value = at_once.merged(ev.active, new, old)
     if value is None:
         raise Split(ev.active.astype(np.intp))
     return value
-
-
-def _require_all(ev: Evaluator) -> None:
-    """Part the lanes, if not all of them are active."""
-    if ev.is_vector and ev.active is not None:
-        raise Split(ev.active.astype(np.intp))
 
 
 def _require_cell(ev: Evaluator, node: syntax.Expr) -> None:
@@ -197,7 +210,8 @@ def _assign_item(ev: Evaluator, array: ArrayValue, node: syntax.Index, value: Va
     if array.items is None:
         assert array.fill is not None
         array.items = [array.fill] * array.type.count
-    array.items[flat] = owned(coerce(ev, value, array.type.element, node.at))
+    value = coerce(ev, value, array.type.element, node.at)
+    array.items[flat] = owned(_where_active(ev, value, array.items[flat]))
 
 
 def _expression(ev: Evaluator, node: syntax.ExprStatement) -> None:
@@ -205,22 +219,41 @@ def _expression(ev: Evaluator, node: syntax.ExprStatement) -> None:
 
 
 def _if(ev: Evaluator, node: syntax.If) -> Flow | None:
-    before = ev.active
+    branches = iter(node.branches)
+    for condition, body in branches:
+        parts = ev.split_active(_condition(ev, condition))
+        if parts is True:
+            return run(ev, body)
+        if parts is not False:
+            rest = syntax.If(tuple(branches), node.otherwise, node.at)
+            return _parted(ev, parts, body, rest)
+    return None if node.otherwise is None else run(ev, node.otherwise)
+
+
+def _parted(
+    ev: Evaluator, parts: tuple[Mask, Mask], body: syntax.Block, rest: syntax.If
+) -> Flow | None:
+    """Run a branch for some PEs and what is left of its chain for the others.
+
+    PEs that return are set aside. If something is wrong the class is split, so that errors are
+    those of the PEs that they belong to.
+    """
+    before, left = ev.active, len(ev.exits)
+    live = parts[0] | parts[1]
     try:
-        for condition, body in node.branches:
-            holds = _condition(ev, condition)
-            parts = ev.split_active(holds) if ev.is_vector else bool(ev.uniform(holds))
-            if parts is True:
-                return run(ev, body)
-            if parts is False:
-                continue
-            ev.active = parts[0]
-            if run(ev, body) is not None:
-                raise Split(np.asarray(parts[0]).astype(np.intp))
-            ev.active = parts[1]
-        return None if node.otherwise is None else run(ev, node.otherwise)
-    finally:
-        ev.active = before
+        for mask, runs in ((parts[0], lambda: run(ev, body)), (parts[1], lambda: _if(ev, rest))):
+            ev.active = mask
+            flow = runs()
+            if flow is not None and flow.kind != "return":
+                raise Split(parts[0].astype(np.intp))
+            if flow is not None and ev.active.any():
+                ev.exits.append((ev.active, flow.value))
+    except CslError:
+        raise Split(parts[0].astype(np.intp)) from None
+    for mask, _ in ev.exits[left:]:
+        live = live & ~mask
+    ev.active = before if len(ev.exits) == left else live
+    return None if live.any() else Flow("return", Void())
 
 
 def _condition(ev: Evaluator, node: syntax.Expr) -> Known:

@@ -161,6 +161,7 @@ def _stream(ev: Evaluator, name: str, value: Value, at: Location) -> Value:
 @native("tasks.set_high_priority")
 def _set_high_priority(ev: Evaluator, _callee: LibraryFunction, node: syntax.Call) -> Value:
     """`set_high_priority(id, is_high)` at compile time."""
+    ev.require_all()
     target, high = arguments(node, 2, name="set_high_priority")
     value = ev.known(target)
     if not isinstance(value, Known) or not isinstance(value.type, Handle):

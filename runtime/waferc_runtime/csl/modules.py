@@ -68,6 +68,8 @@ def _imports(node: syntax.Expr | None) -> bool:
 @builtin("@import_module")
 def _import_module(ev: Evaluator, node: syntax.BuiltinCall) -> Value:
     first, *rest = arguments(node, 1, 2)
+    if not ev.context.is_layout:
+        ev.require_all()
     path = ev.text(first)
     params = ev.known(rest[0]) if rest else StructValue({})
     if isinstance(params, Void):

@@ -117,11 +117,52 @@ fn main() void {
     assert len(program.classes) == 1
 
 
+MASKED = """
+fn kind(n: u16) i16 {
+  var total: i16 = 0;
+  for (@range(i16, 4)) |i| {
+    if (i == 3) { return total; }
+    if (n == 0) { return 100; } else if (n > 3) { total += i; } else { total -= i; }
+  }
+  return -1;
+}
+fn list(n: u16) [2]i16 {
+  var a = @zeros([2]i16);
+  if (n == 1) { a[0] = 7; return a; }
+  a[1] = @as(i16, n);
+  return a;
+}
+const k = kind(px);
+const l = list(px);
+var seen = k;
+comptime { if (px == 0) { @comptime_assert(k == 100); } }
+fn main() void { seen = l[0] * 10 + l[1]; }
+"""
+
+
+def test_functions_at_compile_time_go_several_ways_at_once() -> None:
+    pe = f"param px: u16; param py: u16; {MASKED} comptime {{ @export_symbol(main); }}"
+    program = build(pe, width=6, exports='@export_name("main", fn()void);')
+    (pe_class,) = program.classes
+    (seen,) = pe_class.objects
+    assert isinstance(seen.initial, np.ndarray)
+    assert seen.initial[0].tolist() == [100, -3, -3, -3, 3, 3]
+    main = pe_class.exports["main"].target
+    assert isinstance(main, core.Function)
+    (store,) = main.body
+    assert isinstance(store, core.Store)
+    assert isinstance(store.value, core.Const)
+    assert np.asarray(store.value.value).tolist() == [0, 70, 2, 3, 4, 5]
+
+
 @pytest.mark.parametrize(
     ("pe", "sizes"),
     [
         ("var a: [px + 1]f32; fn main() void { a[0] = 1.0; }", [1] * 6),
-        ("comptime { if (px < 2) { @comptime_assert(py == 0); } } fn main() void { }", [2, 4]),
+        (
+            "comptime { if (px < 2) { @block(@get_local_task_id(9)); } } fn main() void { }",
+            [2, 4],
+        ),
         ("const T = if (px == 1) f32 else i16; var v: T; fn main() void { v = 1; }", [5, 1]),
         (
             "fn main() void { const q = @get_dsd(fabin_dsd, .{ .extent = 1, .input_queue ="
