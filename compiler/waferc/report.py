@@ -1,10 +1,6 @@
 """What a call costs on the wafer: cycles, time, utilisation, memory, traffic, energy.
 
-Energy is a model with constants of low confidence (`waferc machines` lists their sources), so it
-is given as a band from half to twice the sum of: static energy of every PE and cycle; issue energy
-of busy cycles; arithmetic; wavelet hops; SRAM traffic of two elements per flop, as a
-multiply-accumulate (two flops) reads three operands and writes one. Published ratios use the power
-of the whole system times the time, which stands beside it.
+Energy is a band, and power times time: see `waferc_runtime.energy`.
 """
 
 from __future__ import annotations
@@ -15,9 +11,8 @@ from dataclasses import dataclass
 from waferc_ir.dtypes import DType
 from waferc_ir.machine import Machine
 from waferc_runtime.csl.core import PEClass
+from waferc_runtime.energy import Energy, energy, scaled
 from waferc_runtime.host.session import Session
-
-BAND = (0.5, 2.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +28,8 @@ class RegionMemory:
 class Report:
     """Costs of one call. `busy` is the share of PE cycles that compute or move data.
 
-    `mac_rate` is multiply-accumulates per PE and cycle. `energy_joules` is the band (low, high),
-    `system_joules` the power of the whole system times the time. `wall_seconds` is what the
-    simulation took.
+    `mac_rate` is multiply-accumulates per PE and cycle. `wall_seconds` is what the simulation
+    took.
     """
 
     name: str
@@ -51,8 +45,7 @@ class Report:
     wavelets_sent: int
     wavelet_hops: int
     busiest_link_wavelets: int
-    energy_joules: tuple[float, float]
-    system_joules: float
+    energy: Energy
     wall_seconds: float
 
     @property
@@ -81,21 +74,19 @@ class Report:
         return self.macs / self.wall_seconds if self.wall_seconds else 0.0
 
     def __str__(self) -> str:
-        low, high = self.energy_joules
         megahertz = self.machine.clock_hz / 1e6
         lines = [
             f"{self.name} on {self.machine.name}, {self.dtype}",
             f"  PEs          {self.pes:,} in {len(self.memory)} "
             f"{'region' if len(self.memory) == 1 else 'regions'}, "
             f"program rectangle {self.width} x {self.height}",
-            f"  cycles       {self.cycles:,} = {_time(self.seconds)} at {megahertz:,.0f} MHz",
+            f"  cycles       {self.cycles:,} = {scaled(self.seconds, 's')} at {megahertz:,.0f} MHz",
             f"  busy         {self.busy:.1%} of all PE cycles; "
             f"{self.mac_rate:.3f} multiply-accumulates per PE and cycle",
             f"  work         {self.macs:,} multiply-accumulates, {self.flops:,} flops",
             f"  traffic      {self.wavelets_sent:,} wavelets, {self.wavelet_hops:,} hops; "
             f"busiest link {self.busiest_link_wavelets:,}",
-            f"  energy       {_energy(low)} to {_energy(high)} (model); "
-            f"{_energy(self.system_joules)} as system power x time",
+            f"  energy       {self.energy}",
             *(
                 f"  SRAM         {region.region}: {region.used_bytes:,} of "
                 f"{self.machine.sram_bytes:,} bytes on each of {region.pes:,} PEs"
@@ -116,12 +107,6 @@ def report(session: Session) -> Report:
     memory = _memory(session.elaborated.classes, statistics.sram_bytes)
     pes = sum(region.pes for region in memory)
     busy = int(statistics.busy_cycles.sum())
-    joules = 1e-12 * (
-        pes * statistics.cycles * machine.static_pj_per_cycle
-        + busy * machine.issue_pj_per_busy_cycle
-        + statistics.flops * _flop_picojoules(machine, manifest.dtype)
-        + statistics.wavelet_hops * machine.hop_pj_per_wavelet
-    )
     return Report(
         name=manifest.name,
         machine=machine,
@@ -136,8 +121,7 @@ def report(session: Session) -> Report:
         wavelets_sent=statistics.wavelets_sent,
         wavelet_hops=statistics.wavelet_hops,
         busiest_link_wavelets=int(statistics.link_load.max(initial=0)),
-        energy_joules=(BAND[0] * joules, BAND[1] * joules),
-        system_joules=machine.active_watts * statistics.cycles / machine.clock_hz,
+        energy=energy(statistics, machine),
         wall_seconds=session.last_call.wall_seconds,
     )
 
@@ -151,25 +135,3 @@ def _memory(classes: Sequence[PEClass], sram_bytes: Sequence[int]) -> tuple[Regi
         pes = before.pes + len(pe_class.x)
         found[name] = RegionMemory(name, pes, max(before.used_bytes, used))
     return tuple(found.values())
-
-
-def _flop_picojoules(machine: Machine, dtype: DType) -> float:
-    """Arithmetic and memory traffic of a flop."""
-    unit = machine.f16_pj_per_flop if dtype is DType.F16 else machine.f32_pj_per_flop
-    return unit + 2 * dtype.size_bytes * machine.sram_pj_per_byte
-
-
-def _time(seconds: float) -> str:
-    return _scaled(seconds, "s")
-
-
-def _energy(joules: float) -> str:
-    return _scaled(joules, "J")
-
-
-def _scaled(value: float, unit: str) -> str:
-    """A number with the prefix that leaves one to three digits before the point."""
-    for prefix, factor in (("", 1.0), ("m", 1e-3), ("µ", 1e-6)):
-        if value >= factor:
-            return f"{value / factor:.3g} {prefix}{unit}"
-    return f"{value * 1e9:.3g} n{unit}"

@@ -17,9 +17,10 @@ class Statistics:
     `cycles` is the clock of the slowest PE; launches follow one another, each begins on all PEs
     when the one before has ended on all. A PE is busy in `busy_cycles` of them and waits (for
     words, for room in a queue, for work) in the others, `wait_cycles`. `macs` and `flops` count
-    the elements of DSD operations (a multiply-accumulate is two flops); `wavelet_hops` counts
-    links passed, `link_load` wavelets that leave each router eastward, westward, northward and
-    southward. `sram_bytes` has one entry per PE class: data and code.
+    the elements of DSD operations (a multiply-accumulate is two flops), `f16_flops` those of the
+    flops that have f16 results; `wavelet_hops` counts links passed, `link_load` wavelets that leave
+    each router eastward, westward, northward and southward. `sram_bytes` has one entry per PE
+    class: data and code. `waferc_runtime.energy` says what that costs in energy.
     """
 
     cycles: int
@@ -31,6 +32,7 @@ class Statistics:
     wavelet_hops: int
     link_load: NDArray[np.int64]  # [direction, y, x]
     sram_bytes: tuple[int, ...]
+    f16_flops: int = 0
 
 
 def class_sram_bytes(pe_class: PEClass) -> int:

@@ -51,6 +51,11 @@ class DsdOp:
         return self.per_cycle(machine)
 
     @property
+    def f16_flops(self) -> int:
+        """The flops of an element whose result is f16."""
+        return self.flops if self.element is Scalar.F16 else 0
+
+    @property
     def accumulates(self) -> bool:
         """Whether `(pointer, scalar, DSD)` is a fold: two sources and a result of one type."""
         return len(self.source_elements) == 2 and self.source_elements[0] is self.element

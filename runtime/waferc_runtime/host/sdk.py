@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -21,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from waferc_runtime.csl.core import Scalar
+from waferc_runtime.energy import energy
 from waferc_runtime.host import elements
 from waferc_runtime.host.artifact import Stream, read_artifact
 from waferc_runtime.host.elements import MemcpyDataType, MemcpyOrder, Words, bits_of, order_of
@@ -473,6 +475,7 @@ class SdkRuntime:
             "pes": self._elaborated.width * self._elaborated.height,
             "flops": int(measured.flops),
             "wavelets": int(measured.wavelets_sent),
+            "energy": asdict(energy(measured, self._artifact.machine)),
         }
         try:
             with file.open("a", encoding="utf-8") as output:

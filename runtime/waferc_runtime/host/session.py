@@ -183,4 +183,5 @@ def _difference(after: Statistics, before: Statistics) -> Statistics:
         wavelet_hops=after.wavelet_hops - before.wavelet_hops,
         link_load=after.link_load - before.link_load,
         sram_bytes=after.sram_bytes,
+        f16_flops=after.f16_flops - before.f16_flops,
     )

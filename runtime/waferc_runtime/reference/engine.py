@@ -233,6 +233,7 @@ class ReferenceEngine:
             wavelet_hops=traffic.wavelet_hops,
             link_load=traffic.link_load.copy(),
             sram_bytes=tuple(class_sram_bytes(c) for c in self._program.classes),
+            f16_flops=sum(state.work.f16_flops for state in states),
         )
 
     @property

@@ -353,6 +353,7 @@ class _Arithmetic:
             raise state.error(str(fault), self._thread, self._at) from fault
         state.work.macs += op.macs
         state.work.flops += op.flops
+        state.work.f16_flops += op.f16_flops
         return result
 
 

@@ -28,6 +28,7 @@ class Work:
     busy_cycles: int = 0
     macs: int = 0
     flops: int = 0
+    f16_flops: int = 0
 
 
 @dataclass(eq=False, slots=True)

@@ -251,6 +251,7 @@ class VectorEngine:
             wavelet_hops=int(load.sum()),
             link_load=load,
             sram_bytes=tuple(class_sram_bytes(c) for c in self._program.classes),
+            f16_flops=self._work.f16_flops,
         )
 
     # ---- commands and streams --------------------------------------------------------------------

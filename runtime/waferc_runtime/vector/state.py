@@ -25,6 +25,7 @@ class Work:
 
     macs: int = 0
     flops: int = 0
+    f16_flops: int = 0
 
 
 class Variable:
@@ -205,6 +206,7 @@ class ClassState:
         """Count what an operation did."""
         self._work.macs += op.macs * elements
         self._work.flops += op.flops * elements
+        self._work.f16_flops += op.f16_flops * elements
 
     def where(self, lane: int) -> tuple[int, int]:
         """The coordinates of a PE: (x, y)."""
