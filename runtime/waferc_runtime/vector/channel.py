@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from waferc_runtime.vector.lanes import Indices
+from waferc_runtime.vector.when import When
 
 Times = NDArray[np.int64]
 Words = NDArray[np.uint32]
@@ -76,8 +77,8 @@ class Channel(Protocol):
         """When the next word arrives, where there is one: [receiver]."""
         ...
 
-    def peek(self, columns: Indices, count: int) -> tuple[Words, Times]:
-        """The next `count` words and their arrivals: two arrays [count, receiver]."""
+    def peek(self, columns: Indices, count: int) -> tuple[Words, When]:
+        """The next `count` words [count, receiver] and their arrivals."""
         ...
 
     def controls(self, columns: Indices, count: int) -> NDArray[np.bool_] | None:
@@ -88,8 +89,8 @@ class Channel(Protocol):
         """Words before the first control wavelet among the next `most`: [receiver]."""
         ...
 
-    def consume(self, columns: Indices, processed: Times) -> None:
-        """Take words; `processed` [count, receiver] says when each was processed."""
+    def consume(self, columns: Indices, processed: When) -> None:
+        """Take words; `processed` says when each was processed."""
         ...
 
     def promise(self, columns: Indices, words: Times, from_cycle: Times) -> bool:
@@ -108,19 +109,19 @@ class Channel(Protocol):
         """How many words each sender may send, one per cycle from `begin` on; 0 if not so fast."""
         ...
 
-    def not_before(self, outlet: Outlet, start: Times, count: int) -> Times | None:
-        """When each of the next `count` words may be sent: [count, sender]; None if at any time."""
+    def not_before(self, outlet: Outlet, start: Times, count: int) -> When | None:
+        """When each of the next `count` words may be sent; None if at any time."""
         ...
 
     def send(
         self,
         outlet: Outlet,
         words: Words,
-        sent: Times,
+        sent: When,
         control: bool | NDArray[np.bool_] = False,
         flips: NDArray[np.bool_] | None = None,
     ) -> None:
-        """Put words [count, sender], processed at `sent` [count, sender], on their way.
+        """Put words [count, sender], processed at `sent`, on their way.
 
         `control` says which are control wavelets: all, or [count, sender]; behind the last of
         each sender in `flips` [sender] its own switch advances.

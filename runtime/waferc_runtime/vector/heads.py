@@ -13,6 +13,7 @@ from waferc_runtime.vector.issue import Network
 from waferc_runtime.vector.lanes import Lanes
 from waferc_runtime.vector.state import NEVER, ClassState
 from waferc_runtime.vector.values import RunValue
+from waferc_runtime.vector.when import steadily
 
 Times = NDArray[np.int64]
 Receiving = Mapping[int, NDArray[np.bool_]]  # by color: PEs on which an operation receives it
@@ -83,7 +84,7 @@ def taker(
     def take(cycles: Times) -> list[RunValue]:
         words, _ = stream.peek(columns, 1)
         bits = words[0].copy()
-        stream.consume(columns, cycles[np.newaxis])
+        stream.consume(columns, steadily(cycles, 1, 1))
         if task.kind == "control":
             bits = control_wavelet.argument(bits) | np.uint32(task.id << 16)
         return [

@@ -14,6 +14,7 @@ from waferc_runtime.vector.channel import Outlet, Times, Words
 from waferc_runtime.vector.lanes import Indices
 from waferc_runtime.vector.routes import ColorRoutes
 from waferc_runtime.vector.stream import Stream
+from waferc_runtime.vector.when import When, steadily
 
 _UNLIMITED = 1 << 40  # words
 
@@ -38,16 +39,17 @@ class HostStream(Stream):
         return True
 
     def _add_columns(self, count: int) -> None:
-        rows = ((0, 0), (0, count))
-        self._words = np.pad(self._words, rows)
-        self._arrival = np.pad(self._arrival, rows)
-        self._processed = np.pad(self._processed, rows)
-        self._depth = np.pad(self._depth, (0, count))
-        self._written = np.pad(self._written, (0, count))
-        self._read = np.pad(self._read, (0, count))
-        self._last = np.pad(self._last, (0, count), constant_values=-1)
-        self._promised = np.pad(self._promised, (0, count))
-        self._next = np.pad(self._next, (0, count))
+        more = (0, count)
+        self._depth = np.pad(self._depth, more)
+        self._arrived.add_columns(count)
+        self._taken.add_columns(count)
+        self._written = np.pad(self._written, more)
+        self._read = np.pad(self._read, more)
+        self._last = np.pad(self._last, more, constant_values=-1)
+        self._promised = np.pad(self._promised, more)
+        self._next = np.pad(self._next, more)
+        if self._words is not None:
+            self._words = np.pad(self._words, ((0, 0), more))
 
     def deliver(self, pes: Indices, words: NDArray[np.uint32], begin: int) -> None:
         """Let `words` [n, pe] of the host arrive on ramps, one per cycle from `begin` on.
@@ -55,17 +57,10 @@ class HostStream(Stream):
         A word that finds the queue full comes as soon as there is room, which is never later
         than it could be processed: so its time is that of an empty queue.
         """
-        count, column = len(words), self._column[pes]
+        column = self._column[pes]
         written = self._written[column]
-        self._grow(int((written - self._read[column]).max()) + count)
-        first = np.full(len(pes), begin, np.int64)
-        older = written > 0
-        last = self._arrival[(written - 1) % len(self._arrival), column]
-        first[older] = np.maximum(first[older], last[older] + 1)
-        index = self._index(written, count, column)
-        self._words[index] = words
-        self._arrival[index] = first + np.arange(count)[:, np.newaxis]
-        self._written[column] = written + count
+        behind = np.where(written > 0, self._arrived.last(column, written) + 1, begin)
+        self._put(column, words, steadily(np.maximum(behind, begin), 1, len(words)))
 
     def outlet(self, pes: Indices, output_depth: int) -> Outlet:
         """The ways of words from these PEs to the host."""
@@ -75,7 +70,7 @@ class HostStream(Stream):
         capacity = np.full(len(pes), _UNLIMITED, np.int64)
         return Outlet(pes, column, capacity, flight, np.arange(len(pes)), None)
 
-    def not_before(self, outlet: Outlet, start: Times, count: int) -> Times | None:
+    def not_before(self, outlet: Outlet, start: Times, count: int) -> When | None:
         """The host takes everything at once."""
         return None
 
@@ -87,19 +82,13 @@ class HostStream(Stream):
         self,
         outlet: Outlet,
         words: Words,
-        sent: Times,
+        sent: When,
         control: bool | NDArray[np.bool_] = False,
         flips: NDArray[np.bool_] | None = None,
     ) -> None:
-        """Put words [count, sender], processed at `sent` [count, sender], on their way.
+        """Put words [count, sender], processed at `sent`, on their way.
 
         The host takes control wavelets for data, and there is no switch to advance.
         """
-        count, column = len(words), outlet.column
-        self.routes.sent[outlet.senders] += count
-        written = self._written[column]
-        self._grow(int((written - self._read[column]).max()) + count)
-        index = self._index(written, count, column)
-        self._words[index] = words
-        self._arrival[index] = sent + outlet.flight
-        self._written[column] = written + count
+        self.routes.sent[outlet.senders] += len(words)
+        self._put(outlet.column, words, sent.later(outlet.flight))

@@ -10,6 +10,7 @@ from waferc_runtime.vector.channel import Outlet, Times, Words
 from waferc_runtime.vector.lanes import Indices
 from waferc_runtime.vector.router_buffers import CONTROL, FLIP
 from waferc_runtime.vector.routers import Routers
+from waferc_runtime.vector.when import When, words_at
 
 
 class RoutedStream:
@@ -45,9 +46,10 @@ class RoutedStream:
         """When the next word arrives, where there is one: [receiver]."""
         return self._routers.inbox.head_arrival(columns)
 
-    def peek(self, columns: Indices, count: int) -> tuple[Words, Times]:
-        """The next `count` words and their arrivals: two arrays [count, receiver]."""
-        return self._routers.inbox.peek(columns, count)
+    def peek(self, columns: Indices, count: int) -> tuple[Words, When]:
+        """The next `count` words [count, receiver] and their arrivals."""
+        words, arrival = self._routers.inbox.peek(columns, count)
+        return words, words_at(arrival)
 
     def controls(self, columns: Indices, count: int) -> NDArray[np.bool_] | None:
         """Which of the next `count` words are control wavelets [count, receiver]; None if none."""
@@ -57,9 +59,9 @@ class RoutedStream:
         """Words before the first control wavelet among the next `most`: [receiver]."""
         return self._routers.inbox.data_ahead(columns, most)
 
-    def consume(self, columns: Indices, processed: Times) -> None:
-        """Take words; `processed` [count, receiver] says when each was processed."""
-        self._routers.inbox.consume(columns, processed)
+    def consume(self, columns: Indices, processed: When) -> None:
+        """Take words; `processed` says when each was processed."""
+        self._routers.inbox.consume(columns, processed.table())
         self._wake(columns)
 
     def promise(self, columns: Indices, words: Times, from_cycle: Times) -> bool:
@@ -89,8 +91,8 @@ class RoutedStream:
         """How many words each sender may send, one per cycle from `begin` on; 0: not known."""
         return np.zeros(len(outlet.senders), np.int64)
 
-    def not_before(self, outlet: Outlet, start: Times, count: int) -> Times | None:
-        """When each of the next `count` words may be sent: [count, sender]; None if at any time.
+    def not_before(self, outlet: Outlet, start: Times, count: int) -> When | None:
+        """When each of the next `count` words may be sent; None if at any time.
 
         Word j waits until the word as many before it as the queue holds has left the queue.
         """
@@ -98,13 +100,13 @@ class RoutedStream:
         before = queues.written[outlet.column] - outlet.capacity + np.arange(count)[:, np.newaxis]
         left = queues.left[outlet.column, before % queues.rows] + 1
         times = np.where(before < 0, 0, left)
-        return times if (times > start).any() else None
+        return words_at(times) if (times > start).any() else None
 
     def send(
         self,
         outlet: Outlet,
         words: Words,
-        sent: Times,
+        sent: When,
         control: bool | NDArray[np.bool_] = False,
         flips: NDArray[np.bool_] | None = None,
     ) -> None:
@@ -113,9 +115,9 @@ class RoutedStream:
         kind[...] |= np.where(control, np.uint8(CONTROL), np.uint8(0))
         if flips is not None:
             kind[-1] |= np.where(flips, np.uint8(FLIP), np.uint8(0))
-        nodes = outlet.column
+        nodes, times = outlet.column, sent.table()
         for row in range(len(words)):
-            self._routers.outputs.push(nodes, words[row], kind[row], sent[row] + 1)
+            self._routers.outputs.push(nodes, words[row], kind[row], times[row] + 1)
         self._routers.sent[nodes] += len(words)
         self._routers.sends(nodes)
 

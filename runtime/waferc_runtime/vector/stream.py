@@ -1,6 +1,12 @@
-"""A color with static routes: whole messages go from senders to receivers at once."""
+"""A color with static routes: whole messages go from senders to receivers at once.
+
+Words wait in a ring for each receiver, which is there as long as words are; of their cycles runs
+are kept (see `ledger`).
+"""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,19 +15,33 @@ from waferc_ir.machine import Machine
 from waferc_runtime.builtins.timing import flight_cycles
 from waferc_runtime.csl.core import RAMP
 from waferc_runtime.vector.channel import Outlet, Times, Words
-from waferc_runtime.vector.inbox import Inbox
 from waferc_runtime.vector.lanes import Indices
+from waferc_runtime.vector.ledger import Ledger
 from waferc_runtime.vector.routes import ColorRoutes
+from waferc_runtime.vector.when import When
 
 
-class Stream(Inbox):
+class Stream:
     """One color. `depths` are the depths of the input queues that take it, by PE number."""
 
     def __init__(self, routes: ColorRoutes, machine: Machine, depths: NDArray[np.int64]) -> None:
         self.routes = routes
         self._machine = machine
-        receivers = np.flatnonzero(routes.tx & RAMP)
-        super().__init__(receivers, len(routes.tx), depths, has_control=False)
+        self.receivers = np.flatnonzero(routes.tx & RAMP)
+        count = len(self.receivers)
+        self._column = np.full(len(routes.tx), -1, np.intp)
+        self._column[self.receivers] = np.arange(count)
+        self._depth = depths[self.receivers]
+        self._words: Words | None = None  # [row, receiver]; word j stands in row `j % rows`
+        self._unread = 0  # words, over all receivers
+        self._arrived = Ledger(count)
+        self._taken = Ledger(count)  # when words were processed
+        self._written = np.zeros(count, np.int64)
+        self._read = np.zeros(count, np.int64)
+        self._last = np.full(count, -1, np.int64)  # cycle of the last word processed
+        self._promised = np.zeros(count, np.int64)  # words that will be taken without delay
+        self._next = np.zeros(count, np.int64)  # from this cycle on, one per cycle
+        self._deepest = 0  # the most words that were under way to a receiver
 
     @property
     def color(self) -> int:
@@ -31,6 +51,59 @@ class Stream(Inbox):
     def sent(self) -> NDArray[np.int64]:
         """Words that each PE sent: [pe]."""
         return self.routes.sent
+
+    # ---- the receiver's side ---------------------------------------------------------------------
+
+    def columns(self, pes: Indices) -> Indices:
+        """Columns of these PEs; -1 where the color does not reach the ramp."""
+        return self._column[pes]
+
+    def available(self, columns: Indices) -> Times:
+        """Words that are on their way or waiting: [receiver]."""
+        return self._written[columns] - self._read[columns]
+
+    def head_arrival(self, columns: Indices) -> Times:
+        """When the next word arrives, where there is one: [receiver]."""
+        return self._arrived.lookup(columns, self._read[columns], 1).begin()
+
+    def peek(self, columns: Indices, count: int) -> tuple[Words, When]:
+        """The next `count` words [count, receiver] and their arrivals."""
+        read = self._read[columns]
+        arrival = self._arrived.lookup(columns, read, count)
+        if self._words is None:
+            return np.zeros((count, len(columns)), np.uint32), arrival
+        return self._words[self._index(self._words, read, count, columns)], arrival
+
+    def consume(self, columns: Indices, processed: When) -> None:
+        """Take words; `processed` says when each was processed."""
+        read, count = self._read[columns], len(processed)
+        needed = self._written[columns] - self._deepest  # what senders look back at
+        self._taken.append(columns, read, processed, needed)
+        self._read[columns] = read + count
+        self._last[columns] = processed.end()
+        self._unread -= count * len(columns)
+        if self._unread == 0:
+            self._words = None
+
+    def controls(self, columns: Indices, count: int) -> NDArray[np.bool_] | None:
+        """Colors that carry control wavelets count as dynamic: there are none."""
+        return None
+
+    def data_ahead(self, columns: Indices, most: Times) -> Times:
+        """Words before the first control wavelet: all."""
+        return most
+
+    def promise(self, columns: Indices, words: Times, from_cycle: Times) -> bool:
+        """Say that `words` more will be processed as they come, one per cycle at most.
+
+        Returns:
+            Whether that is news.
+        """
+        promised = self._read[columns] + words
+        is_news = bool((promised > self._promised[columns]).any())
+        self._promised[columns] = promised
+        self._next[columns] = from_cycle
+        return is_news
 
     # ---- the sender's side -----------------------------------------------------------------------
 
@@ -45,6 +118,7 @@ class Stream(Inbox):
         buffers = self._machine.router_buffer_wavelets * (fan.hops + 1)
         flight = flight_cycles(0, self._machine) + fan.hops * self._machine.hop_cycles
         capacity = self._depth[column] + output_depth + buffers
+        self._deepest = max(self._deepest, int(capacity.max(initial=0)))
         return Outlet(pes, column, capacity, flight, fan.sender, fan.first)
 
     def credit(self, outlet: Outlet) -> Times:
@@ -64,8 +138,8 @@ class Stream(Inbox):
         smooth &= self._last[column] < start
         return outlet.least(np.where(smooth, np.maximum(free, promised) - written, 0))
 
-    def not_before(self, outlet: Outlet, start: Times, count: int) -> Times | None:
-        """When each of the next `count` words may be sent: [count, sender]; None if at any time.
+    def not_before(self, outlet: Outlet, start: Times, count: int) -> When | None:
+        """When each of the next `count` words may be sent; None if at any time.
 
         `start` [sender] is when the first would be sent. Word j waits until the word one capacity
         before it has been processed by all receivers.
@@ -78,39 +152,72 @@ class Stream(Inbox):
         smooth = (first + count <= read) | (self._next[column] + first - read < begin)
         if (is_free & smooth).all():
             return None
-        before = np.arange(count)[:, np.newaxis] + first
-        past = self._processed[np.maximum(before, 0) % len(self._words), column] + 1
+        past = self._taken.lookup(column, first, count)
+        if past.step != 1:
+            past = past.by_words()
+        turns = np.concatenate([past.at, -first, read - first])
+        at = np.unique(turns[(turns >= 0) & (turns < count)])
+        before = first + at[:, np.newaxis]
         coming = self._next[column] + (before - read) + 1
-        times = np.where(before < 0, 0, np.where(before < read, past, coming))
-        if outlet.first is None:
-            return times
-        return np.maximum.reduceat(times, outlet.first, axis=1)
+        known = np.where(before < read, past.starting_at(at) + 1, coming)
+        times = np.where(before < 0, 0, known)
+        if outlet.first is not None:
+            times = np.maximum.reduceat(times, outlet.first, axis=1)
+        return When(at, times, 1, count)
 
     def send(
         self,
         outlet: Outlet,
         words: Words,
-        sent: Times,
+        sent: When,
         control: bool | NDArray[np.bool_] = False,
         flips: NDArray[np.bool_] | None = None,
     ) -> None:
-        """Put words [count, sender], processed at `sent` [count, sender], on their way.
+        """Put words [count, sender], processed at `sent`, on their way.
 
         Static routes have no switches that `flips` could advance, and colors that carry control
         wavelets count as dynamic.
         """
         assert control is False
-        count, column = len(words), outlet.column
-        self.routes.sent[outlet.senders] += count
+        self.routes.sent[outlet.senders] += len(words)
         if outlet.first is not None:
-            words, sent = words[:, outlet.sender], sent[:, outlet.sender]
-        written = self._written[column]
-        unread = int((written - self._read[column]).max()) + count
-        self._grow(max(unread, int(outlet.capacity.max()) + count))
-        index = self._index(written, count, column)
-        self._words[index] = words
-        self._arrival[index] = sent + outlet.flight
-        self._written[column] = written + count
+            words, sent = words[:, outlet.sender], sent.of(outlet.sender)
+        self._put(outlet.column, words, sent.later(outlet.flight))
+
+    def _put(self, columns: Indices, words: Words, arrival: When) -> None:
+        """Let words [count, receiver] arrive."""
+        count, written = len(words), self._written[columns]
+        read = self._read[columns]
+        self._arrived.append(columns, written, arrival, read)
+        ring = self._ring(int((written - read).max()) + count)
+        ring[self._index(ring, written, count, columns)] = words
+        self._written[columns] = written + count
+        self._unread += count * len(columns)
+
+    def _ring(self, need: int) -> Words:
+        """The ring, with at least `need` rows."""
+        old = self._words
+        if old is None:
+            self._words = np.empty((need, len(self._written)), np.uint32)
+        elif len(old) < need:
+            numbers = self._read + np.arange(len(old))[:, np.newaxis]
+            places, columns = np.nonzero(numbers < self._written)
+            kept = numbers[places, columns]
+            self._words = np.empty((max(need, 2 * len(old)), len(self._written)), np.uint32)
+            self._words[kept % len(self._words), columns] = old[kept % len(old), columns]
+        assert self._words is not None
+        return self._words
+
+    def _index(self, ring: Words, first: Times, count: int, columns: Indices) -> Any:
+        """Index of rows `first` and following in these columns."""
+        rows = len(ring)
+        start = int(first[0])
+        if (first == start).all():
+            row = start % rows
+            if row + count <= rows:
+                return slice(row, row + count), columns
+            return ((start + np.arange(count)) % rows)[:, np.newaxis], columns
+        return (first + np.arange(count)[:, np.newaxis]) % rows, columns
 
     def source(self, pe: int) -> int | None:
         """The PE from whose ramp the color reaches `pe`; None if the route starts nowhere."""

@@ -25,9 +25,9 @@ from waferc_runtime.vector.elementwise import apply
 from waferc_runtime.vector.lanes import Indices, Lanes
 from waferc_runtime.vector.memory import Block, OutOfBounds
 from waferc_runtime.vector.state import ClassState
+from waferc_runtime.vector.when import Times, When, processed, steadily
 
 Array = NDArray[Any]
-Times = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -186,9 +186,9 @@ class Transfer:
             here[here] = control[0]
             chosen, columns = todo.places[here], columns[here]
             _, arrival = port.stream.peek(columns, 1)
-            times = np.maximum(arrival, self.next[chosen])
-            port.stream.consume(columns, times)
-            self.next[chosen] = times[0] + 1
+            times = np.maximum(arrival.begin(), self.next[chosen])
+            port.stream.consume(columns, steadily(times, 1, 1))
+            self.next[chosen] = times + 1
             self.total[chosen] = self.done[chosen]  # what was done stays known
             self._todo_now = None
             self.is_open = bool((self.done < self.total).any())
@@ -258,8 +258,7 @@ class Transfer:
         words = -(-count // self.per_word)
         lanes = self.lanes.at(chosen)
         start = self.next[chosen]
-        steps = (np.arange(words) * self.pace)[:, np.newaxis]
-        earliest: Times | None = None
+        given: list[When] = []
         values: list[Any] = []
         columns: list[tuple[Channel, Indices]] = []
         for source in self.sources:
@@ -268,28 +267,25 @@ class Transfer:
                 bits, arrival = source.stream.peek(column, words)
                 columns.append((source.stream, column))
                 values.append(unpack(bits, source.element, self.per_word, count))
-                earliest = arrival if earliest is None else np.maximum(earliest, arrival)
+                given.append(arrival)
             elif isinstance(source, Access):
                 values.append(self._part(source, chosen, done, count))
             else:
                 values.append(source[chosen] if source.ndim else source)
         if isinstance(self.dest, Port):
             outlet = self._outlet(chosen)
-            begin = start if earliest is None else np.maximum(start, earliest[0])
+            begin = start
+            for arrival in given:
+                begin = np.maximum(begin, arrival.begin())
             room = self.dest.stream.not_before(outlet, begin + self.delay, words)
             if room is not None:
-                room = room - self.delay
-                earliest = room if earliest is None else np.maximum(earliest, room)
-        if earliest is None:
-            times = start + steps
-        else:
-            slack = np.maximum(earliest - steps, start)
-            times = np.maximum.accumulate(slack, axis=0) + steps
+                given.append(room.later(-self.delay))
+        times = processed(start, self.pace, words, given)
         self._write(chosen, done, count, lanes, values, times)
         for stream, column in columns:
             stream.consume(column, times)
         self.done[chosen] += count
-        self.next[chosen] = times[-1] + self.pace
+        self.next[chosen] = times.end() + self.pace
         self.work(count * len(chosen))
 
     def _write(
@@ -299,7 +295,7 @@ class Transfer:
         count: int,
         lanes: Lanes,
         values: list[Any],
-        times: Times,
+        times: When,
     ) -> None:
         match self.dest:
             case Access():
@@ -317,13 +313,13 @@ class Transfer:
                 if result.shape != (count, len(chosen)):
                     result = np.broadcast_to(result, (count, len(chosen)))
                 bits = pack(result, self.dest.element, self.per_word)
-                self._send(self.dest, chosen, bits, done + count, times + self.delay)
+                self._send(self.dest, chosen, bits, done + count, times.later(self.delay))
             case Running():
                 self._run_on(self.dest, chosen, count, lanes, values)
             case None:
                 self.compute(*arrays)
 
-    def _send(self, port: Port, chosen: Indices, bits: Array, done: int, times: Times) -> None:
+    def _send(self, port: Port, chosen: Indices, bits: Array, done: int, times: When) -> None:
         """Send words; behind them `done` elements are processed."""
         flips = self.total[chosen] == done if port.advances_switch else None
         port.stream.send(self._outlet(chosen), bits, times, port.sends_control, flips)
