@@ -139,7 +139,7 @@ class ClassState:
         row[lanes.index] = np.minimum(now, cycles)
         levels = self._again.setdefault(task, [])
         for level in levels:
-            held = level[lanes.index]
+            held = level[lanes.index].copy()
             level[lanes.index] = np.minimum(held, later)
             later = np.where(held == later, NEVER, np.maximum(held, later))
         if (later != NEVER).any():
@@ -152,7 +152,7 @@ class ClassState:
         row = self.active[self.row[task]]
         row[lanes.index] = NEVER
         for level in self._again.pop(task, ()):
-            later = level[lanes.index]
+            later = level[lanes.index].copy()
             level[lanes.index] = NEVER
             self._restore(task, level)
             here = later > cycles
