@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from hypothesis import given, settings
@@ -13,7 +13,7 @@ from waferc_ir.machine import machine
 from waferc_runtime.csl.elaborate import elaborate
 
 Array = NDArray[Any]
-Step = tuple[Literal["x", "y"], str, int, int]  # axis, operation, root, words per PE
+Step = tuple[str, str, int, int]  # axis, operation, root, words per PE
 WORDS = 24
 
 
@@ -41,8 +41,8 @@ def run(steps: list[Step], width: int, height: int, arch: str, send: Array) -> l
 def expected(steps: list[Step], send: Array) -> Array:
     recv = np.zeros_like(send)
     for axis, operation, root, count in steps:
-        lines = (lambda a: a.transpose(1, 0, 2)) if axis == "y" else (lambda a: a)
-        given, taken = lines(send), lines(recv)  # [line, pe, word]; views
+        order = (1, 0, 2) if axis == "y" else (0, 1, 2)
+        given, taken = send.transpose(order), recv.transpose(order)  # [line, pe, word]; views
         pes = given.shape[1]
         match operation:
             case "broadcast":
