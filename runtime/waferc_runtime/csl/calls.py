@@ -93,7 +93,7 @@ def call(ev: Evaluator, callee: FunctionValue, node: syntax.Call) -> Value:
         if result is not None:
             return result
     inner, given, places = _bind(ev, callee, values, places)
-    result = inner.type(decl.result)
+    result = _with_given(inner, given).type(decl.result)
     if isinstance(result, (ArrayType, StructType)) or result in _COMPTIME_ONLY:
         return call_known(ev, callee, values, places, node.at)
     function = request(ev, callee, inner.scope, given, result, ev.active)
@@ -148,6 +148,12 @@ def callee_scope(ev: Evaluator, callee: FunctionValue) -> Evaluator:
     return Evaluator(ev.context, instance, Scope(), None, ev.active, ev.calls)
 
 
+def _with_given(inner: Evaluator, given: list[Given]) -> Evaluator:
+    """An evaluator for types that name parameters, as in `@type_of(x)`."""
+    scope = Scope(inner.scope, {name: value for name, _, value in given})
+    return Evaluator(inner.context, inner.instance, scope, None, inner.active, inner.calls)
+
+
 def is_static(parameter: syntax.Parameter, type: CslType) -> bool:
     """Whether a function is lowered anew for each value of a parameter."""
     only_known = isinstance(type, (FunctionType, ArrayType, StructType))
@@ -163,7 +169,7 @@ def _bind(
     given: list[Given] = []
     kept: list[Location] = []
     for parameter, value, where in zip(decl.parameters, values, places, strict=True):
-        type = inner.type(parameter.type)
+        type = _with_given(inner, given).type(parameter.type)
         value = coerce(ev, value, type, where)
         if type is Meta.ANY:
             type = type_of(value)

@@ -17,11 +17,11 @@ from types import MappingProxyType
 
 NATIVE_LIBRARIES: Mapping[str, str] = MappingProxyType(
     {
-        "<math>": "math",
         "<layout>": "layout",
         "<simprint>": "simprint",
         "<memcpy/get_params>": "memcpy_params",
         "<native/debug>": "debug",
+        "<native/math>": "math",
         "<native/memcpy>": "memcpy",
         "<native/tasks>": "tasks",
         "<native/time>": "time",
