@@ -207,7 +207,8 @@ def bitcast(x: Number, source: Scalar, type: Scalar) -> Number:
         bits = bits.astype(np.int64)
     if type.is_float:
         unsigned = np.asarray(cast(int, bits) & ((1 << type.bits) - 1))
-        value = unsigned.astype(_BITS_OF[type]).view(type.numpy).astype(np.float64)
+        with np.errstate(invalid="ignore"):  # a NaN that signals
+            value = unsigned.astype(_BITS_OF[type]).view(type.numpy).astype(np.float64)
         return value if value.ndim else value.item()
     if type is Scalar.BOOL:
         return cast(Number, cast(Any, bits) != 0)

@@ -14,7 +14,7 @@ from waferc_runtime.csl.context import Context, Instance, PendingFunction, Scope
 from waferc_runtime.csl.conversion import as_core, coerce, peers, to_core
 from waferc_runtime.csl.core import Scalar
 from waferc_runtime.csl.diagnostics import CslError, Split, not_supported
-from waferc_runtime.csl.evaluator import MAX_CALLS, Evaluator, arguments, evaluates
+from waferc_runtime.csl.evaluator import MAX_CALLS, Evaluator, arguments, builtin, evaluates
 from waferc_runtime.csl.interpret import run_function
 from waferc_runtime.csl.libraries import FLOAT_CONSTANTS, NATIVE, SIGNATURES
 from waferc_runtime.csl.types import (
@@ -289,6 +289,22 @@ def _library(ev: Evaluator, callee: LibraryFunction, node: syntax.Call) -> Value
     target = core_type(signature.result)
     assert target is not None
     return Dynamic(signature.result, core.LibraryCall(target, callee.name, values, node.at))
+
+
+@builtin("@random16")
+def _random16(ev: Evaluator, node: syntax.BuiltinCall) -> Value:
+    return _builtin_call(ev, "random.next16", node)
+
+
+@builtin("@set_active_prng")
+def _set_active_prng(ev: Evaluator, node: syntax.BuiltinCall) -> Value:
+    return _builtin_call(ev, "random.set_active", node)
+
+
+def _builtin_call(ev: Evaluator, name: str, node: syntax.BuiltinCall) -> Value:
+    """A builtin that engines implement as a library function."""
+    callee = syntax.Name(node.name, node.at)
+    return _library(ev, LibraryFunction(name), syntax.Call(callee, node.arguments, node.at))
 
 
 def _math(ev: Evaluator, callee: LibraryFunction, node: syntax.Call) -> Value:

@@ -50,6 +50,9 @@ SIGNATURES: Mapping[str, Signature] = MappingProxyType(
         "time.reset_tsc_counter": Signature((), Meta.VOID),
         "time.get_timestamp": Signature((_TIMESTAMP,), Meta.VOID),
         "memcpy.unblock_cmd_stream": Signature((), Meta.VOID),
+        "random.next16": Signature((), Scalar.U16),
+        "random.set_active": Signature((Scalar.U16,), Meta.VOID),
+        "random.set_seed": Signature((Scalar.U32,), Meta.VOID),
     }
 )
 

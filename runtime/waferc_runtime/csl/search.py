@@ -23,6 +23,7 @@ NATIVE_LIBRARIES: Mapping[str, str] = MappingProxyType(
         "<native/debug>": "debug",
         "<native/math>": "math",
         "<native/memcpy>": "memcpy",
+        "<native/random>": "random",
         "<native/tasks>": "tasks",
         "<native/time>": "time",
     }

@@ -52,5 +52,13 @@ def library(
                     target = address(arguments[0]).moved(place, core.Scalar.U16)
                     target.store(part, core.Scalar.U16)
             return None
+        case "random.next16":
+            return int(state.generators.next16(0))
+        case "random.set_active":
+            state.generators.set_active(0, int(number(arguments[0])))
+            return None
+        case "random.set_seed":
+            state.generators.set_seed(0, int(number(arguments[0])))
+            return None
         case _:
             raise state.error(f"{name} is called, which is not supported,", thread, at)

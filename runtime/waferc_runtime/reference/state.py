@@ -9,6 +9,7 @@ from typing import Literal
 from waferc_ir.diagnostics import Location
 from waferc_ir.machine import Machine
 from waferc_runtime.builtins.printing import PrintBuffer
+from waferc_runtime.builtins.random import Generators
 from waferc_runtime.csl import core
 from waferc_runtime.observer import Event
 from waferc_runtime.reference.fabric import Fabric
@@ -90,6 +91,7 @@ class State:
     work: Work = field(default_factory=Work)
     holds_commands: bool = False
     timestamp_zero: int = 0
+    generators: Generators = field(default_factory=lambda: Generators(1))
 
     def __post_init__(self) -> None:
         self.blocks = {item: Block.of(item, self.lane) for item in self.program.objects}

@@ -234,6 +234,12 @@ class Expressions:
                 return _reset_timestamp, cost
             case "time.get_timestamp":
                 return lambda g: _timestamp(g, closures[0](g)), cost
+            case "random.next16":
+                return lambda g: g.state.generators.next16(g.lanes.index), cost
+            case "random.set_active":
+                return lambda g: g.state.generators.set_active(g.lanes.index, closures[0](g)), cost
+            case "random.set_seed":
+                return lambda g: g.state.generators.set_seed(g.lanes.index, closures[0](g)), cost
             case _:
                 name = node.name
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from waferc_runtime.builtins.dsd import DsdOp
+from waferc_runtime.builtins.random import Generators
 from waferc_runtime.builtins.walk import calls_library
 from waferc_runtime.csl import core
 from waferc_runtime.vector.lanes import Indices, Lanes, lanes_of
@@ -117,6 +118,7 @@ class ClassState:
         self.host_calls: list[HostCall] = []
         self.unblocks_commands = calls_library(program, "memcpy.unblock_cmd_stream")
         self.holds_commands = np.zeros(self.count, np.bool_)  # launched, and not yet unblocked
+        self.generators = Generators(self.count)
         self.timestamp_zero = np.zeros(self.count, np.int64)  # cycle that timestamps count from
         self.last_task = np.full(self.count, -1, np.int64)  # the id of what ran last
         for task in program.activated:
