@@ -55,7 +55,7 @@ class CollisionError(Exception):
     """Two wavelets of one color came into a router in one cycle."""
 
     def __init__(self, pe: int, color: int, origins: Sequence[int], cycle: int) -> None:
-        names = " and ".join(DIRECTION_NAMES[origin] for origin in origins)
+        names = " and ".join(DIRECTION_NAMES[origin] for origin in sorted(origins))
         self.message = f"they come from {names} in one cycle"
         super().__init__(self.message)
         self.pe = pe
@@ -317,7 +317,7 @@ class Fabric:
             self._land(queue[0], pe, now + self._machine.ramp_cycles, wavelet)
         for direction in exits:
             self._last_use[pe, direction] = now, color
-            self._tell(pe, direction, wavelet, now)
+            self._tell(pe, direction, wavelet if direction == RAMP else onward, now)
         before = pe if origin == RAMP else self.routers.neighbour(pe, origin)
         if before is not None:
             self._wake(before, now)  # this buffer has room again
