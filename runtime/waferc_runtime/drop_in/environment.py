@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import shlex
 import subprocess
@@ -10,8 +11,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import waferc_ir
-import waferc_runtime
+from waferc_ir.diagnostics import WaferError
 from waferc_runtime.host.errors import HostError
 from waferc_runtime.host.settings import Settings
 
@@ -49,16 +49,13 @@ def write_commands(folder: Path) -> None:
 
 def search_paths(commands: Path) -> dict[str, str]:
     """PATH and PYTHONPATH with the commands and the modules before what is there."""
-    modules = Path(__file__).resolve().parent / "modules"
-    rooms = [Path(package.__file__ or "").resolve().parents[1] for package in _PACKAGES]
-    python = [str(modules), *map(str, rooms), *_parts("PYTHONPATH")]
+    here = Path(__file__).resolve()
+    rooms = [here.parents[2], Path(inspect.getfile(WaferError)).resolve().parents[1]]
+    python = [str(here.parent / "modules"), *map(str, rooms), *_parts("PYTHONPATH")]
     return {
         "PATH": os.pathsep.join([str(commands), *_parts("PATH")]),
         "PYTHONPATH": os.pathsep.join(dict.fromkeys(python)),
     }
-
-
-_PACKAGES = (waferc_ir, waferc_runtime)
 
 
 def _parts(variable: str) -> list[str]:

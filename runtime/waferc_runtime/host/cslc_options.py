@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NoReturn
 
 from waferc_ir.machine import Arch
@@ -26,13 +26,13 @@ class CslcOptions:
     arch: Arch
     params: Mapping[str, int]
     colors: Mapping[str, int]
-    import_paths: tuple[str, ...]
-    output: str
-    memcpy: bool
-    fabric: tuple[int, int] | None
-    offsets: tuple[int, int]
-    buffers: tuple[int, int]
-    verbose: bool
+    import_paths: tuple[str, ...] = ()
+    output: str = "out"
+    memcpy: bool = False
+    fabric: tuple[int, int] | None = None
+    offsets: tuple[int, int] = (4, 1)
+    buffers: tuple[int, int] = (0, 0)
+    verbose: bool = False
 
     def check_fabric(self, width: int, height: int) -> None:
         """That a program of `width` x `height` PEs fits the fabric that was asked for.
@@ -70,19 +70,11 @@ def parse_cslc(arguments: Sequence[str]) -> CslcOptions:
         SystemExit: help was asked for and has been printed.
     """
     given = _parser().parse_args(list(arguments))
+    program = program_of(given)
     if given.fp16_format not in (None, "ieee"):
         raise HostError(f"--fp16-format={given.fp16_format} is not supported; f16 is IEEE here")
-    params = _assignments("--params", given.params)
-    colors = _assignments("--colors", given.colors)
-    both = params.keys() & colors.keys()
-    if both:
-        raise HostError(f"{', '.join(sorted(both))} is given by --params and by --colors")
-    return CslcOptions(
-        layout=given.layout,
-        arch=given.arch,
-        params=params,
-        colors=colors,
-        import_paths=tuple(given.import_path),
+    return replace(
+        program,
         output=given.o,
         memcpy=given.memcpy,
         fabric=None if given.fabric_dims is None else _pair("--fabric-dims", given.fabric_dims),
@@ -92,17 +84,52 @@ def parse_cslc(arguments: Sequence[str]) -> CslcOptions:
     )
 
 
+def program_of(given: argparse.Namespace) -> CslcOptions:
+    """What the flags of `add_program_flags` say.
+
+    Raises:
+        HostError: a flag has a value that is not of its form.
+    """
+    params = _assignments("--params", given.params)
+    colors = _assignments("--colors", given.colors)
+    both = params.keys() & colors.keys()
+    if both:
+        raise HostError(f"{', '.join(sorted(both))} is given by --params and by --colors")
+    return CslcOptions(given.layout, given.arch, params, colors, tuple(given.import_path))
+
+
+def add_program_flags(parser: argparse.ArgumentParser) -> None:
+    """Add the flags that say which program is meant."""
+    parser.add_argument("layout", help="the layout file")
+    parser.add_argument(
+        "--arch", choices=("wse2", "wse3"), default=DEFAULT_ARCH, help="(%(default)s)"
+    )
+    parser.add_argument(
+        "--params",
+        action="append",
+        default=[],
+        metavar="NAME:VALUE,...",
+        help="params of the layout",
+    )
+    parser.add_argument(
+        "--colors", action="append", default=[], metavar="NAME:VALUE,...", help="params, as colors"
+    )
+    parser.add_argument(
+        "--import-path",
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="where <name> is looked for",
+    )
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="cslc",
         description="Check a CSL program and write what the virtual wafer runs to a folder.",
         allow_abbrev=False,
     )
-    parser.add_argument("layout", help="the layout file")
-    parser.add_argument("--arch", choices=("wse2", "wse3"), default=DEFAULT_ARCH)
-    parser.add_argument("--params", action="append", default=[], metavar="NAME:VALUE,...")
-    parser.add_argument("--colors", action="append", default=[], metavar="NAME:VALUE,...")
-    parser.add_argument("--import-path", action="append", default=[], metavar="DIR")
+    add_program_flags(parser)
     parser.add_argument("-o", default="out", metavar="DIR", help="output folder (%(default)s)")
     parser.add_argument("--memcpy", action="store_true", help="with the host's network")
     parser.add_argument("--fabric-dims", metavar="W,H")

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from waferc_runtime.host.debug_trace import TraceValue, read_trace
 from waferc_runtime.host.errors import HostError
 from waferc_runtime.host.finished import WAFERS
 
@@ -35,6 +36,15 @@ class debug_util:  # noqa: N801 - the vendor's name
         """
         x, y = self._wafer.artifact.offsets
         return self._wafer.engine.symbol(col - x, row - y, symbol).view(np.dtype(dtype))
+
+    def read_trace(self, col: int, row: int, key: str) -> list[TraceValue]:
+        """What the PE in a column and a row of the fabric recorded with `<debug>`, in order.
+
+        Raises:
+            RunError: no such PE, or it has no trace of that key.
+        """
+        x, y = self._wafer.artifact.offsets
+        return read_trace(self._wafer.engine, col - x, row - y, key)
 
     def get_symbol_rect(
         self, rectangle: tuple[tuple[int, int], tuple[int, int]], symbol: str, dtype: DTypeLike

@@ -32,6 +32,7 @@ from waferc_runtime.host.exports import Exports
 from waferc_runtime.host.finished import WAFERS, Wafer
 from waferc_runtime.host.receipts import Receipts, Task
 from waferc_runtime.host.settings import Settings, from_environment
+from waferc_runtime.host.sim_log import SimLog, sim_log
 
 __all__ = ["HostError", "MemcpyDataType", "MemcpyOrder", "SdkRuntime", "Task"]
 
@@ -68,6 +69,7 @@ class SdkRuntime:
         self._streams = {stream.name: stream for stream in self._artifact.streams}
         self._engine: Engine | None = None
         self._receipts = Receipts()
+        self._log: SimLog | None = None
         self._running = False
 
     def __enter__(self) -> Self:
@@ -91,8 +93,9 @@ class SdkRuntime:
         """Put the program on the wafer."""
         if self._engine is not None:
             return
+        self._log = sim_log(self._artifact)
         self._engine = ENGINES[self._settings.engine](
-            self._elaborated, self._artifact.machine, self._settings.choices
+            self._elaborated, self._artifact.machine, self._settings.choices, self._log
         )
         WAFERS.remember(self._path, Wafer(self._artifact, self._engine))
 
@@ -115,6 +118,8 @@ class SdkRuntime:
         self._receipts.complete_all(self._engine)
         self._engine.finish()
         self._running = False
+        if self._log is not None:
+            self._log.close()
         if self._settings.statistics is not None:
             self._append_statistics(self._engine, self._settings.statistics)
 
