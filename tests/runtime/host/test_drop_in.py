@@ -72,8 +72,8 @@ def run(command: list[str], settings: Settings = Settings()) -> tuple[int, str]:
         f"sys.exit(environment.run_command({command!r}, from_environment()))"
     )
     done = subprocess.run(
-        [sys.executable, "-c", script],
-        env={**os.environ, **settings.variables()},
+        [sys.executable, "-P", "-c", script],
+        env={**os.environ, **environment.search_paths(Path()), **settings.variables()},
         capture_output=True,
         text=True,
         check=False,
@@ -87,22 +87,27 @@ def test_an_unmodified_script_finds_commands_and_modules(folder: Path) -> None:
     assert len((folder / "cycles").read_text().splitlines()) == 2
 
 
-def test_the_scripts_failure_is_the_commands(folder: Path) -> None:
-    (folder / "helper.py").write_text("FACTOR = 4\n")
-    code, told = run(["bash", "commands.sh"])
+def test_the_scripts_failure_is_the_commands(tmp_path: Path) -> None:
+    script = tmp_path / "run.py"
+    script.write_text("import helper\nassert helper.FACTOR == 4\n")
+    (tmp_path / "helper.py").write_text("FACTOR = 3\n")
+    code, told = run(["cs_python", str(script)])
     assert code == 1
     assert "AssertionError" in told
     assert "runpy" not in told
     assert run(["bash", "-c", "exit 7"])[0] == 7
 
 
-def test_an_error_of_the_wafer_is_told_with_the_line_of_the_script(folder: Path) -> None:
-    text = (folder / "run.py").read_text()
-    (folder / "run.py").write_text(text.replace("output, 0, 0, 2, 1, 2", "output, 0, 0, 2, 1, 3"))
-    code, told = run(["bash", "commands.sh"])
+def test_an_error_of_the_wafer_is_told_with_the_line_of_the_script(tmp_path: Path) -> None:
+    script = tmp_path / "run.py"
+    script.write_text(
+        "from cerebras.sdk.runtime.sdkruntimepybind import SdkRuntime\n"
+        f"runner = SdkRuntime({str(tmp_path)!r})\n"
+    )
+    code, told = run(["cs_python", str(script)])
     assert code == 1
-    assert told.startswith("error[host]: copy from PEs: the host array is (4,)")
-    assert "called from run.py:29:1: runner.memcpy_d2h(" in told
+    assert told.startswith(f"error[host]: {tmp_path} holds no compiled program")
+    assert f"called from {script}:2:1: runner = SdkRuntime(" in told
     assert "Traceback" not in told
 
 
