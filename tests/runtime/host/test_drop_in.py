@@ -56,6 +56,11 @@ with ApplianceRuntime(artifact, simulator=True) as runner:
 """
 
 
+@pytest.fixture(autouse=True)
+def only_our_paths(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+
+
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
