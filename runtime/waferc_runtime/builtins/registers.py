@@ -135,12 +135,15 @@ def kept_switches(before: SwitchBits, value: Bits) -> SwitchBits:
     after, was = decode_switches(value), encode_switches(before)
     rx: list[Bits] = []
     tx: list[Bits] = []
+    valid: Bits = 0
     for place in range(3):
         is_same = (((value ^ was) >> (4 * place)) & 15 == 0) * 1
-        rx.append(before.rx[place] * is_same + after.rx[place] * (1 - is_same))
-        tx.append(before.tx[place] * is_same + after.tx[place] * (1 - is_same))
+        is_new = 1 - is_same
+        rx.append(before.rx[place] * is_same + after.rx[place] * is_new)
+        tx.append(before.tx[place] * is_same + after.tx[place] * is_new)
+        valid = valid | (before.valid * is_same + after.valid * is_new) & (2 << place)
     return SwitchBits(
-        after.position, after.is_ring, (rx[0], rx[1], rx[2]), (tx[0], tx[1], tx[2]), after.valid
+        after.position, after.is_ring, (rx[0], rx[1], rx[2]), (tx[0], tx[1], tx[2]), valid
     )
 
 

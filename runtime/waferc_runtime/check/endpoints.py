@@ -15,9 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from waferc_ir.diagnostics import Location
+from waferc_runtime.builtins.walk import expressions_of, operands_of
 from waferc_runtime.csl import core
 
 Mask = NDArray[np.bool_]  # [pe of the class]
+
+_TEARDOWN = 29  # id of the teardown task
 
 _COMPARE = {
     "==": np.equal,
@@ -95,9 +98,17 @@ class _Walk:
         for export in self._program.exports.values():
             if isinstance(export.target, core.Function):
                 self._function(export.target, self._all)
+        started = {*self._program.activated, _TEARDOWN}
+        for fifo in self._program.fifos:
+            started |= {id for id in (fifo.activate_pop, fifo.activate_push) if id is not None}
         for task in self._program.tasks:
-            if task.kind != "local" or task.id in self._program.activated:
+            if task.kind != "local" or task.id in started:
                 self._function(task.function, self._all)
+        handlers = self._program.teardown_handlers, self._program.empty_queue_handlers
+        for handler in (function for group in handlers for function in group.values()):
+            self._function(handler, self._all)
+        for load in self._program.dsrs:
+            self._loaded(load, self._all)
 
     # ---- walking ---------------------------------------------------------------------------------
 
@@ -153,8 +164,9 @@ class _Walk:
                 for operand in (dest, *sources):
                     self._expression(operand, mask)
                     self._operands.append((operand, mask, self._current, at))
-                if config.activate is not None:
-                    self._activate(config.activate, mask)
+                self._completed(config, mask)
+            case core.LoadDsr():
+                self._loaded(statement, mask)
             case core.MapOperation(mapped, _, inputs, output, at):
                 for operand in (*inputs, *(() if output is None else (output,))):
                     self._expression(operand, mask)
@@ -165,6 +177,22 @@ class _Walk:
                 if action == "activate":
                     number = task.value if isinstance(task, core.Const) else None
                     self._activate(int(number) if isinstance(number, int) else None, mask)
+            case _:
+                for expression in expressions_of(statement):
+                    self._expression(expression, mask)
+
+    def _loaded(self, load: core.LoadDsr, mask: Mask) -> None:
+        """A DSD that is loaded into a DSR is used there, in an operation or many."""
+        self._expression(load.dsd, mask)
+        self._operands.append((load.dsd, mask, self._current, load.at))
+        self._completed(load.config, mask)
+
+    def _completed(self, config: core.DsdConfig, mask: Mask) -> None:
+        """Walk the tasks that an operation with this config activates."""
+        told = None if config.on_control is None else config.on_control.activate
+        for task in (config.activate, told):
+            if task is not None:
+                self._activate(task, mask)
 
     def _expression(self, expression: core.Expr, mask: Mask) -> None:
         """Walk the functions that `expression` calls."""
@@ -180,7 +208,7 @@ class _Walk:
                 self._expression(lhs, true)
                 self._expression(rhs, false)
             case _:
-                for part in _parts(expression):
+                for part in operands_of(expression):
                     self._expression(part, mask)
 
     def _branches(self, condition: core.Expr, mask: Mask) -> tuple[Mask, Mask]:
@@ -275,30 +303,3 @@ class _Walk:
     def _lanes(self, expression: core.Expr | None) -> NDArray[np.int64]:
         known = None if expression is None else self._known(expression)
         return np.array(np.broadcast_to(-1 if known is None else known, self._count), np.int64)
-
-
-def _parts(expression: core.Expr) -> tuple[core.Expr, ...]:
-    """The direct operands of an expression that is no call and no choice."""
-    match expression:
-        case core.AddressOf(_, _, index):
-            return (index,)
-        case core.PointerAdd(_, pointer, index):
-            return (pointer, index)
-        case core.PointerCast(_, x) | core.Load(_, x) | core.Convert(_, x) | core.Bitcast(_, x):
-            return (x,)
-        case core.UnaryExpr(_, _, x):
-            return (x,)
-        case core.BinaryExpr(_, _, lhs, rhs):
-            return (lhs, rhs)
-        case core.CompareExpr(_, lhs, rhs) | core.LogicExpr(_, lhs, rhs):
-            return (lhs, rhs)
-        case core.LibraryCall(_, _, arguments):
-            return arguments
-        case core.MakeMemDsd(_, base, strides, extents):
-            return (base, *strides, *extents)
-        case core.MakeFabDsd(_, _, _, extent):
-            return (extent,)
-        case core.UpdateDsd(_, dsd, _, value):
-            return (dsd, value)
-        case _:
-            return ()

@@ -114,16 +114,7 @@ class RouterConfig:
                 )
             )
         else:
-            rx, tx = self._switch_rx[:, nodes], self._switch_tx[:, nodes]
-            value = registers.encode_switches(
-                registers.SwitchBits(
-                    self._position[nodes].astype(np.int64),
-                    self._is_ring[nodes].astype(np.int64),
-                    (rx[0], rx[1], rx[2]),
-                    (tx[0], tx[1], tx[2]),
-                    self._valid[nodes].astype(np.int64),
-                )
-            )
+            value = registers.encode_switches(self._switches(nodes))
         return np.asarray(value).astype(np.uint16)
 
     def write(self, register: int, nodes: Indices, values: Times, cycles: Times) -> Indices:
@@ -140,7 +131,7 @@ class RouterConfig:
             self.is_torn_down[nodes] = routes.is_torn_down
             self.pending[nodes[routes.is_torn_down == 0]] = NEVER
         else:
-            switches = registers.decode_switches(values)
+            switches = registers.kept_switches(self._switches(nodes), values)
             self._switch_rx[:, nodes] = np.stack(switches.rx)
             self._switch_tx[:, nodes] = np.stack(switches.tx)
             self._valid[nodes] = switches.valid
@@ -154,6 +145,17 @@ class RouterConfig:
         """Set which nodes count as torn down and not handled yet."""
         since = np.where(self.pending[nodes] == NEVER, 0, self.pending[nodes])
         self.pending[nodes] = np.where(is_pending, since, NEVER)
+
+    def _switches(self, nodes: Indices) -> registers.SwitchBits:
+        """The switches of nodes, as their registers are made of."""
+        rx, tx = self._switch_rx[:, nodes], self._switch_tx[:, nodes]
+        return registers.SwitchBits(
+            self._position[nodes].astype(np.int64),
+            self._is_ring[nodes].astype(np.int64),
+            (rx[0], rx[1], rx[2]),
+            (tx[0], tx[1], tx[2]),
+            self._valid[nodes].astype(np.int64),
+        )
 
     def _refresh(self, nodes: Indices) -> None:
         position = self._position[nodes]
