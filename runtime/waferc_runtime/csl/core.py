@@ -515,16 +515,11 @@ Priority = Literal["high", "medium", "low"]
 class OnControl:
     """What a control wavelet on the operation's fabin does: it ends it, and tells a task.
 
-    Without a task of its own it tells those that the operation tells at its end.
+    The operation tells those too that it tells at its end.
     """
 
     activate: int | None = None
     unblock: int | None = None
-
-    @property
-    def tells(self) -> bool:
-        """Whether it has a task of its own."""
-        return self.activate is not None or self.unblock is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,9 +40,12 @@ def data_heads(
 
 
 def control_heads(
-    state: ClassState, network: Network, task: int, color: int, receiving: Receiving
-) -> Times | None:
-    """When the control wavelet arrived that starts a control task: [pe]; None if nowhere."""
+    state: ClassState, network: Network, color: int, receiving: Receiving
+) -> tuple[Times, NDArray[np.int64]] | None:
+    """When the control wavelet at the head of a color's queue arrived, and its entrypoint: [pe].
+
+    NEVER where there is none that a task could start for; None if there is none anywhere.
+    """
     here, columns = _words(state, network, color, np.ones(state.count, np.bool_), receiving)
     if not here.any():
         return None
@@ -51,16 +54,18 @@ def control_heads(
     if control is None:
         return None
     words, _ = stream.peek(columns[here], 1)
-    here[here] = control[0] & (control_wavelet.entrypoint(words[0]) == task)
+    entry = np.full(state.count, -1, np.int64)
+    entry[here] = control_wavelet.entrypoint(words[0])
+    here[here] = control[0]
     since = np.full(state.count, NEVER, np.int64)
     since[here] = stream.head_arrival(columns[here])
-    since = unblocked(state, task, since)
     if network.arch == "wse2":
-        return unblocked(state, color, since)
+        return unblocked(state, color, since), entry
+    result = np.full(state.count, NEVER, np.int64)
     for queue, bound in state.program.input_queues.items():
         mine = np.asarray(bound) == color
-        since = np.where(mine, unblocked(state, queue, since), since)
-    return since
+        result = np.where(mine, unblocked(state, queue, since), result)
+    return result, entry
 
 
 def unblocked(state: ClassState, task: int, since: Times) -> Times:

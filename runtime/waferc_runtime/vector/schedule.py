@@ -391,7 +391,8 @@ class Scheduler:
         waiting.done[positions] = True
         waiting.group.clock[positions] = transfer.next[places]
         self._settle(transfer, places)
-        tell(transfer.state, transfer.end, transfer.lanes.at(places), transfer.next[places])
+        for told in transfer.told:
+            tell(transfer.state, told, transfer.lanes.at(places), transfer.next[places])
         if waiting.done.all():
             self._waiting.remove(waiting)
             waiting.group.pc = waiting.pc
@@ -404,7 +405,8 @@ class Scheduler:
         self.watch.operation(transfer, places)
         self.ended = max(self.ended, int(transfer.next[places].max()))
         self._settle(transfer, places)
-        tell(transfer.state, transfer.end, transfer.lanes.at(places), transfer.next[places])
+        for told in transfer.told:
+            tell(transfer.state, told, transfer.lanes.at(places), transfer.next[places])
 
     def _settle(self, transfer: Transfer, places: Indices) -> None:
         """Move the DSRs that an operation leaves where it stopped."""

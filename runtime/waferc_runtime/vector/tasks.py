@@ -16,8 +16,10 @@ from waferc_runtime.vector.lanes import Lanes, lanes_of
 from waferc_runtime.vector.order import HOST, Order
 from waferc_runtime.vector.state import NEVER, TEARDOWN_TASK, ClassState, HostCall
 from waferc_runtime.vector.values import RunValue
+from waferc_runtime.vector.when import steadily
 
 Times = NDArray[np.int64]
+_STRAY = -2  # stands for an id where a control wavelet is for none
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,12 +42,17 @@ class Handler:
     function: core.Function
 
 
+@dataclass(frozen=True, slots=True)
+class Stray:
+    """A control wavelet that no task is bound to: a PE that takes a task drops it first."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Row:
     """Something that may run: since when it can on each PE, NEVER where it cannot."""
 
     id: int
-    what: core.TaskBinding | HostCall | Handler
+    what: core.TaskBinding | HostCall | Handler | Stray
     since: Times  # [pe]
     color: int | None = None  # of a data or control task
 
@@ -70,6 +77,9 @@ class Candidates:
         """What is to start now: tasks that begin before a cycle, or that are alone."""
         ready = self.begin < (NEVER if self.is_alone else before)
         found: list[TaskStart] = []
+        for row in self.rows:
+            if isinstance(row.what, Stray):
+                self._drop(row, ready & (row.since <= self.begin))
         for place in np.unique(self.chosen[ready]):
             lanes = lanes_of(np.flatnonzero(ready & (self.chosen == place)), self.state.count)
             row = self.rows[int(place)]
@@ -80,6 +90,8 @@ class Candidates:
                     call.is_pending[lanes.index] = False
                     values = list(call.values)
                     start = TaskStart(call.function, "host", lanes, since, lambda _, v=values: v)
+                case Stray():
+                    continue
                 case Handler(color, function):
                     self.state.torn_down[color][lanes.index] = NEVER
                     start = TaskStart(function, "handler", lanes, since)
@@ -92,6 +104,14 @@ class Candidates:
             found.append(start)
         self.state.host_calls = [c for c in self.state.host_calls if c.is_pending.any()]
         return found
+
+    def _drop(self, row: Row, here: NDArray[np.bool_]) -> None:
+        """Take strays of a color out of their queues."""
+        if here.any():
+            assert row.color is not None
+            stream = self.network.stream(row.color)
+            columns = stream.columns(self.state.pes[here])
+            stream.consume(columns, steadily(self.begin[here], 1, 1))
 
 
 def candidates(
@@ -132,13 +152,28 @@ def _rows(
         for color in np.unique(np.asarray(bound)):
             since = data_heads(state, network, task.id, int(color), bound, receiving)
             rows.append(Row(task.id, task, since, int(color)))
-    for task in state.control_tasks:
-        for color in network.routed_colors:
-            since = control_heads(state, network, task.id, color, receiving)
-            if since is not None:
-                rows.append(Row(task.id, task, since, color))
+    for color in sorted(network.routed_colors):
+        rows += _control_rows(state, network, color, receiving)
     for color, torn in state.torn_down.items():
         handler = Handler(color, state.program.teardown_handlers[color])
         rows.append(Row(TEARDOWN_TASK, handler, unblocked(state, TEARDOWN_TASK, torn)))
     rows.sort(key=lambda row: row.id)
+    return rows
+
+
+def _control_rows(
+    state: ClassState, network: Network, color: int, receiving: Mapping[int, NDArray[np.bool_]]
+) -> list[Row]:
+    """What control wavelets of a color start that no operation takes."""
+    heads = control_heads(state, network, color, receiving)
+    if heads is None:
+        return []
+    since, entry = heads
+    rows: list[Row] = []
+    for task in state.control_tasks:
+        here = entry == task.id
+        rows.append(Row(task.id, task, np.where(here, since, NEVER), color))
+        since = np.where(here, NEVER, since)
+    if (since != NEVER).any():
+        rows.append(Row(_STRAY, Stray(), since, color))
     return rows

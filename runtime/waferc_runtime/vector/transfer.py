@@ -116,10 +116,10 @@ class Transfer:
         self.begun = self.next.copy()
 
     @property
-    def end(self) -> DsdConfig | OnControl:
+    def told(self) -> list[DsdConfig | OnControl]:
         """Whom those tell who finish now."""
         stop = self.config.on_control
-        return stop if self.is_stopped and stop is not None and stop.tells else self.config
+        return [self.config, stop] if self.is_stopped and stop is not None else [self.config]
 
     @property
     def outlet_color(self) -> int | None:
@@ -188,7 +188,7 @@ class Transfer:
             _, arrival = port.stream.peek(columns, 1)
             times = np.maximum(arrival.begin(), self.next[chosen])
             port.stream.consume(columns, steadily(times, 1, 1))
-            self.next[chosen] = times + 1
+            self.next[chosen] = times
             self.total[chosen] = self.done[chosen]  # what was done stays known
             self._todo_now = None
             self.is_open = bool((self.done < self.total).any())
