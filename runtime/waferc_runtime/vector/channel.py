@@ -61,6 +61,11 @@ class Channel(Protocol):
     def color(self) -> int: ...
 
     @property
+    def has_data(self) -> bool:
+        """Whether words have values; without, all are zero."""
+        ...
+
+    @property
     def sent(self) -> NDArray[np.int64]:
         """Words that each PE sent: [pe]."""
         ...

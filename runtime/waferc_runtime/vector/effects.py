@@ -27,6 +27,7 @@ from waferc_runtime.vector.lanes import is_array
 from waferc_runtime.vector.map import MapRun, pure_function
 from waferc_runtime.vector.operation import Misuse
 from waferc_runtime.vector.state import ClassState
+from waferc_runtime.vector.unknown import UNKNOWN
 from waferc_runtime.vector.values import Loaded, PointerValue, RunValue
 
 MAX_CALL_DEPTH = 1000
@@ -330,6 +331,8 @@ class Effects(Assembler):
             clock, busy = g.clock, g.busy
             holds = closure(g)
             g.clock, g.busy, g.extra = clock, busy, 0  # an assertion takes no time
+            if holds is UNKNOWN:
+                return following  # nobody can say, and clocks do not depend on it
             if not np.all(holds):
                 raise AssertionFault(int(np.flatnonzero(~np.atleast_1d(holds))[0]))
             return following

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from waferc_runtime.builtins.dsd import Compute
 from waferc_runtime.vector.access import Access, align
+from waferc_runtime.vector.forgetful import is_computed
 from waferc_runtime.vector.lanes import Lanes
 
 _PIECE = 1 << 16  # elements that one NumPy call works on: with temporaries they fit a cache
@@ -35,6 +36,8 @@ def apply(compute: Compute, dest: Access, sources: Sequence[Operand], lanes: Lan
     accesses = [source for source in sources if isinstance(source, Access)]
     for access in (dest, *accesses):
         access.check()
+    if not is_computed(dest, sources, lanes):
+        return
     aligned = align([dest, *accesses])
     if aligned is None:
         _one_by_one(compute, dest, sources, lanes)

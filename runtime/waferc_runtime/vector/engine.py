@@ -31,6 +31,7 @@ from waferc_runtime.vector.operation import Misuse
 from waferc_runtime.vector.order import Order
 from waferc_runtime.vector.schedule import Scheduler
 from waferc_runtime.vector.state import ClassState, Variable, Work
+from waferc_runtime.vector.unknown import UNKNOWN
 from waferc_runtime.vector.values import Loaded, PointerValue
 from waferc_runtime.vector.watch import Watch
 
@@ -51,7 +52,11 @@ _Command = tuple[list[tuple[ClassState, core.Function]], Sequence[int | float]]
 
 
 class VectorEngine:
-    """Runs an elaborated program on a machine, one NumPy operation for many PEs."""
+    """Runs an elaborated program on a machine, one NumPy operation for many PEs.
+
+    In phantom mode (`phantom`) it tells the same cycles without data: memory takes no space, words
+    no values. What depends on data (control flow, addresses, lengths, task ids) is then an error.
+    """
 
     def __init__(
         self,
@@ -59,14 +64,16 @@ class VectorEngine:
         machine: Machine,
         choices: Choices = DEFAULT_CHOICES,
         observer: Observer | None = None,
+        phantom: bool = False,
     ) -> None:
         self._program = elaborated
         self._machine = machine
         self._work = Work()
         self._classes = [
-            ClassState(pe_class, elaborated.width, self._work) for pe_class in elaborated.classes
+            ClassState(pe_class, elaborated.width, self._work, not phantom)
+            for pe_class in elaborated.classes
         ]
-        network = Network(elaborated, machine, self._input_depths, self._code)
+        network = Network(elaborated, machine, self._input_depths, self._code, not phantom)
         self._scheduler = Scheduler(network, machine, Order(choices), Watch(observer))
         self._is_started = False
         self._commands: deque[_Command] = deque()  # launches that wait for those before them
@@ -109,6 +116,8 @@ class VectorEngine:
         for target in targets:
             offsets = np.arange(n) * target.element.words
             values = target.block.gather(target.words, offsets, target.element, target.lanes)
+            if values is UNKNOWN:
+                raise RunError(f"{symbol} is read, but a run without data has none")
             result[target.y, target.x] = values.T
         return result
 

@@ -22,6 +22,7 @@ from waferc_runtime.vector.group import Group
 from waferc_runtime.vector.lanes import all_lanes, is_array
 from waferc_runtime.vector.operation import Misuse
 from waferc_runtime.vector.state import ClassState
+from waferc_runtime.vector.unknown import UNKNOWN, strict
 from waferc_runtime.vector.values import (
     FabricDsd,
     MemoryDsd,
@@ -81,7 +82,7 @@ class Expressions:
                 return _load(pointer, node.type), cost + own
             case core.UnaryExpr():
                 x, cost = self.compile(node.x)
-                function = scalar.unary(node.op, node.type)
+                function = self._total(scalar.unary(node.op, node.type))
                 return lambda g: function(x(g)), cost + own
             case core.BinaryExpr():
                 return self._binary(scalar.binary(node.op, node.type), node.lhs, node.rhs, own)
@@ -102,7 +103,8 @@ class Expressions:
                 if isinstance(source, core.Handle):
                     source = core.Scalar.U16
                 assert isinstance(source, core.Scalar)
-                change = scalar.convert if isinstance(node, core.Convert) else scalar.bitcast
+                convert = scalar.convert if isinstance(node, core.Convert) else scalar.bitcast
+                change = self._total(convert)
                 return lambda g: change(x(g), source, target), cost + own
             case core.Call():
                 return self._call(node), 0
@@ -126,8 +128,12 @@ class Expressions:
         source = node.type
         if not isinstance(source, core.Scalar) or source is element:
             return closure, cost
-        change = scalar.bitcast if source.bits == element.bits else scalar.convert
+        change = self._total(scalar.bitcast if source.bits == element.bits else scalar.convert)
         return lambda g: change(closure(g), source, element), cost
+
+    def _total(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """The function for all numbers that there are: without data some are unknown."""
+        return function if self._state.has_data else strict(function)
 
     def _constant(self, node: core.Const) -> Closure:
         value = node.value
@@ -156,6 +162,7 @@ class Expressions:
     ) -> Compiled:
         a, a_cost = self.compile(lhs)
         b, b_cost = self.compile(rhs)
+        function = self._total(function)
         return lambda g: function(a(g), b(g)), a_cost + b_cost + own
 
     def _logic(self, node: core.LogicExpr, own: int) -> Compiled:
@@ -212,6 +219,8 @@ class Expressions:
 
             def compute(g: Group) -> RunValue:
                 values = [closure(g) for closure in closures]
+                if any(value is UNKNOWN for value in values):
+                    return UNKNOWN
                 arrays = [
                     scalar.to_array(value, kind)
                     for value, kind in zip(values, types, strict=True)

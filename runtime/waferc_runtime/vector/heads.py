@@ -12,6 +12,7 @@ from waferc_runtime.csl import core
 from waferc_runtime.vector.issue import Network
 from waferc_runtime.vector.lanes import Lanes
 from waferc_runtime.vector.state import NEVER, ClassState
+from waferc_runtime.vector.unknown import UNKNOWN
 from waferc_runtime.vector.values import RunValue
 from waferc_runtime.vector.when import steadily
 
@@ -90,6 +91,8 @@ def taker(
         words, _ = stream.peek(columns, 1)
         bits = words[0].copy()
         stream.consume(columns, steadily(cycles, 1, 1))
+        if not state.has_data and task.kind == "data":
+            return [UNKNOWN for _ in task.function.parameters]
         if task.kind == "control":
             bits = control_wavelet.argument(bits) | np.uint32(task.id << 16)
         return [

@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 from waferc_ir.machine import Machine
 from waferc_runtime.vector.dsr import Save
 from waferc_runtime.vector.elementwise import apply
+from waferc_runtime.vector.forgetful import is_known
 from waferc_runtime.vector.group import Group
 from waferc_runtime.vector.lanes import Indices
 from waferc_runtime.vector.map import MapRun
 from waferc_runtime.vector.memory import OutOfBounds
 from waferc_runtime.vector.operation import Operands, access_of, resized, run_in_memory
 from waferc_runtime.vector.recorded import with_out
+from waferc_runtime.vector.unknown import NeedsData
 from waferc_runtime.vector.values import MemoryDsd
 
 
@@ -65,6 +67,8 @@ def map_in_memory(group: Group, run: MapRun, machine: Machine) -> None:
         group.extra += count * pure.cycles
         apply(with_out(pure.compute), dest, values, lanes)
         return
+    if not all(map(is_known, values)):
+        raise NeedsData("what @map costs")
     steps: list[NDArray[np.int64]] = []  # cycles by element, one part per step of `apply`
 
     def compute(*arrays: Any) -> Any:

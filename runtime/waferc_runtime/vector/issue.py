@@ -53,12 +53,14 @@ class Network:
         machine: Machine,
         depths: Callable[[int], Times],
         code: Callable[[ClassState, core.Function], Code],
+        has_data: bool,
     ) -> None:
         self.width = elaborated.width
         self.height = elaborated.height
         self.machine = machine
         self.arch = elaborated.arch
         self.code = code
+        self.has_data = has_data
         self.streams: dict[int, Channel] = {}
         self.routers: Routers | None = None  # of the dynamic colors
         self.routed_colors = dynamic_colors(elaborated)
@@ -76,7 +78,8 @@ class Network:
             return self.host_stream(color)
         if color not in self.streams:
             routes = ColorRoutes(color, self._routes.get(color), self.width, self.height)
-            self.streams[color] = Stream(routes, self.machine, self._depths(color))
+            depths = self._depths(color)
+            self.streams[color] = Stream(routes, self.machine, depths, self.has_data)
         return self.streams[color]
 
     def host_stream(self, color: int) -> HostStream:

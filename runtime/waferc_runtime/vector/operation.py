@@ -18,14 +18,12 @@ from waferc_runtime.csl.core import Scalar
 from waferc_runtime.vector.access import Access
 from waferc_runtime.vector.elementwise import apply, fold
 from waferc_runtime.vector.group import Group
+from waferc_runtime.vector.forgetful import is_computed
 from waferc_runtime.vector.lanes import Indices, Lanes
+from waferc_runtime.vector.unknown import UNKNOWN, Misuse
 from waferc_runtime.vector.values import FabricDsd, MemoryDsd, PointerValue, RunValue, take
 
 Array = NDArray[Any]
-
-
-class Misuse(Exception):  # noqa: N818 (an event that the engine turns into a RunError)
-    """Operands that an operation does not take, said in a few words."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -123,7 +121,9 @@ def _into_pointer(
             access.check()
             sources.append(access)
         else:
-            sources.append(np.asarray(source))
+            sources.append(source if source is UNKNOWN else np.asarray(source))
+    if not is_computed(place, sources, lanes):
+        return
     accesses = [source for source in sources if isinstance(source, Access)]
     is_fold = folds(pointer, operands.sources)
     start = sources[0]

@@ -27,8 +27,10 @@ from waferc_runtime.vector.affine import (
     padded,
 )
 from waferc_runtime.vector.elementwise import apply, fold, is_regular
+from waferc_runtime.vector.forgetful import is_computed
 from waferc_runtime.vector.group import Group
 from waferc_runtime.vector.operation import resized
+from waferc_runtime.vector.unknown import Unknown
 from waferc_runtime.vector.values import FabricDsd, PointerValue
 
 Array = NDArray[Any]
@@ -147,7 +149,7 @@ class Recorder:
         """Record a scalar store."""
         place = AffineDsd(pointer.block, pointer.words, (), ())
         if isinstance(value, Affine) or not isinstance(
-            value, Cell | int | float | bool | np.generic | np.ndarray
+            value, Cell | int | float | bool | np.generic | np.ndarray | Unknown
         ):
             raise NotFoldable
         self._add(extents, with_out(_same), place, element, [value], [element], 1)
@@ -183,6 +185,8 @@ class Recorder:
         for item in self.items:
             if not item.folds:
                 apply(item.compute, item.dest, item.sources, lanes)
+                continue
+            if not is_computed(item.dest, item.sources, lanes):
                 continue
             loops = len(item.dest.extents)
             start = item.sources[0]

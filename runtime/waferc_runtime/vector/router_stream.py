@@ -28,6 +28,10 @@ class RoutedStream:
         return self._color
 
     @property
+    def has_data(self) -> bool:
+        return True
+
+    @property
     def sent(self) -> NDArray[np.int64]:
         """Words that each PE sent: [pe]."""
         return self._routers.sent[self._here]

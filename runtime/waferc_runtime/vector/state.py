@@ -12,8 +12,8 @@ from waferc_runtime.builtins.dsd import DsdOp
 from waferc_runtime.builtins.random import Generators
 from waferc_runtime.builtins.walk import calls_library
 from waferc_runtime.csl import core
+from waferc_runtime.vector.forgetful import block_of
 from waferc_runtime.vector.lanes import Indices, Lanes, lanes_of
-from waferc_runtime.vector.memory import Block
 from waferc_runtime.vector.values import RunValue, may_merge, merge, take
 
 NEVER = np.iinfo(np.int64).max
@@ -91,13 +91,14 @@ class HostCall:
 
 
 class ClassState:
-    """The PEs of one class."""
+    """The PEs of one class. Without data (`has_data`) only what control flow needs is kept."""
 
-    def __init__(self, program: core.PEClass, width: int, work: Work) -> None:
+    def __init__(self, program: core.PEClass, width: int, work: Work, has_data: bool) -> None:
         self.program = program
+        self.has_data = has_data
         self.count = len(program.x)
         self.pes: Indices = program.y.astype(np.intp) * width + program.x.astype(np.intp)
-        self.blocks = {item: Block(item, self.count) for item in program.objects}
+        self.blocks = {item: block_of(item, self.count, has_data) for item in program.objects}
         self.variables: dict[core.Slot, Variable] = {}
         self.registers: dict[tuple[core.DsrFile, int], Variable] = {}  # DSRs
         self.clock = np.zeros(self.count, np.int64)

@@ -22,10 +22,20 @@ from waferc_runtime.vector.when import When
 
 
 class Stream:
-    """One color. `depths` are the depths of the input queues that take it, by PE number."""
+    """One color. `depths` are the depths of the input queues that take it, by PE number.
 
-    def __init__(self, routes: ColorRoutes, machine: Machine, depths: NDArray[np.int64]) -> None:
+    Without data (`has_data`) all words are zero.
+    """
+
+    def __init__(
+        self,
+        routes: ColorRoutes,
+        machine: Machine,
+        depths: NDArray[np.int64],
+        has_data: bool = True,
+    ) -> None:
         self.routes = routes
+        self.has_data = has_data
         self._machine = machine
         self.receivers = np.flatnonzero(routes.tx & RAMP)
         count = len(self.receivers)
@@ -71,7 +81,7 @@ class Stream:
         read = self._read[columns]
         arrival = self._arrived.lookup(columns, read, count)
         if self._words is None:
-            return np.zeros((count, len(columns)), np.uint32), arrival
+            return no_words(count, len(columns)), arrival
         return self._words[self._index(self._words, read, count, columns)], arrival
 
     def consume(self, columns: Indices, processed: When) -> None:
@@ -181,7 +191,8 @@ class Stream:
         assert control is False
         self.routes.sent[outlet.senders] += len(words)
         if outlet.first is not None:
-            words, sent = words[:, outlet.sender], sent.of(outlet.sender)
+            sent = sent.of(outlet.sender)
+            words = words[:, outlet.sender] if self.has_data else words
         self._put(outlet.column, words, sent.later(outlet.flight))
 
     def _put(self, columns: Indices, words: Words, arrival: When) -> None:
@@ -189,10 +200,11 @@ class Stream:
         count, written = len(words), self._written[columns]
         read = self._read[columns]
         self._arrived.append(columns, written, arrival, read)
-        ring = self._ring(int((written - read).max()) + count)
-        ring[self._index(ring, written, count, columns)] = words
         self._written[columns] = written + count
         self._unread += count * len(columns)
+        if self.has_data:
+            ring = self._ring(int((written - read).max()) + count)
+            ring[self._index(ring, written, count, columns)] = words
 
     def _ring(self, need: int) -> Words:
         """The ring, with at least `need` rows."""
@@ -247,3 +259,8 @@ class Stream:
             return np.maximum(held[sender] - buffers * (length[sender] - 1 - hops), 0)
 
         return self.routes.link_load(behind)
+
+
+def no_words(count: int, receivers: int) -> Words:
+    """Zeros [count, receiver] that take no space."""
+    return np.broadcast_to(np.uint32(0), (count, receivers))

@@ -25,6 +25,7 @@ from waferc_runtime.vector.affine import (
 )
 from waferc_runtime.vector.lanes import Lanes
 from waferc_runtime.vector.state import ClassState
+from waferc_runtime.vector.unknown import UNKNOWN
 from waferc_runtime.vector.values import PointerValue
 
 
@@ -175,6 +176,8 @@ class SymbolicExpressions:
         symbolic = (Affine, AffinePointer, AffineDsd, Cell, PointerValue)
         if any(isinstance(operand, symbolic) or operand is None for operand in operands):
             raise NotFoldable
+        if any(operand is UNKNOWN for operand in operands):
+            return UNKNOWN
         return function(*operands)
 
     def _memory_dsd(self, node: core.MakeMemDsd) -> Symbol:

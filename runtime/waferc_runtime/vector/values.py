@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from waferc_runtime.csl.core import DsdConfig
 from waferc_runtime.vector.lanes import Indices, is_array
 from waferc_runtime.vector.memory import Block
+from waferc_runtime.vector.unknown import UNKNOWN
 
 Int = int | NDArray[Any]  # [pe]
 
@@ -180,6 +181,8 @@ def merge(values: list[RunValue], counts: list[int], order: Indices) -> RunValue
     `order` sorts the concatenated PEs. All pairs of values satisfy `may_merge`.
     """
     first = values[0]
+    if any(value is UNKNOWN for value in values):
+        return UNKNOWN
     if all(value is first for value in values):
         if isinstance(first, np.ndarray):
             return np.concatenate(values)[order]

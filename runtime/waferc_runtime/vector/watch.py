@@ -10,6 +10,7 @@ from waferc_runtime.observer import Observer, OperationEvent, PrintEvent, TaskEv
 from waferc_runtime.vector.group import Group
 from waferc_runtime.vector.lanes import Indices, is_array
 from waferc_runtime.vector.transfer import Transfer
+from waferc_runtime.vector.unknown import UNKNOWN
 from waferc_runtime.vector.values import RunValue
 
 
@@ -69,6 +70,8 @@ class Watch:
 
 
 def _shown(part: Shown, value: RunValue, place: int) -> str:
+    if value is UNKNOWN:
+        return "?"
     kind = part.value.type
     single = value[place] if is_array(value) else value
     return show(single, kind if isinstance(kind, Scalar) else Scalar.U16, part.form)
