@@ -36,6 +36,7 @@ from waferc_runtime.vector.routes import ColorRoutes
 from waferc_runtime.vector.state import ClassState
 from waferc_runtime.vector.stream import Stream
 from waferc_runtime.vector.transfer import Dest, Port, Running, Source, Transfer
+from waferc_runtime.vector.unknown import UNKNOWN
 from waferc_runtime.vector.values import FabricDsd, MemoryDsd, PointerValue, RunValue
 
 Times = NDArray[np.int64]
@@ -297,7 +298,7 @@ def _source(value: RunValue, element: core.Scalar, count: int | Times, network: 
         case MemoryDsd():
             return _memory(value, element, count)
         case _:
-            return np.asarray(value)
+            return value if value is UNKNOWN else np.asarray(value)
 
 
 def _memory(dsd: MemoryDsd, element: core.Scalar, count: int | Times) -> Access:
@@ -321,7 +322,8 @@ def _dest(operands: Operands, op: DsdOp, pes: int, count: int | Times, network: 
             access = Access(pointer.block, pointer.words, (), (), op.element)
             start = np.zeros(pes, DTYPES[op.element])
             if folds(pointer, operands.sources):
-                start[...] = operands.sources[0]
+                if operands.sources[0] is not UNKNOWN:
+                    start[...] = operands.sources[0]
                 return Running(access, start)
             return Running(access, start, is_last=True)
         case _:

@@ -13,6 +13,7 @@ from waferc_ir.machine import Machine
 from waferc_runtime.builtins import scalar
 from waferc_runtime.builtins.math import MATH_FUNCTIONS
 from waferc_runtime.builtins.timing import expression_cycles, library_cycles
+from waferc_runtime.builtins.walk import walk
 from waferc_runtime.csl import core
 from waferc_runtime.vector.lanes import Lanes, is_array
 from waferc_runtime.vector.operation import length_of
@@ -278,8 +279,9 @@ class _Translation:
     def _choice(
         self, node: core.SelectExpr | core.LogicExpr, pay: Callable[[Spent | None, Any], None]
     ) -> _Term:
-        self.has_choice = True
         if isinstance(node, core.SelectExpr):
+            self.has_choice |= self._cycles(node.lhs) is None
+            self.has_choice |= self._cycles(node.lhs) != self._cycles(node.rhs)
             if not isinstance(node.type, core.Scalar):
                 raise _ImpureError
             dtype = scalar.DTYPES[node.type]
@@ -298,6 +300,7 @@ class _Translation:
             return select
         lhs, rhs = self._term(node.lhs), self._term(node.rhs)
         is_or = node.op == "or"
+        self.has_choice |= self._cycles(node.rhs) != 0
 
         def logic(frame: Frame, spent: Spent | None, mask: Any) -> Any:
             pay(spent, mask)
@@ -308,6 +311,13 @@ class _Translation:
             return np.logical_or(a, b) if is_or else np.logical_and(a, b)
 
         return logic
+
+    def _cycles(self, node: core.Expr) -> int | None:
+        """Cycles of an expression, where they can be seen without calls and choices."""
+        parts = walk(node)
+        if any(isinstance(p, core.Call | core.SelectExpr | core.LogicExpr) for p in parts):
+            return None
+        return sum(expression_cycles(part, self._machine) for part in parts)
 
     def _library(self, node: core.LibraryCall, pay: Callable[[Spent | None, Any], None]) -> _Term:
         function = MATH_FUNCTIONS.get(node.name)

@@ -17,8 +17,8 @@ from waferc_runtime.builtins.timing import memory_operation_cycles
 from waferc_runtime.csl.core import Scalar
 from waferc_runtime.vector.access import Access
 from waferc_runtime.vector.elementwise import apply, fold
-from waferc_runtime.vector.group import Group
 from waferc_runtime.vector.forgetful import is_computed
+from waferc_runtime.vector.group import Group
 from waferc_runtime.vector.lanes import Indices, Lanes
 from waferc_runtime.vector.unknown import UNKNOWN, Misuse
 from waferc_runtime.vector.values import FabricDsd, MemoryDsd, PointerValue, RunValue, take

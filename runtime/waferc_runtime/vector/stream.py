@@ -200,11 +200,11 @@ class Stream:
         count, written = len(words), self._written[columns]
         read = self._read[columns]
         self._arrived.append(columns, written, arrival, read)
-        self._written[columns] = written + count
-        self._unread += count * len(columns)
         if self.has_data:
             ring = self._ring(int((written - read).max()) + count)
             ring[self._index(ring, written, count, columns)] = words
+        self._written[columns] = written + count
+        self._unread += count * len(columns)
 
     def _ring(self, need: int) -> Words:
         """The ring, with at least `need` rows."""

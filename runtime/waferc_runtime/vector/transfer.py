@@ -22,9 +22,12 @@ from waferc_runtime.vector.access import Access
 from waferc_runtime.vector.channel import Channel, Outlet
 from waferc_runtime.vector.dsr import Save
 from waferc_runtime.vector.elementwise import apply
+from waferc_runtime.vector.forgetful import is_computed, is_known
 from waferc_runtime.vector.lanes import Indices, Lanes
 from waferc_runtime.vector.memory import Block, OutOfBounds
 from waferc_runtime.vector.state import ClassState
+from waferc_runtime.vector.stream import no_words
+from waferc_runtime.vector.unknown import UNKNOWN, NeedsData
 from waferc_runtime.vector.when import Times, When, processed, steadily
 
 Array = NDArray[Any]
@@ -266,12 +269,16 @@ class Transfer:
                 column = source.stream.columns(self.pes[chosen])
                 bits, arrival = source.stream.peek(column, words)
                 columns.append((source.stream, column))
-                values.append(unpack(bits, source.element, self.per_word, count))
+                has_data = self.state.has_data
+                values.append(
+                    unpack(bits, source.element, self.per_word, count) if has_data else UNKNOWN
+                )
                 given.append(arrival)
             elif isinstance(source, Access):
                 values.append(self._part(source, chosen, done, count))
             else:
-                values.append(source[chosen] if source.ndim else source)
+                is_array = source is not UNKNOWN and source.ndim
+                values.append(source[chosen] if is_array else source)
         if isinstance(self.dest, Port):
             outlet = self._outlet(chosen)
             begin = start
@@ -281,7 +288,10 @@ class Transfer:
             if room is not None:
                 given.append(room.later(-self.delay))
         times = processed(start, self.pace, words, given)
-        self._write(chosen, done, count, lanes, values, times)
+        if self.state.has_data:
+            self._write(chosen, done, count, lanes, values, times)
+        else:
+            self._leave(chosen, done, count, lanes, values, times)
         for stream, column in columns:
             stream.consume(column, times)
         self.done[chosen] += count
@@ -318,6 +328,34 @@ class Transfer:
                 self._run_on(self.dest, chosen, count, lanes, values)
             case None:
                 self.compute(*arrays)
+
+    def _leave(
+        self,
+        chosen: Indices,
+        done: int,
+        count: int,
+        lanes: Lanes,
+        values: list[Any],
+        times: When,
+    ) -> None:
+        """What a run without data leaves behind: words of no value, memory that is not known."""
+        match self.dest:
+            case Port() as port:
+                known = all(is_known(v.access if isinstance(v, Indexed) else v) for v in values)
+                if known and port.stream.has_data:
+                    self._write(chosen, done, count, lanes, values, times)
+                    return
+                if port.sends_control:
+                    raise NeedsData("what a control wavelet says")
+                words = no_words(-(-count // self.per_word), len(chosen))
+                self._send(port, chosen, words, done + count, times.later(self.delay))
+            case Access() as dest:
+                self._part(dest, chosen, done, count)
+                is_computed(dest, [UNKNOWN], lanes)
+            case Running(place):
+                is_computed(place, [UNKNOWN], lanes)
+            case None:
+                pass
 
     def _send(self, port: Port, chosen: Indices, bits: Array, done: int, times: When) -> None:
         """Send words; behind them `done` elements are processed."""
@@ -356,6 +394,10 @@ class Transfer:
             with _on(chosen):
                 part.check()
             return part
+        if not self.state.has_data:
+            with _on(chosen):
+                Access(access.block, words, access.strides, access.extents, access.element).check()
+            return access
         offsets = access.offsets().reshape(-1)[done : done + count]
         size = access.element.words
         with _on(chosen):
