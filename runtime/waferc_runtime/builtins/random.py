@@ -1,9 +1,9 @@
 """The pseudo-random generators of PEs (`@random16`).
 
-Source: SDK documentation 2.10, builtins: a shift register with the polynomial x^23 + x^18 + 1 that
-starts at 0xdeadbeef and makes 128 steps for each use; a PE has several, one of which is active. Ours:
-that there are four; that a register of 32 bits shifts to the left, and its new bit is that of 23 steps
-ago xor that of 18 steps ago; that a value is its low half after the steps.
+Source: SDK documentation 2.10, builtins: a shift register with the polynomial x^23 + x^18 + 1
+that starts at 0xdeadbeef and makes 128 steps for each use; a PE has several, one of which is
+active. Ours: that there are four; that a register of 32 bits shifts to the left, and its new bit
+is that of 23 steps ago xor that of 18 steps ago; that a value is its low half after the steps.
 """
 
 from __future__ import annotations
