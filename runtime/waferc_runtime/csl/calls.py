@@ -17,6 +17,7 @@ from waferc_runtime.csl.diagnostics import CslError, Split, not_supported
 from waferc_runtime.csl.evaluator import MAX_CALLS, Evaluator, arguments, builtin, evaluates
 from waferc_runtime.csl.interpret import run_function
 from waferc_runtime.csl.libraries import FLOAT_CONSTANTS, NATIVE, SIGNATURES
+from waferc_runtime.csl.search import is_library
 from waferc_runtime.csl.types import (
     ArrayType,
     CslType,
@@ -80,6 +81,7 @@ def call(ev: Evaluator, callee: FunctionValue, node: syntax.Call) -> Value:
     Raises:
         CslError: the arguments are wrong, or a task is called.
     """
+    callee = _with_so_many(callee, len(node.arguments))
     decl = callee.decl
     if decl.kind == "task":
         raise CslError(f"the task {decl.name!r} cannot be called", node.at, help="@activate its id")
@@ -103,6 +105,17 @@ def call(ev: Evaluator, callee: FunctionValue, node: syntax.Call) -> Value:
         to_core(ev, value, at) for (_, _, value), at in zip(given, places, strict=True)
     )
     return Dynamic(result, core.Call(function, expressions, node.at))
+
+
+def _with_so_many(callee: FunctionValue, count: int) -> FunctionValue:
+    """The form of a library's function with `count` parameters, if it has one: `name_count`."""
+    decl, instance = callee.decl, cast(Instance, callee.instance)
+    if len(decl.parameters) == count or not is_library(instance.file):
+        return callee
+    other = instance.globals.get(f"{decl.name}_{count}")
+    if other is None or not isinstance(other.decl, syntax.FunctionDecl):
+        return callee
+    return FunctionValue(other.decl, instance)
 
 
 def call_known(
