@@ -91,8 +91,9 @@ def judge(code: int | None, output: str, asserts: bool) -> tuple[Verdict, str]:
         return "timeout", ""
     if code == 0:
         return ("passed" if asserts else "no assertion"), ""
-    if "this is a bug in waferc" in output or "/waferc_runtime/" in output.rpartition("Trace")[2]:
-        return "crashed", output.strip().splitlines()[-1]
+    bug = re.search(r"this is a bug in waferc: (.*(?:\n  in .*)*)", output)
+    if bug is not None:
+        return "crashed", " ".join(bug[1].split())
     error = _ERROR.search(output)
     if error is not None:
         place = _PLACE.search(output, error.end())

@@ -30,16 +30,30 @@ def main(arguments: Sequence[str]) -> int:
         runpy.run_path(str(script), run_name="__main__")
     except WaferError as problem:
         sys.stdout.flush()
-        place = script_line(problem.__traceback__)
         print(problem.render(), file=sys.stderr)
-        if place is not None:
-            print(f"  = note: called from {place}: {place.text}", file=sys.stderr)
+        _tell_line(problem)
         return 1
-    except Exception as problem:  # the user's own code
+    except Exception as problem:
         sys.stdout.flush()
-        traceback.print_exception(problem.with_traceback(users_part(problem.__traceback__, script)))
+        own = [f for f in traceback.extract_tb(problem.__traceback__) if _is_ours(f.filename)]
+        if len(own) > 1:  # one is this function's
+            print(f"this is a bug in waferc: {type(problem).__name__}: {problem}", file=sys.stderr)
+            for frame in own[-3:]:
+                name = Path(frame.filename).name
+                print(f"  in {frame.name}, {name}:{frame.lineno}", file=sys.stderr)
+            _tell_line(problem)
+        else:
+            traceback.print_exception(
+                problem.with_traceback(users_part(problem.__traceback__, script))
+            )
         return 1
     return 0
+
+
+def _tell_line(problem: Exception) -> None:
+    place = script_line(problem.__traceback__)
+    if place is not None:
+        print(f"  = note: called from {place}: {place.text}", file=sys.stderr)
 
 
 def users_part(trace: TracebackType | None, script: Path) -> TracebackType | None:
@@ -52,12 +66,15 @@ def users_part(trace: TracebackType | None, script: Path) -> TracebackType | Non
 
 def script_line(trace: TracebackType | None) -> Location | None:
     """The innermost line of the user's own code, that is, outside this package."""
-    own = Path(__file__).resolve().parents[1]
     for frame in reversed(traceback.extract_tb(trace)):
         path = Path(frame.filename)
-        if frame.lineno is not None and path.is_file() and own not in path.resolve().parents:
+        if frame.lineno is not None and path.is_file() and not _is_ours(frame.filename):
             return Location(frame.filename, frame.lineno, text=frame.line)
     return None
+
+
+def _is_ours(file: str) -> bool:
+    return Path(__file__).resolve().parents[1] in Path(file).resolve().parents
 
 
 if __name__ == "__main__":
