@@ -16,8 +16,8 @@ from waferc_runtime.csl.core import Scalar
 from waferc_runtime.csl.diagnostics import CslError, Split, not_supported
 from waferc_runtime.csl.evaluator import Evaluator, evaluates
 from waferc_runtime.csl.operators import binary
-from waferc_runtime.csl.types import Meta, core_type
-from waferc_runtime.csl.values import Choice, Dynamic, Known, Value, known
+from waferc_runtime.csl.types import CslType, EnumType, Meta, core_type
+from waferc_runtime.csl.values import Choice, Dynamic, Known, Value, known, type_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,22 @@ def switch_branches(
             raise CslError("the switch has two else", prong.at)
         else:
             otherwise = prong.body
+    if otherwise is None and branches and _covers(ev, type_of(subject), node):
+        otherwise = branches.pop().body
     return branches, otherwise
+
+
+def _covers(ev: Evaluator, type: CslType, node: syntax.Switch) -> bool:
+    """Whether the prongs have all values of an enum or of bool, so that the last is an `else`."""
+    values = [ev.known(value) for prong in node.prongs for value in prong.values]
+    numbers = {int(v.data) for v in values if isinstance(v, Known) and v.type == type}
+    match type:
+        case EnumType():
+            return numbers >= {number for _, number in type.members}
+        case Scalar.BOOL:
+            return numbers == {0, 1}
+        case _:
+            return False
 
 
 def _matches(ev: Evaluator, subject: Value, prong: syntax.Prong) -> Callable[[], Value]:
@@ -89,19 +104,18 @@ def once(ev: Evaluator, value: Value, at: Location) -> Value:
         return value
     if isinstance(value.expr, core.GetLocal):
         return value
-    local = new_local(ev, "value", value)
+    local = new_local(ev, "value", value.type)
     ev.out.append(core.SetLocal(local, value.expr, at))
     return Dynamic(value.type, core.GetLocal(local))
 
 
-def new_local(ev: Evaluator, name: str, value: Value) -> core.Local:
-    """A local variable of the function being lowered, of the type of a run-time value."""
+def new_local(ev: Evaluator, name: str, type: CslType) -> core.Local:
+    """A local variable of the function being lowered, of a type that exists at run time."""
     assert ev.frame is not None
-    assert isinstance(value, Dynamic)
-    type = core_type(value.type)
-    assert type is not None
+    target = core_type(type)
+    assert target is not None
     locals = ev.frame.function.locals
-    local = core.Local(name, type, len(locals))
+    local = core.Local(name, target, len(locals))
     locals.append(local)
     return local
 
@@ -126,9 +140,10 @@ def _chain(
     for branch in branches:
         condition = coerce(ev, branch.condition(), Scalar.BOOL, branch.at)
         if not isinstance(condition, Known):
-            lhs = _body(ev, branch.body)
-            rhs = _chain(ev, branches, otherwise, at)
-            return _select(ev, to_core(ev, condition, branch.at), lhs, rhs, at)
+            expr = to_core(ev, condition, branch.at)
+            then, lhs = apart(ev, lambda b=branch: _body(ev, b.body))
+            rest, rhs = apart(ev, lambda: _chain(ev, branches, otherwise, at))
+            return _select(ev, expr, (then, lhs), (rest, rhs), at)
         parts = ev.split_active(condition)
         if parts is True:
             return _body(ev, branch.body)
@@ -152,25 +167,51 @@ def _lanes(
     parts = ev.split_active(condition)
     assert not isinstance(parts, bool)
     data = np.asarray(condition.data, np.bool_)
-    emitted = len(ev.out)
     try:
         with ev.only(parts[0]):
-            lhs = _body(ev, branch.body)
+            then, lhs = apart(ev, lambda: _body(ev, branch.body))
         with ev.only(parts[1]):
-            rhs = rest()
+            other, rhs = apart(ev, rest)
+        if then or other:
+            return _select(ev, constant(Scalar.BOOL, data), (then, lhs), (other, rhs), at)
         if isinstance(lhs, Known) and isinstance(rhs, Known):
             lhs, rhs, type = peers(ev, lhs, rhs, at)
             if isinstance(lhs, Known) and isinstance(rhs, Known):
                 return known(type, np.where(data, lhs.data, rhs.data))
         if ev.frame is not None:
-            return _select(ev, constant(Scalar.BOOL, data), lhs, rhs, at)
+            return _select(ev, constant(Scalar.BOOL, data), ([], lhs), ([], rhs), at)
     except CslError:
-        del ev.out[emitted:]
+        pass
     raise Split(data.astype(np.intp))
 
 
-def _select(ev: Evaluator, condition: core.Expr, lhs: Value, rhs: Value, at: Location) -> Value:
+Apart = tuple[list[core.Stmt], Value]
+
+
+def apart(ev: Evaluator, evaluate: Callable[[], Value]) -> Apart:
+    """A value, and the statements that have to run before it is read."""
+    before, ev.out = ev.out, []
+    try:
+        value = evaluate()
+        return ev.out, value
+    finally:
+        ev.out = before
+
+
+def _select(ev: Evaluator, condition: core.Expr, yes: Apart, no: Apart, at: Location) -> Value:
+    (then, lhs), (rest, rhs) = yes, no
     lhs, rhs, type = peers(ev, lhs, rhs, at)
+    if (then or rest) and ev.frame is not None:
+        ev.out.append(core.If(condition, then, rest, at))
+        if type is Meta.VOID:
+            return lhs
+        if core_type(type) is None:
+            help = "give its values a type with a size, as in @as(i16, ...)"
+            raise CslError("a value with statements is chosen at run time", at, help=help)
+        local = new_local(ev, "chosen", type)
+        then.append(core.SetLocal(local, to_core(ev, lhs, at), at))
+        rest.append(core.SetLocal(local, to_core(ev, rhs, at), at))
+        return Dynamic(type, core.GetLocal(local))
     if type in (Meta.COMPTIME_INT, Meta.COMPTIME_FLOAT):
         return Choice(type, condition, lhs, rhs)
     return select(ev, condition, lhs, rhs, type, at)

@@ -13,6 +13,7 @@ import numpy as np
 from waferc_ir.diagnostics import WaferError
 from waferc_ir.machine import Machine
 from waferc_runtime.csl import (
+    blocks,
     builtin_dsd,
     builtin_events,
     builtin_handles,
@@ -47,6 +48,7 @@ from waferc_runtime.csl.values import (
 
 # the modules of builtins and handlers that nothing else here refers to
 HANDLERS = (
+    blocks,
     builtin_dsd,
     builtin_events,
     builtin_handles,

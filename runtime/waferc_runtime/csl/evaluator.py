@@ -35,6 +35,31 @@ from waferc_runtime.csl.values import (
 MAX_CALLS = 60  # nested calls at compile time
 
 
+Result = tuple[list[core.Stmt], int, Value, Location]  # a place for an assignment, and of what
+
+
+@dataclass(slots=True, eq=False)
+class Loop:
+    """A loop around the statement being lowered, or what is left like one.
+
+    `is_loop`: a loop of the program, else a named block. `is_once`: its core loop has one
+    iteration only; `is_plain`: it has none, as nothing follows where it is left. `is_iteration`:
+    one iteration of an unrolled loop. `results` are the values that a block is left with.
+    `broken`, `continued` hold the flag that says so, once one is needed; `crossed` are flags of
+    loops further out that a statement in this one sets, with the loop and whether it continues.
+    """
+
+    label: str | None
+    is_loop: bool = True
+    is_once: bool = False
+    is_plain: bool = False
+    is_iteration: bool = False
+    results: list[Result] | None = None
+    broken: list[core.Local] = field(default_factory=lambda: [])
+    continued: list[core.Local] = field(default_factory=lambda: [])
+    crossed: dict[core.Local, tuple[Loop, bool]] = field(default_factory=lambda: {})
+
+
 @dataclass(slots=True)
 class Frame:
     """A run-time function that is being lowered."""
@@ -44,7 +69,7 @@ class Frame:
     addressed: frozenset[str]  # names whose address is taken
     static: Location | None = None  # the first local that lies in memory
     objects: list[core.MemoryObject] = field(default_factory=lambda: [])  # locals in memory
-    loops: int = 0  # around the statement being lowered
+    loops: list[Loop] = field(default_factory=lambda: [])  # around the statement being lowered
 
 
 Mask = NDArray[np.bool_]  # [pe]

@@ -346,10 +346,9 @@ def _return(ev: Evaluator, node: syntax.Return) -> Flow:
     return Flow("return", Void() if node.value is None else ev.value(node.value))
 
 
-def _break(_ev: Evaluator, node: syntax.Break) -> Flow:
-    if node.value is not None:
-        raise not_supported("a break with a value", node.at)
-    return Flow("break", Void(), node.label)
+def _break(ev: Evaluator, node: syntax.Break) -> Flow:
+    value = Void() if node.value is None else ev.value(node.value)
+    return Flow("break", value, node.label)
 
 
 def _continue(_ev: Evaluator, _node: syntax.Continue) -> Flow:
@@ -360,8 +359,16 @@ def _comptime(ev: Evaluator, node: syntax.ComptimeBlock) -> Flow | None:
     return run(ev, node.body)
 
 
-def _labeled(_ev: Evaluator, node: syntax.LabeledBlock) -> Flow | None:
-    raise not_supported("a labeled block", node.at)
+def _labeled(ev: Evaluator, node: syntax.LabeledBlock) -> Flow | None:
+    flow = run_labeled(ev, node)
+    if flow is not None and flow.kind == "break" and flow.label == node.label:
+        return None
+    return flow
+
+
+def run_labeled(ev: Evaluator, node: syntax.LabeledBlock) -> Flow | None:
+    """Run a named block; how it was left may be meant for it."""
+    return run(ev, node.body)
 
 
 _STATEMENTS: dict[type, Callable[[Evaluator, Any], Flow | None]] = {

@@ -2,44 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
-from typing import Any
-
-import numpy as np
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from waferc_runtime.csl import core, syntax
 from waferc_runtime.csl.build import MAX_BRANCHES
-from waferc_runtime.csl.conditional import Branch, new_local, switch_branches
+from waferc_runtime.csl.conditional import Branch, switch_branches
 from waferc_runtime.csl.context import Context, PendingFunction
-from waferc_runtime.csl.conversion import as_core, coerce, constant, materialise, to_core
+from waferc_runtime.csl.conversion import as_core, coerce, constant, to_core
 from waferc_runtime.csl.core import Scalar
 from waferc_runtime.csl.diagnostics import CslError, not_supported
 from waferc_runtime.csl.evaluator import Evaluator, Frame
 from waferc_runtime.csl.interpret import assign_cell, run
 from waferc_runtime.csl.operators import binary
-from waferc_runtime.csl.places import element
 from waferc_runtime.csl.types import (
     ArrayType,
-    CslType,
     Meta,
-    core_type,
-    is_integer,
     type_name,
 )
 from waferc_runtime.csl.values import (
-    ArrayValue,
     Cell,
     Dynamic,
     Known,
     LocalPlace,
     MemoryPlace,
-    RangeValue,
     SlotPlace,
     Value,
     type_of,
 )
 from waferc_runtime.csl.variables import declare_local
+
+Handler = Callable[[Evaluator, Any], None]
+STATEMENTS: dict[type, Handler] = {}  # those of loops and blocks enter themselves
+_H = TypeVar("_H", bound=Handler)
+
+
+def lowers(node: type) -> Callable[[_H], _H]:
+    """Enter a handler for statements of a syntax class."""
+
+    def enter(handler: _H) -> _H:
+        STATEMENTS[node] = handler
+        return handler
+
+    return enter
 
 
 def lower_pending(context: Context) -> None:
@@ -108,14 +113,14 @@ def lower_block(ev: Evaluator, body: syntax.Block) -> None:
             errors = len(problems.errors)
             done = False
             with problems.collecting():
-                _STATEMENTS[type(statement)](ev, statement)
+                STATEMENTS[type(statement)](ev, statement)
                 done = True
             has_failed = not done or len(problems.errors) > errors
             if has_failed and isinstance(statement, syntax.VariableDecl):
                 ev.scope.failed.add(statement.name)
 
 
-def _inside(ev: Evaluator, lower: Callable[[], None]) -> list[core.Stmt]:
+def inside(ev: Evaluator, lower: Callable[[], None]) -> list[core.Stmt]:
     """The statements that `lower` adds, in a list of their own."""
     before, ev.out = ev.out, []
     try:
@@ -123,10 +128,6 @@ def _inside(ev: Evaluator, lower: Callable[[], None]) -> list[core.Stmt]:
         return ev.out
     finally:
         ev.out = before
-
-
-def _block(ev: Evaluator, node: syntax.Block) -> None:
-    lower_block(ev, node)
 
 
 def _assign(ev: Evaluator, node: syntax.Assign) -> None:
@@ -207,7 +208,7 @@ def _lower_branches(
             else:
                 parts = None
                 expr = to_core(ev, condition, branch.at)
-            then = _inside(ev, lambda b=branch: _body(ev, b.body))
+            then = inside(ev, lambda b=branch: _body(ev, b.body))
             rest: list[core.Stmt] = []
             ev.out.append(core.If(expr, then, rest, node.at))
             ev.out = rest
@@ -224,147 +225,6 @@ def _body(ev: Evaluator, body: syntax.Expr | syntax.Block) -> None:
         lower_block(ev, body)
     else:
         _expression(ev, syntax.ExprStatement(body, body.at))
-
-
-# ---- loops
-
-
-def _while(ev: Evaluator, node: syntax.While) -> None:
-    _no_label(node)
-    early: list[core.Stmt] = []
-    before, ev.out = ev.out, early
-    try:
-        condition = coerce(ev, ev.value(node.condition), Scalar.BOOL, node.condition.at)
-    finally:
-        ev.out = before
-    if early:
-        raise not_supported("a switch in the condition of a loop", node.condition.at)
-    active = ev.active
-    if isinstance(condition, Known):
-        parts = ev.split_active(condition)
-        if parts is False:
-            return
-        active = ev.active if parts is True else parts[0]
-    expr = to_core(ev, condition, node.condition.at)
-    with ev.only(active), _in_loop(ev):
-        body = _inside(ev, lambda: lower_block(ev, node.body))
-        step = [] if node.step is None else _inside(ev, lambda: _statement(ev, node.step))
-    ev.out.append(core.While(expr, step, body, node.at))
-
-
-def _statement(ev: Evaluator, node: syntax.Statement | None) -> None:
-    if node is not None:
-        _STATEMENTS[type(node)](ev, node)
-
-
-def _no_label(node: syntax.While | syntax.For) -> None:
-    if node.label is not None:
-        raise not_supported("a labeled loop", node.at)
-
-
-@contextmanager
-def _in_loop(ev: Evaluator) -> Generator[None]:
-    """Inside, break and continue are allowed."""
-    assert ev.frame is not None
-    ev.frame.loops += 1
-    try:
-        yield
-    finally:
-        ev.frame.loops -= 1
-
-
-def _for(ev: Evaluator, node: syntax.For) -> None:
-    _no_label(node)
-    if node.is_inline:
-        raise not_supported("inline for", node.at)
-    iterable = ev.value(node.iterable)
-    match iterable:
-        case RangeValue():
-            _for_range(ev, node, iterable)
-        case ArrayValue(items=None, fill=fill) if fill is not None:
-            _for_array(ev, node, iterable.type, lambda _: fill)
-        case ArrayValue():
-            array = materialise(ev, iterable, "elements", node.iterable.at)
-            _for_array(ev, node, iterable.type, lambda i: element(ev, array, [i], node.at))
-        case MemoryPlace(type=ArrayType() as type):
-            _for_array(ev, node, type, lambda i: element(ev, iterable, [i], node.at))
-        case _:
-            name = ev.name_of(iterable)
-            raise CslError(f"a value of type {name} has no elements", node.iterable.at)
-
-
-def _for_range(ev: Evaluator, node: syntax.For, range: RangeValue) -> None:
-    at = node.iterable.at
-    if not is_integer(range.element):
-        raise CslError(f"a range of {type_name(range.element)} at run time", at)
-    bounds = (range.start, range.stop, range.step)
-    if isinstance(range.step, Known) and np.any(np.asarray(range.step.data) == 0):
-        raise CslError("a range with step 0", at)
-    start, stop, step = (to_core(ev, bound, at) for bound in bounds)
-    variable = _local(ev, node.value, range.element)
-    index = None if node.index is None else _local(ev, node.index, Scalar.U16)
-    names: dict[str, Value] = {node.value: LocalPlace(range.element, variable, is_const=True)}
-    if node.index is not None and index is not None:
-        names[node.index] = LocalPlace(Scalar.U16, index, is_const=True)
-    body = _loop_body(ev, node, names, [])
-    ev.out.append(core.For(variable, index, start, stop, step, body, node.at))
-
-
-def _for_array(
-    ev: Evaluator, node: syntax.For, type: ArrayType, item: Callable[[Value], Value]
-) -> None:
-    """A loop over an array: the value is a copy of each element."""
-    if len(type.dims) != 1:
-        raise CslError(f"a loop over an array of {len(type.dims)} dimensions", node.iterable.at)
-    counter = _local(ev, node.index or "_", Scalar.U16)
-    place = LocalPlace(Scalar.U16, counter, is_const=True)
-    names: dict[str, Value] = {}
-    if node.index is not None:
-        names[node.index] = place
-    value = ev.read(item(ev.read(place, node.at)), node.at)
-    first: list[core.Stmt] = []
-    if isinstance(value, Dynamic):
-        copy = new_local(ev, node.value, value)
-        first.append(core.SetLocal(copy, value.expr, node.at))
-        value = LocalPlace(value.type, copy, is_const=True)
-    names[node.value] = value
-    body = _loop_body(ev, node, names, first)
-    zero, one = core.Const(Scalar.U16, 0), core.Const(Scalar.U16, 1)
-    stop = core.Const(Scalar.U16, type.count)
-    ev.out.append(core.For(counter, None, zero, stop, one, body, node.at))
-
-
-def _local(ev: Evaluator, name: str, type: CslType) -> core.Local:
-    assert ev.frame is not None
-    target = core_type(type)
-    assert target is not None
-    local = core.Local(name, target, len(ev.frame.function.locals))
-    ev.frame.function.locals.append(local)
-    return local
-
-
-def _loop_body(
-    ev: Evaluator, node: syntax.For, names: dict[str, Value], first: list[core.Stmt]
-) -> list[core.Stmt]:
-    with ev.block(), _in_loop(ev):
-        ev.scope.names.update({n: v for n, v in names.items() if n != "_"})
-        return first + _inside(ev, lambda: lower_block(ev, node.body))
-
-
-def _break(ev: Evaluator, node: syntax.Break) -> None:
-    if node.label is not None:
-        raise not_supported("a labeled break", node.at)
-    assert ev.frame is not None
-    if not ev.frame.loops:
-        raise CslError("break outside of a loop", node.at)
-    ev.out.append(core.Break(node.at))
-
-
-def _continue(ev: Evaluator, node: syntax.Continue) -> None:
-    assert ev.frame is not None
-    if not ev.frame.loops:
-        raise CslError("continue outside of a loop", node.at)
-    ev.out.append(core.Continue(node.at))
 
 
 def _return(ev: Evaluator, node: syntax.Return) -> None:
@@ -390,22 +250,14 @@ def _comptime(ev: Evaluator, node: syntax.ComptimeBlock) -> None:
     run(ev.comptime(), node.body)
 
 
-def _labeled(_ev: Evaluator, node: syntax.LabeledBlock) -> None:
-    raise not_supported("a labeled block", node.at)
-
-
-_STATEMENTS: dict[type, Callable[[Evaluator, Any], None]] = {
+_HERE: dict[type, Handler] = {
     syntax.VariableDecl: declare_local,
     syntax.Assign: _assign,
     syntax.ExprStatement: _expression,
     syntax.If: _if,
-    syntax.For: _for,
-    syntax.While: _while,
     syntax.Switch: _switch,
     syntax.Return: _return,
-    syntax.Break: _break,
-    syntax.Continue: _continue,
-    syntax.Block: _block,
+    syntax.Block: lower_block,
     syntax.ComptimeBlock: _comptime,
-    syntax.LabeledBlock: _labeled,
 }
+STATEMENTS.update(_HERE)

@@ -114,7 +114,13 @@ def _logic(ev: Evaluator, node: syntax.Binary) -> Value:
     lhs = coerce(ev, ev.value(node.lhs), Scalar.BOOL, node.lhs.at)
     is_and = node.op == "and"
     if not isinstance(lhs, Known):
-        rhs = coerce(ev, ev.value(node.rhs), Scalar.BOOL, node.rhs.at)
+        before, ev.out = ev.out, []
+        try:
+            rhs = coerce(ev, ev.value(node.rhs), Scalar.BOOL, node.rhs.at)
+        finally:
+            first, ev.out = ev.out, before
+        if first:
+            return _stepwise(ev, node, lhs, first, rhs)
         left, right = to_core(ev, lhs, node.at), to_core(ev, rhs, node.at)
         return Dynamic(Scalar.BOOL, core.LogicExpr("and" if is_and else "or", left, right))
     parts = ev.split_active(lhs)
@@ -131,6 +137,21 @@ def _logic(ev: Evaluator, node: syntax.Binary) -> Value:
     return Dynamic(
         Scalar.BOOL, core.LogicExpr("and" if is_and else "or", to_core(ev, lhs, node.at), right)
     )
+
+
+def _stepwise(
+    ev: Evaluator, node: syntax.Binary, lhs: Value, first: list[core.Stmt], rhs: Value
+) -> Value:
+    """`and`, `or` whose right side takes statements, `first`, which run only if it counts."""
+    assert ev.frame is not None
+    local = core.Local("holds", Scalar.BOOL, len(ev.frame.function.locals))
+    ev.frame.function.locals.append(local)
+    ev.out.append(core.SetLocal(local, to_core(ev, lhs, node.at), node.at))
+    body = [*first, core.SetLocal(local, to_core(ev, rhs, node.at), node.at)]
+    is_and = node.op == "and"
+    then, rest = (body if is_and else []), ([] if is_and else body)
+    ev.out.append(core.If(core.GetLocal(local), then, rest, node.at))
+    return Dynamic(Scalar.BOOL, core.GetLocal(local))
 
 
 @evaluates(syntax.Unary)

@@ -74,7 +74,7 @@ def _kept(ev: Evaluator, name: str, value: Value, at: Location) -> Value:
             ev.out.append(core.Store(place.pointer, value.expr, at))
             return place
         case Dynamic():
-            local = new_local(ev, name, value)
+            local = new_local(ev, name, value.type)
             ev.out.append(core.SetLocal(local, value.expr, at))
             return LocalPlace(value.type, local, is_const=True)
         case _:
