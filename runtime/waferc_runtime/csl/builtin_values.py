@@ -28,6 +28,7 @@ from waferc_runtime.csl.values import (
     Dynamic,
     Known,
     RangeValue,
+    RegisterPointer,
     StructValue,
     Text,
     TypeValue,
@@ -74,6 +75,11 @@ def _bitcast(ev: Evaluator, node: syntax.BuiltinCall) -> Value:
     own = type_of(value)
     if isinstance(own, PointerType) and isinstance(type, PointerType):
         return _cast_pointer(ev, value, type, node.at)
+    if isinstance(type, PointerType) and type.target is Scalar.U16 and not type.many:
+        return _register(ev, value, type, node.at)
+    if isinstance(own, Handle) and isinstance(type, Scalar):
+        own = Scalar.U16
+        value = Known(own, value.data) if isinstance(value, Known) else value
     if own is Meta.COMPTIME_INT and isinstance(type, Scalar) and isinstance(value, Known):
         unsigned = {8: Scalar.U8, 16: Scalar.U16, 32: Scalar.U32, 64: Scalar.U64}[type.bits]
         value, own = coerce(ev, value, unsigned, node.at), unsigned
@@ -86,6 +92,20 @@ def _bitcast(ev: Evaluator, node: syntax.BuiltinCall) -> Value:
     if isinstance(value, Known):
         return known(type, arithmetic.bitcast(value.data, own, type))
     return Dynamic(type, core.Bitcast(type, to_core(ev, value, node.at)))
+
+
+def _register(ev: Evaluator, value: Value, type: PointerType, at: Location) -> Value:
+    """The configuration register at a number, an address in bytes, that is taken for a pointer.
+
+    Only registers have fixed addresses. (csl-examples, spmv-hypersparse: allreduce2R1E)
+    """
+    if isinstance(value, Known) and (is_integer(value.type) or value.type is Meta.COMPTIME_INT):
+        word = arithmetic.arithmetic(">>", Meta.COMPTIME_INT, value.data, 1, at, ev.active)
+        address = coerce(ev, Known(Meta.COMPTIME_INT, word), Scalar.U16, at)
+        return RegisterPointer(type, to_core(ev, address, at))
+    bytes = as_core(ev, value, Scalar.U16, at)
+    one = core.Const(Scalar.U16, 1)
+    return RegisterPointer(type, core.BinaryExpr(Scalar.U16, ">>", bytes, one))
 
 
 @builtin("@ptrcast")
@@ -304,6 +324,23 @@ def _strcat(ev: Evaluator, node: syntax.BuiltinCall) -> Value:
     if len(text) > 1 << 16:
         raise not_supported("a string of more than 65,536 characters", node.at)
     return Text(text)
+
+
+@builtin("@get_array")
+def _get_array(ev: Evaluator, node: syntax.BuiltinCall) -> Value:
+    """The bytes of a string."""
+    codes = ev.text(arguments(node, 1)[0]).encode("latin-1", "replace")
+    items: list[Value] = [Known(Scalar.U8, code) for code in codes]
+    return ArrayValue(ArrayType((len(items),), Scalar.U8), items)
+
+
+@builtin("@get_string_from_byte")
+def _get_string_from_byte(ev: Evaluator, node: syntax.BuiltinCall) -> Value:
+    (argument,) = arguments(node, 1)
+    code = ev.integer(argument)
+    if not 0 <= code < 256:
+        raise CslError(f"there is no byte {code}", argument.at)
+    return Text(chr(code))
 
 
 @builtin("@strlen")

@@ -25,6 +25,7 @@ from waferc_runtime.csl.types import (
     is_float,
     is_integer,
     type_name,
+    widens,
 )
 from waferc_runtime.csl.values import (
     ArrayValue,
@@ -46,8 +47,8 @@ from waferc_runtime.csl.values import (
 def coerce(ev: Evaluator, value: Value, type: CslType, at: Location) -> Value:
     """The value as one of `type`, where CSL converts by itself.
 
-    Literals adapt to sized types, known integers to any integer type they fit, pointers to arrays
-    become `[*]T`, anonymous structs become named ones; other sized types do not mix.
+    Literals adapt to sized types, known integers to any integer type they fit, others to wider
+    types; pointers to arrays become `[*]T`, anonymous structs become named ones.
 
     Raises:
         CslError: the types differ, or a literal is out of range.
@@ -58,6 +59,8 @@ def coerce(ev: Evaluator, value: Value, type: CslType, at: Location) -> Value:
     match value, type:
         case Known(), _:
             return _coerce_number(ev, value, type, at)
+        case Dynamic(), Scalar() if widens(own, type):
+            return Dynamic(type, core.Convert(type, value.expr))
         case Dynamic(), PointerType() if isinstance(own, PointerType):
             if _pointer_fits(own, type):
                 return point(value, type, at)
@@ -80,6 +83,11 @@ def coerce(ev: Evaluator, value: Value, type: CslType, at: Location) -> Value:
             return ArrayValue(type, items, fill)
         case ((FunctionValue() | LibraryFunction()), FunctionType()):
             return value
+        case (
+            (FunctionValue() | LibraryFunction()),
+            PointerType(target=FunctionType(), many=False),
+        ):
+            return value  # a pointer to a function is known at compile time, like the function
         case Void(), Meta.STRUCT:
             return value
         case _:
@@ -106,7 +114,7 @@ def _coerce_number(ev: Evaluator, value: Known, type: CslType, at: Location) -> 
             return known(type, coerce_float(value.data, type, at))
     elif is_integer(value.type) and is_integer(type):
         return known(type, coerce_integer(value.data, cast(Scalar, type), at, ev.active))
-    elif value.type is Meta.COMPTIME_FLOAT and is_float(type):
+    elif is_float(type) and (value.type is Meta.COMPTIME_FLOAT or widens(value.type, type)):
         return known(type, coerce_float(value.data, type, at))
     raise mismatch(type, value.type, at)
 
@@ -176,6 +184,10 @@ def peers(ev: Evaluator, a: Value, b: Value, at: Location) -> tuple[Value, Value
     if ta is Meta.COMPTIME_INT or (ta is Meta.COMPTIME_FLOAT and is_float(tb)):
         return coerce(ev, a, tb, at), b, tb
     if tb is Meta.COMPTIME_INT or (tb is Meta.COMPTIME_FLOAT and is_float(ta)):
+        return a, coerce(ev, b, ta, at), ta
+    if widens(ta, tb):
+        return coerce(ev, a, tb, at), b, tb
+    if widens(tb, ta):
         return a, coerce(ev, b, ta, at), ta
     if isinstance(ta, PointerType) and isinstance(tb, PointerType):
         target = tb if tb.many else ta

@@ -25,6 +25,7 @@ from waferc_runtime.csl.values import (
     Known,
     LocalPlace,
     MemoryPlace,
+    RegisterPlace,
     SlotPlace,
     Text,
     TypeValue,
@@ -149,7 +150,7 @@ class Evaluator:
         match value:
             case MemoryPlace() if isinstance(value.type, ArrayType):
                 return value
-            case MemoryPlace() | SlotPlace() | LocalPlace() if self.is_comptime:
+            case MemoryPlace() | SlotPlace() | LocalPlace() | RegisterPlace() if self.is_comptime:
                 raise CslError("the value of a run-time variable is not known at compile time", at)
             case MemoryPlace():
                 scalar = scalar_of(value.type)
@@ -157,6 +158,8 @@ class Evaluator:
                 return Dynamic(value.type, core.Load(scalar, value.pointer, at))
             case SlotPlace():
                 return Dynamic(value.type, core.GetSlot(value.slot))
+            case RegisterPlace():
+                return Dynamic(value.type, core.GetConfig(value.address, at=at))
             case LocalPlace():
                 return Dynamic(value.type, core.GetLocal(value.local))
             case _:

@@ -26,6 +26,7 @@ from waferc_runtime.csl.values import (
     Known,
     LocalPlace,
     MemoryPlace,
+    RegisterPlace,
     SlotPlace,
     Value,
     type_of,
@@ -142,7 +143,7 @@ def _assign(ev: Evaluator, node: syntax.Assign) -> None:
             pass
     place = ev.raw(node.target)
     value = ev.value(node.value)
-    if node.op and isinstance(place, (MemoryPlace, SlotPlace, LocalPlace)):
+    if node.op and isinstance(place, (MemoryPlace, SlotPlace, LocalPlace, RegisterPlace)):
         value = binary(ev, node.op, ev.read(place, node.target.at), value, node.at)
     match place:
         case MemoryPlace() if not place.is_const:
@@ -150,6 +151,9 @@ def _assign(ev: Evaluator, node: syntax.Assign) -> None:
                 raise not_supported("the assignment of a whole array", node.at)
             expr = as_core(ev, value, place.type, node.value.at)
             ev.out.append(core.Store(place.pointer, expr, node.at))
+        case RegisterPlace():
+            expr = as_core(ev, value, place.type, node.value.at)
+            ev.out.append(core.SetConfig(place.address, expr, node.at))
         case SlotPlace():
             expr = as_core(ev, value, place.type, node.value.at)
             ev.out.append(core.SetSlot(place.slot, expr, node.at))

@@ -43,9 +43,12 @@ from waferc_runtime.csl.values import (
     Dynamic,
     FunctionValue,
     Known,
+    LibraryFunction,
     LibraryModule,
     MemoryPlace,
     ModuleValue,
+    RegisterPlace,
+    RegisterPointer,
     StructValue,
     TypeValue,
     Value,
@@ -141,6 +144,10 @@ def field_of(struct: StructValue, name: str, at: Location) -> Value:
 def _dereference(ev: Evaluator, node: syntax.Dereference) -> Value:
     pointer = ev.value(node.base)
     type = type_of(pointer)
+    if isinstance(pointer, RegisterPointer):
+        return RegisterPlace(pointer.type.target, pointer.address)
+    if isinstance(pointer, (FunctionValue, LibraryFunction)):
+        return pointer
     if not isinstance(pointer, Dynamic) or not isinstance(type, PointerType) or type.many:
         help = "index it: p[i]" if isinstance(type, PointerType) else None
         raise CslError(f".* does not take a {type_name(type)}", node.at, help=help)

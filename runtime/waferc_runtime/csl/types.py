@@ -152,6 +152,17 @@ def is_numeric(type: CslType) -> bool:
     return is_integer(type) or is_float(type) or type in (Meta.COMPTIME_INT, Meta.COMPTIME_FLOAT)
 
 
+def widens(own: CslType, type: CslType) -> bool:
+    """Whether every value of one sized type is one of another, so that CSL converts by itself."""
+    if own is Scalar.F16:
+        return type is Scalar.F32
+    if not isinstance(own, Scalar) or not isinstance(type, Scalar):
+        return False
+    if not is_integer(own) or not is_integer(type) or own.bits >= type.bits:
+        return False
+    return is_signed(type) or not is_signed(own)
+
+
 def integer_range(type: Scalar) -> tuple[int, int]:
     """Smallest and largest value of an integer type."""
     if is_signed(type):

@@ -91,6 +91,22 @@ class LocalPlace:
     is_const: bool
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class RegisterPointer:
+    """A pointer made of a number: to the configuration register of 16 bits at that word address."""
+
+    type: PointerType
+    address: core.Expr
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RegisterPlace:
+    """A configuration register, at a word address."""
+
+    type: CslType
+    address: core.Expr
+
+
 @dataclass(slots=True, eq=False)
 class ArrayValue:
     """An array that is known at compile time: all elements in `items`, or all equal to `fill`.
@@ -216,6 +232,8 @@ Value = (
     | MemoryPlace
     | SlotPlace
     | LocalPlace
+    | RegisterPointer
+    | RegisterPlace
     | ArrayValue
     | StructValue
     | FunctionValue
@@ -250,8 +268,10 @@ def is_known(value: Value) -> bool:
     match value:
         case Dynamic():
             return value.is_constant
-        case MemoryPlace() | SlotPlace() | LocalPlace() | Choice():
+        case MemoryPlace() | SlotPlace() | LocalPlace() | RegisterPlace() | Choice():
             return False
+        case RegisterPointer():
+            return isinstance(value.address, core.Const)
         case ArrayValue():
             items = [value.fill] if value.items is None else value.items
             return all(is_known(item) for item in items if item is not None)
@@ -269,6 +289,8 @@ def type_of(value: Value) -> CslType:
     """The type of a value."""
     match value:
         case Known() | Dynamic() | Choice() | MemoryPlace() | SlotPlace() | LocalPlace():
+            return value.type
+        case RegisterPointer() | RegisterPlace():
             return value.type
         case ArrayValue():
             return value.type

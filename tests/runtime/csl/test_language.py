@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.runtime.csl.programs import compute
+from tests.runtime.csl.programs import build, compute
 
-from waferc_ir.diagnostics import Location
-from waferc_runtime.csl import arithmetic
+from waferc_ir.diagnostics import Location, WaferError
+from waferc_runtime.csl import arithmetic, core
 from waferc_runtime.csl.core import Scalar
 
 HERE = Location("x.csl", 1)
@@ -39,6 +39,12 @@ EXPRESSIONS: list[tuple[str, str, Any]] = [
     ("i16", "s.a + s.b.c + t[1]", 12),
     ("i16", "c[1] * c[2]", 6),
     ("i16", "f(3, i16)", 6),
+    ("i32", "@as(i8, -3) + @as(i16, 300)", 297),
+    ("i32", "@as(u16, 65535) + @as(i32, 1)", 65536),
+    ("f32", "@as(f16, 1.5) * @as(f32, 3.0)", 4.5),
+    ("i16", "g.*(4, i16) + h(4, i16)", 20),
+    ("i16", '@get_array("AB")[1] + @strlen(@get_string_from_byte(65))', 67),
+    ("u16", "@bitcast(u16, @get_color(5)) + @get_int(@get_local_task_id(9))", 14),
 ]
 TOP = """
 const math = @import_module("<math>");
@@ -47,6 +53,8 @@ const s = .{ .a = 1, .b = .{ .c = 4 } };
 const t = .{ 5, 7 };
 const c = [3]i16{ 1, 2, 3 };
 fn f(n: i16, comptime T: type) T { if (n <= 0) { return 0; } return @as(T, n) + f(n - 1, T); }
+const g: *const fn(i16, type) i16 = &f;
+const h = &f;
 """
 
 
@@ -103,6 +111,38 @@ const halves = @ptrcast([*]u16, &w); out[7] = @bitcast(i16, halves[1]);
 """
     top += "var w: u32 = 0x00030002;"
     assert compute(body, "i16", 8, top) == [7, 10, 20, 30, 40, 30, 20, 3]
+
+
+def test_values_widen_by_themselves() -> None:
+    top = "var a: i8 = -4; var b: u16 = 60000; fn id(x: i32) i32 { return x; }"
+    body = "out[0] = a; out[1] = id(b); out[2] = id(5) + a * b; const c: i32 = b; out[3] = c + a;"
+    with pytest.raises(WaferError, match="i8 and u16 do not mix"):
+        compute(body, "i32", 4, top)
+    body = body.replace("a * b", "a * id(b)")
+    assert compute(body, "i32", 4, top) == [-4, 60000, 5 - 240000, 59996]
+
+
+def test_values_do_not_narrow_by_themselves() -> None:
+    for wide, narrow in (("i32", "i16"), ("i16", "u32"), ("u16", "i16"), ("f32", "f16")):
+        with pytest.raises(WaferError, match=f"{narrow} is expected, not {wide}"):
+            compute(f"var x: {narrow} = y;", "i32", 1, f"var y: {wide};")
+
+
+def test_a_number_taken_for_a_pointer_is_a_register() -> None:
+    top = "fn bytes(word: u16) u16 { return word * 2; } const r = @bitcast(*u16, 0xfe42);"
+    body = "@bitcast(*u16, bytes(0x7f21)).* = r.* & 7; r.* |= 1;"
+    pe = f"{top} fn main() void {{ {body} }} comptime {{ @export_symbol(main); }}"
+    program = build(pe, exports='@export_name("main", fn()void);')
+    main = program.classes[0].exports["main"].target
+    assert isinstance(main, core.Function)
+    first, second = main.body
+    assert isinstance(first, core.SetConfig)
+    assert isinstance(second, core.SetConfig)
+    assert isinstance(first.value, core.BinaryExpr)
+    assert isinstance(first.value.lhs, core.GetConfig)
+    for address in (first.value.lhs.address, second.address):
+        assert isinstance(address, core.Const)
+        assert address.value == 0x7F21
 
 
 def test_functions_are_specialised() -> None:
