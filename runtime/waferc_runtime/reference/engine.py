@@ -294,10 +294,8 @@ class ReferenceEngine:
         calls: list[tuple[Processor, core.Function, tuple[Uniform, ...]]] = []
         for processor in self._running():
             found = processor.state.program.exports.get(function)
-            if found is None:
+            if found is None or not isinstance(found.target, core.Function):
                 continue
-            if not isinstance(found.target, core.Function):
-                raise RunError(f"{function} is launched, but it is no function")
             parameters = found.target.parameters
             if len(args) != len(parameters):
                 raise RunError(
@@ -309,7 +307,16 @@ class ReferenceEngine:
             )
             calls.append((processor, found.target, values))
         if not calls:
-            exported.export(self._running()[0].state, function)
+            known = {
+                name
+                for pe_class in self._program.classes
+                for name, export in pe_class.exports.items()
+                if isinstance(export.target, core.Function)
+            }
+            raise RunError(
+                f"no PE exports a function {function}",
+                help=f"PEs export {', '.join(sorted(known)) or 'none'}",
+            )
         return _Command(calls)
 
     def _go_on(self) -> None:
@@ -327,7 +334,7 @@ class ReferenceEngine:
                 processor.launch(HostCall(function, values, since))
 
     def _ended(self) -> int:
-        return max(processor.state.work.ended for processor in self._running())
+        return max((processor.state.work.ended for processor in self._running()), default=0)
 
     def _host_cycle(self) -> int:
         """The cycle at which the host acts next: nothing on the wafer is later."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from waferc_runtime.csl import core
 from waferc_runtime.reference.buffers import Wavelet
 from waferc_runtime.reference.evaluate import memory_faults, number, scalar_type
-from waferc_runtime.reference.memory import Address, FabricDsd, MemoryDsd, Value
+from waferc_runtime.reference.memory import Address, FabricDsd, FifoOperand, MemoryDsd, Value
 from waferc_runtime.reference.operands import Operand
 from waferc_runtime.reference.operate import from_bits, output_queue, send, to_bits
 from waferc_runtime.reference.state import State
@@ -40,6 +40,8 @@ def run_map(
         if statement.output is not None:
             output_type = scalar_type(function.result)
     operands = [item.value for item in (*inputs, output)]
+    if any(isinstance(value, FifoOperand) for value in operands):
+        raise state.error("@map takes no FIFO, but is given one,", thread, statement.at)
     dsds = [value for value in operands if isinstance(value, MemoryDsd | FabricDsd)]
     count = min((dsd.length for dsd in dsds), default=1)
     arriving = [dsd for dsd in dsds if isinstance(dsd, FabricDsd) and dsd.is_input]
