@@ -270,3 +270,37 @@ fn main() void {
     assert "at cycle" in str(e.value)
     engine = run(pe.replace("LATER", "if (px == 2) { out[1] = 1; }"), width=3, configs=configs)
     assert out(engine, 1, 0, 2) == [0, 2]
+
+
+def test_the_teardown_task_asks_which_colors_are_pending() -> None:
+    pe = """
+const tile = @import_module("<tile_config>");
+const two = @get_dsd(fabin_dsd, .{ .extent = 2, .input_queue = iq, .fabric_color = c });
+task torn() void {
+  const pending = tile.teardown.get_pending();
+  out[20] += 1;
+  if (tile.teardown.is_pending(pending, c)) { out[21] += 1; }
+  if (tile.teardown.is_pending(pending, @get_color(5))) { out[22] += 1; }
+  tile.teardown.exit(c);
+  if (tile.teardown.is_pending(tile.teardown.get_pending(), c)) { out[23] += 1; }
+}
+comptime { @bind_local_task(torn, tile.teardown.get_task_id()); }
+fn main() void {
+  if (px == 0) {
+    command(control.encode_single_payload(control.opcode.TEARDOWN, true, {}, 0));
+    send(2, 1);
+  }
+  // the task could not run while the main thread waits
+  if (px == 2) { @mov32(@set_dsd_length(got, 2), two, .{ .async = true }); }
+  sys_mod.unblock_cmd_stream();
+}
+"""
+    middle = ".{ .routes = .{ .rx = .{ WEST }, .tx = .{ RAMP, EAST } } }"
+    configs = by_column(
+        ".{ .routes = .{ .rx = .{ RAMP }, .tx = .{ EAST } } }",
+        middle,
+        middle.replace("RAMP, EAST", "RAMP"),
+    )
+    engine = run(pe, width=3, configs=configs)
+    assert out(engine, 2, 0, 2) == [1, 2]
+    assert [out(engine, x, 0, 24)[20:] for x in range(3)] == [[1, 1, 0, 0]] * 3
