@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from waferc_runtime.host.debug_trace import TraceValue, read_trace
+from waferc_runtime.host.elements import place_of, seen_as
 from waferc_runtime.host.errors import HostError
 from waferc_runtime.host.finished import WAFERS
 
@@ -28,14 +29,19 @@ class debug_util:  # noqa: N801 - the vendor's name
             raise HostError(f"there is no wafer at {cmaddr!r}: only a virtual one runs here")
         self._wafer = WAFERS.of(Path(bindir))
 
+    def _place(self, col: int, row: int) -> tuple[int, int]:
+        column, line = place_of(col, row)
+        x, y = self._wafer.artifact.offsets
+        return column - x, line - y
+
     def get_symbol(self, col: int, row: int, symbol: str, dtype: DTypeLike) -> Array:
         """All elements of a variable of the PE in a column and a row of the fabric.
 
         Raises:
-            RunError: no such PE, or no such variable there.
+            WaferError: no such PE, or no such variable there, or another type of elements.
         """
-        x, y = self._wafer.artifact.offsets
-        return self._wafer.engine.symbol(col - x, row - y, symbol).view(np.dtype(dtype))
+        x, y = self._place(col, row)
+        return seen_as(self._wafer.engine.symbol(x, y, symbol), dtype, symbol)
 
     def read_trace(self, col: int, row: int, key: str) -> list[TraceValue]:
         """What the PE in a column and a row of the fabric recorded with `<debug>`, in order.
@@ -43,8 +49,7 @@ class debug_util:  # noqa: N801 - the vendor's name
         Raises:
             RunError: no such PE, or it has no trace of that key.
         """
-        x, y = self._wafer.artifact.offsets
-        return read_trace(self._wafer.engine, col - x, row - y, key)
+        return read_trace(self._wafer.engine, *self._place(col, row), key)
 
     def get_symbol_rect(
         self, rectangle: tuple[tuple[int, int], tuple[int, int]], symbol: str, dtype: DTypeLike
@@ -52,7 +57,7 @@ class debug_util:  # noqa: N801 - the vendor's name
         """A variable of all PEs of ((column, row), (width, height)): [w, h, elements].
 
         Raises:
-            RunError: no such PE, or no such variable on one of them.
+            WaferError: no such PE, or no such variable on one of them, or another type.
         """
         (col, row), (width, height) = rectangle
         return np.stack(

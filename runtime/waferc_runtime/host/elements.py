@@ -10,7 +10,7 @@ from enum import IntEnum
 from typing import Any, cast
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from waferc_runtime.csl.core import Scalar
 from waferc_runtime.host.errors import HostError
@@ -46,6 +46,29 @@ def whole(number: object) -> int | None:
     if isinstance(number, np.integer):
         return int(cast("np.integer[Any]", number))
     return number if isinstance(number, int) else None
+
+
+def place_of(x: object, y: object) -> tuple[int, int]:
+    """Column and row of a PE. Raises HostError if they are not whole numbers."""
+    column, row = whole(x), whole(y)
+    if column is None or row is None:
+        raise HostError(f"a PE has a column and a row, not {x!r} and {y!r}")
+    return column, row
+
+
+def seen_as(values: Array, dtype: object, name: str) -> Array:
+    """The bits of a variable in another element type.
+
+    Raises:
+        HostError: there is no such type, or the variable has not a whole number of its elements.
+    """
+    try:
+        return np.ascontiguousarray(values).view(np.dtype(cast("DTypeLike", dtype)))
+    except (TypeError, ValueError) as problem:
+        raise HostError(
+            f"{name} with {values.size:,} elements of {values.dtype} cannot be seen as {dtype!r}: "
+            f"{problem}"
+        ) from None
 
 
 def order_of(order: object) -> MemcpyOrder:
@@ -93,6 +116,18 @@ def check_destination(array: object, count: int, what: str) -> Array:
     if not (found.flags.c_contiguous and found.flags.writeable):
         raise HostError(f"{what}: the host array is not contiguous, or cannot be written")
     return found
+
+
+def wavelets(count: object, size: int, what: str) -> int:
+    """A number of wavelets that an array of `size` elements holds.
+
+    Raises:
+        HostError: it is no number, or does not hold so many.
+    """
+    number = whole(count)
+    if number is None or not 0 <= number <= size:
+        raise HostError(f"{what}: {count} wavelets do not fit an array of {size:,}")
+    return number
 
 
 def fill(destination: Array, words: Words) -> None:

@@ -31,7 +31,7 @@ class Exports:
         Raises:
             HostError: the program exports no such name.
         """
-        if name not in self._types:
+        if not isinstance(name, str) or name not in self._types:  # pyright: ignore[reportUnnecessaryIsInstance]
             raise HostError(
                 f"the program exports no symbol {name!r}",
                 help=f"it exports {', '.join(self._names)}" if self._names else None,

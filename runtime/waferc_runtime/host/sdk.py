@@ -147,11 +147,13 @@ class SdkRuntime:
         Coordinates are those of the fabric for a program of `SdkLayout`, else the program's.
 
         Raises:
-            RunError: no such PE, or no such variable there.
+            WaferError: no such PE, or no such variable there, or another type of elements.
         """
+        column, row = elements.place_of(x, y)
         if self._artifact.is_layout:
-            x, y = x - self._artifact.offsets[0], y - self._artifact.offsets[1]
-        return self._loaded().symbol(x, y, name).view(np.dtype(dtype))
+            column -= self._artifact.offsets[0]
+            row -= self._artifact.offsets[1]
+        return elements.seen_as(self._loaded().symbol(column, row, str(name)), dtype, name)
 
     # ---- copies ----------------------------------------------------------------------------------
 
@@ -242,7 +244,8 @@ class SdkRuntime:
     ) -> Task:
         """Copy to every `row_stride`th PE of every `col_stride`th row of the rectangle."""
         self._check_rectangle(px, py, w, h, elem_per_pe)
-        if row_stride < 1 or col_stride < 1:
+        strides = elements.whole(row_stride), elements.whole(col_stride)
+        if any(stride is None or stride < 1 for stride in strides):
             raise HostError(f"strides of {row_stride} and {col_stride}: both must be positive")
         columns, rows = 1 + (w - 1) // row_stride, 1 + (h - 1) // col_stride
         words = elements.host_words(src, rows * columns * elem_per_pe, "copy with strides")
@@ -316,8 +319,10 @@ class SdkRuntime:
         stream = self._stream(port)
         if not stream.is_input:
             raise HostError(f"{stream.name} is an output of the wafer: receive from it")
-        count = src.size if n_wavelets is None else n_wavelets
-        words = elements.host_words(np.ravel(src)[:count], count, f"send to {stream.name}")
+        what = f"send to {stream.name}"
+        size = src.size if isinstance(src, np.ndarray) else 0  # pyright: ignore[reportUnnecessaryIsInstance]
+        count = size if n_wavelets is None else elements.wavelets(n_wavelets, size, what)
+        words = elements.host_words(src, size, what)[:count]
         engine = self._started()
         engine.send(stream.color, stream.x, stream.y, words.reshape(1, 1, count))
         self._receipts.complete_ready(engine)
@@ -331,14 +336,12 @@ class SdkRuntime:
         if stream.is_input:
             raise HostError(f"{stream.name} is an input of the wafer: send to it")
         what = f"receive from {stream.name}"
-        array = elements.check_destination(dest, np.size(dest), what).reshape(-1)
-        if array.size < n_wavelets:
-            raise HostError(
-                f"{what}: {n_wavelets:,} wavelets do not fit an array of {array.size:,}"
-            )
+        size = dest.size if isinstance(dest, np.ndarray) else 0  # pyright: ignore[reportUnnecessaryIsInstance]
+        array = elements.check_destination(dest, size, what).reshape(-1)
+        count = elements.wavelets(n_wavelets, size, what)
         rectangle = stream.x, stream.y, 1, 1
         order = MemcpyOrder.ROW_MAJOR
-        return self._take(stream.color, rectangle, n_wavelets, order, array[:n_wavelets], nonblock)
+        return self._take(stream.color, rectangle, count, order, array[:count], nonblock)
 
     def receive_tofile(self, port: str | int, outfile: str, nonblock: bool = False) -> Task:
         """Write what has come from a stream to a file, as little-endian 32-bit words."""

@@ -36,7 +36,7 @@ def test_events_are_told_in_the_order_of_cycles() -> None:
             "5",
             "to",
             "E",
-        ],  # fmt: skip
+        ],
         ["1,500", "PE", "(1,", "0)", "prints", "hello"],
     ]
 
