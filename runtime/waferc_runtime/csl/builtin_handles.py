@@ -210,6 +210,9 @@ def _control(
         ev.out.append(core.TaskControl(action, to_core(ev, value, argument.at), node.at))
         return Void()
     setup(ev, node)
+    if action != "activate" and isinstance(value, Known) and isinstance(value.data, np.ndarray):
+        ev.context.blocked_lanes.append(value.data)
+        return Void()
     id = ev.integer_of(value, argument.at)
     match action:
         case "activate":

@@ -8,7 +8,7 @@ from waferc_ir.diagnostics import Location
 from waferc_runtime.csl import core
 from waferc_runtime.csl.context import Context, ExportUse, FabricUse, LayoutUse, QueueUse, TaskUse
 from waferc_runtime.csl.core import Handle
-from waferc_runtime.csl.diagnostics import CslError, not_supported, suggestion
+from waferc_runtime.csl.diagnostics import CslError, Split, not_supported, suggestion
 from waferc_runtime.csl.types import CslType, FunctionType, PointerType, type_name
 from waferc_runtime.csl.values import Number, known
 
@@ -25,6 +25,19 @@ def check_class(context: Context) -> None:
         with context.program.problems.collecting():
             _check_fabric(context, use)
     _check_recursion(context)
+
+
+def check_blocked(context: Context) -> None:
+    """Part the class where the ids of tasks that are blocked or not differ between its PEs.
+
+    An id that no task has, such as a color that only descriptors receive, makes no difference.
+    """
+    ids = {task.id for task in context.tasks}
+    has_control = any(task.kind == "control" for task in context.tasks)
+    for lanes in context.blocked_lanes:
+        numbers, groups = np.unique(lanes, return_inverse=True)
+        if has_control or ids & set(numbers.tolist()):
+            raise Split(groups.reshape(-1))
 
 
 def _report(context: Context, message: str, at: Location, first: Location | None = None) -> None:
@@ -89,8 +102,10 @@ def _check_fabric(context: Context, use: FabricUse) -> None:
         return  # see `check_initialised`
     if queue is None and is_input and context.arch == "wse2":
         color, active = use.color, use.active
-        queues[use.queue] = QueueUse(color, use.at, active)
+        queues[use.queue] = QueueUse(color, use.at, active, is_implied=True)
     elif queue is not None and _differ(queue, use):
+        if queue.is_implied:
+            return  # WaferLLM's MeshGEMM for wse2 receives two colors by one queue, one at a time
         raise CslError(
             f"the {name} {use.queue} has another color",
             use.at,

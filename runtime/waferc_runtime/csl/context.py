@@ -133,11 +133,15 @@ class Scope:
 
 @dataclass(slots=True)
 class QueueUse:
-    """A queue that `@initialize_queue` bound to a color, or left to the descriptors (None)."""
+    """A queue that `@initialize_queue` bound to a color, or left to the descriptors (None).
+
+    `is_implied`: a descriptor of wse2 gave it its color; others may give it further ones.
+    """
 
     color: Number | None
     at: Location
     active: NDArray[np.bool_] | None = None  # the PEs that it is known for, None: all
+    is_implied: bool = False
 
 
 @dataclass(slots=True)
@@ -221,6 +225,7 @@ class Context:
         self.tasks: list[TaskUse] = []
         self.activated: set[int] = set()
         self.blocked: set[int] = set()
+        self.blocked_lanes: list[NDArray[np.generic]] = []  # ids that differ between PEs
         self.input_queues: dict[int, QueueUse] = {}
         self.output_queues: dict[int, QueueUse] = {}
         self.fabric: list[FabricUse] = []

@@ -29,7 +29,7 @@ from waferc_runtime.csl import (
 )
 from waferc_runtime.csl.builtin_layout import check_color
 from waferc_runtime.csl.calls import whole_function
-from waferc_runtime.csl.check import check_class, check_exports, check_initialised
+from waferc_runtime.csl.check import check_blocked, check_class, check_exports, check_initialised
 from waferc_runtime.csl.context import Context, Program
 from waferc_runtime.csl.core import Scalar
 from waferc_runtime.csl.diagnostics import CslError, Split
@@ -100,10 +100,6 @@ def _elaborate(program: Program, path: str, params: Mapping[str, int]) -> core.E
     ]
     check_initialised(contexts)
     _add_local_configs(program, layout.placement, contexts)
-    exported = {name for context in contexts for name in context.exports}
-    for name, (_, at) in layout.exports.items():
-        if name not in exported and not program.problems.errors:
-            program.problems.add(CslError(f"no PE exports {name!r}", at))
     program.problems.check()
     types = {name: type_name(type) for name, (type, _) in layout.exports.items()}
     return core.Elaborated(
@@ -143,6 +139,7 @@ def _class(context: Context, group: Group, layout: LayoutUse) -> core.PEClass:
     instance = new_instance(program, program.file(group.file, None), group.params.fields, "")
     import_modules(context, instance, 0)
     run_comptime_blocks(context, instance, 0)
+    check_blocked(context)
     ev = Evaluator(context, instance)
     for name, entry in instance.globals.items():
         decl = entry.decl

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from tests.runtime.csl.programs import build
 
+from waferc_ir.machine import machine
 from waferc_runtime.csl import core
 from waferc_runtime.csl.core import EAST, NORTH, RAMP, SOUTH, WEST
+from waferc_runtime.csl.elaborate import elaborate
 
 MAIN = "comptime { @export_symbol(main); }"
 EXPORT = '@export_name("main", fn()void);'
@@ -233,3 +235,34 @@ fn main() void { }
     assert filters is not None
     assert filters.min_idx[0].tolist() == [0, 3, 6, 9]
     assert filters.max_idx[0].tolist() == [2, 5, 8, 11]
+
+
+def test_on_wse2_two_colors_share_an_input_queue() -> None:
+    pe = """
+const q = @get_input_queue(2);
+const a = @get_dsd(fabin_dsd, .{ .extent = 1, .fabric_color = @get_color(1), .input_queue = q });
+const b = @get_dsd(fabin_dsd, .{ .extent = 1, .fabric_color = @get_color(2), .input_queue = q });
+var x: [1]u32;
+const m = @get_dsd(mem1d_dsd, .{ .tensor_access = |i|{1} -> x[i] });
+fn main() void { @mov32(m, a); @mov32(m, b); }
+"""
+    (pe_class,) = build(pe + MAIN, arch="wse2", exports=EXPORT).classes
+    assert pe_class.input_queues == {2: 1}
+
+
+def test_symbols_and_colors_have_the_names_of_the_program() -> None:
+    layout = """
+param data: color;
+param rest: color = @get_color(7);
+layout { @set_rectangle(1, 1); @set_tile_code(0, 0, "pe.csl"); @export_name("main", fn()void); }
+"""
+    pe = """
+const left = @import_module("other.csl");
+const right = @import_module("other.csl");
+var own: i16;
+fn main() void { own = 1; left.count += 1; right.count += 1; }
+"""
+    sources = {"l.csl": layout, "pe.csl": pe + MAIN, "other.csl": "var count: i16;"}
+    program = elaborate(sources, "l.csl", machine("wse3"), {"data": 5})
+    assert program.color_names == {"data": 5, "rest": 7}
+    assert set(program.classes[0].symbols) == {"own", "left.count", "right.count"}

@@ -155,6 +155,22 @@ def test_functions_at_compile_time_go_several_ways_at_once() -> None:
     assert np.asarray(store.value.value).tolist() == [0, 70, 2, 3, 4, 5]
 
 
+def test_blocked_colors_that_no_task_has_split_nothing() -> None:
+    pe = """
+param px: u16; param py: u16;
+const c = @get_color(2 + px % 2);
+TASK
+comptime { @block(c); @export_symbol(main); }
+fn main() void { }
+"""
+    exports = '@export_name("main", fn()void);'
+    one = build(pe.replace("TASK", ""), width=6, arch="wse2", exports=exports)
+    assert len(one.classes) == 1
+    task = "task t(x: u32) void { } comptime { @bind_data_task(t, @get_data_task_id(c)); }"
+    two = build(pe.replace("TASK", task), width=6, arch="wse2", exports=exports)
+    assert [sorted(cls.blocked) for cls in two.classes] == [[2], [3]]
+
+
 @pytest.mark.parametrize(
     ("pe", "sizes"),
     [
@@ -267,11 +283,6 @@ comptime { @export_symbol(main); }
     exports = '@export_name("main", fn()void);'
     (cls,) = build(pe, width=3, exports=exports, arch="wse2").classes
     assert np.asarray(cls.input_queues[2]).tolist() == [3, 5, 3]
+    setup = "comptime { @initialize_queue(@get_input_queue(2), .{ .color = @get_color(5) }); }"
     with pytest.raises(WaferError, match="another color"):
-        build(
-            pe.replace("px % 2 == 0", "px < 9") + "fn more() void { receive(4); }"
-            "comptime { @export_symbol(more); }",
-            width=3,
-            exports=exports + '@export_name("more", fn()void);',
-            arch="wse2",
-        )
+        build(pe + setup, width=3, exports=exports, arch="wse2")
