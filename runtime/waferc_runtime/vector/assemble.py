@@ -44,10 +44,17 @@ class Wafer(Protocol):
         operands: list[Operand],
         config: core.DsdConfig,
         index: Int | None,
+        result: int | None,
         pc: int,
     ) -> int: ...
 
     def issue_map(self, group: Group, run: MapRun, pc: int) -> int: ...
+
+    def set_fifo_length(
+        self, group: Group, fifo: core.Fifo, side: str, value: RunValue
+    ) -> None: ...
+
+    def block_microthread(self, group: Group, action: str, number: RunValue) -> None: ...
 
     def control(self, group: Group, action: str, task: RunValue) -> None: ...
 

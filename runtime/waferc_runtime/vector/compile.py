@@ -193,7 +193,7 @@ class _FunctionCompiler(Effects):
             case core.LoadDsr():
                 self._load_dsr(statement)
             case core.SetFifoLength():
-                self._refuse("a FIFO length that is set")
+                self._set_fifo_length(statement)
             case core.SetConfig():
                 self._set_config(statement)
             case core.FlushQueue():

@@ -10,7 +10,7 @@ import numpy as np
 from waferc_runtime.run_error import RunError, pe_name
 from waferc_runtime.vector.issue import Network
 from waferc_runtime.vector.state import ClassState
-from waferc_runtime.vector.transfer import Transfer
+from waferc_runtime.vector.transfer import ENDLESS, Transfer
 
 _MOST_NAMED = 6
 
@@ -30,12 +30,13 @@ def deadlock(blocked: Sequence[Blocked], network: Network) -> RunError | None:
     if not waiting:
         return None
     stuck = {int(item.transfer.pes[place]): item for item, place in waiting}
-    colors = sorted({item.transfer.waits_for(place)[0] for item, place in waiting})
-    names = ", ".join(map(str, colors))
+    what = {item.transfer.waits_for(place)[0] for item, place in waiting}
+    names = ", ".join(str(color) for color in sorted(what) if color >= 0)
+    on_color = f" on color {names}" if names else ""
     plural = "PE still waits" if len(stuck) == 1 else "PEs still wait"
     first, place = waiting[0]
     return RunError(
-        f"the wafer is at rest, but {len(stuck):,} {plural} on color {names},"
+        f"the wafer is at rest, but {len(stuck):,} {plural}{on_color},"
         f" first {_name(int(first.transfer.pes[place]), network)}",
         first.transfer.place,
         notes=who_waits(blocked, network),
@@ -70,7 +71,17 @@ def _line(item: Blocked, place: int, network: Network, stuck: dict[int, Blocked]
     color, is_input = transfer.waits_for(place)
     pe = int(transfer.pes[place])
     who = f"{_name(pe, network)} in {transfer.function}, since cycle {transfer.next[place]:,}"
-    progress = f"{transfer.done[place]:,} of {transfer.total[place]:,} done"
+    total = int(transfer.total[place])
+    whole = "endless" if total >= ENDLESS else f"{total:,}"
+    progress = f"{transfer.done[place]:,} of {whole} done"
+    if transfer.is_blocked(place):
+        return f"{who}: until microthread {transfer.microthread} is unblocked ({progress})"
+    fifo = network.fifos.by_color(color)
+    if fifo is not None:
+        name = fifo.fifo.name
+        if is_input:
+            return f"{who}: for FIFO {name} ({progress}), which is empty"
+        return f"{who}: for room in FIFO {name} ({progress}), which is full"
     stream = network.stream(color)
     if not is_input:
         receivers = stream.receivers_of(pe)

@@ -9,9 +9,10 @@ import numpy as np
 
 from waferc_runtime.csl import core
 from waferc_runtime.vector.lanes import Indices, Lanes, is_array
-from waferc_runtime.vector.operation import Misuse
+from waferc_runtime.vector.occupancy import Holdings, Key
 from waferc_runtime.vector.state import ClassState, Variable
-from waferc_runtime.vector.values import Int, Loaded, MemoryDsd, RunValue, take, wide
+from waferc_runtime.vector.unknown import Misuse
+from waferc_runtime.vector.values import FabricDsd, Int, Loaded, MemoryDsd, RunValue, take, wide
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -21,6 +22,7 @@ class Operand:
     value: RunValue
     register: Variable | None = None
     loaded: Loaded | None = None
+    name: Key | None = None  # of the register
 
 
 def register(state: ClassState, file: core.DsrFile, number: int) -> Variable:
@@ -31,12 +33,18 @@ def register(state: ClassState, file: core.DsrFile, number: int) -> Variable:
 def load_register(
     state: ClassState, kind: core.Dsr, number: RunValue, value: Loaded, lanes: Lanes
 ) -> None:
-    """Load `value` into the register of a number, on PEs that may each name another."""
+    """Load `value` into the register of a number, on PEs that may each name another.
+
+    Raises:
+        Misuse: an operation in progress uses it.
+    """
     if not is_array(number):
+        state.occupancy.check_register((kind.file, int(number)), lanes)
         register(state, kind.file, int(number)).set(lanes, value, state.count)
         return
     for single in np.unique(number):
         positions = np.flatnonzero(number == single)
+        state.occupancy.check_register((kind.file, int(single)), lanes.at(positions))
         variable = register(state, kind.file, int(single))
         variable.set(lanes.at(positions), take(value, positions), state.count)
 
@@ -55,7 +63,18 @@ def operand(state: ClassState, kind: core.Dsr, number: RunValue, lanes: Lanes) -
     value = loaded.dsd
     if loaded.single_step and isinstance(value, MemoryDsd):
         value = replace(value, extents=(*(1 for _ in value.extents),))
-    return Operand(value, variable, loaded)
+    return Operand(value, variable, loaded, (kind.file, first))
+
+
+def holdings(operands: Sequence[Operand], config: core.DsdConfig) -> Holdings:
+    """What an operation uses, by its operands."""
+    queues: set[Key] = set()
+    for item in operands:
+        value = item.value
+        if isinstance(value, FabricDsd) and value.queue is not None:
+            queues.add(("input" if value.kind == "fabin" else "output", value.queue))
+    registers = frozenset(item.name for item in operands if item.name is not None)
+    return Holdings(frozenset(queues), registers, config.microthread is not None)
 
 
 def with_registers(config: core.DsdConfig, operands: Sequence[Operand]) -> core.DsdConfig:

@@ -135,6 +135,7 @@ class Effects(Assembler):
             index, part = self._expression(config.index)
             cost += part
         cost += operand_cycles(statement, self._machine)
+        result = None if statement.result is None else statement.result.index
         self._separate()
         self._separate_registers()
         following = self._here + 1
@@ -144,7 +145,7 @@ class Effects(Assembler):
             g.extra += cost
             full = with_registers(config, items)
             number = index_of(None if index is None else index(g), items)
-            return wafer.issue(g, op, items, full, number, following)
+            return wafer.issue(g, op, items, full, number, result, following)
 
         self._emit(operate)
 
@@ -289,18 +290,21 @@ class Effects(Assembler):
 
     def _task_control(self, statement: core.TaskControl) -> None:
         task, cost = self._expression(statement.task)
-        cost += statement_cycles(statement, self._machine)
+        own = statement_cycles(statement, self._machine)
         self._separate()
         following, wafer, action = self._here + 1, self._wafer, statement.action
+        is_microthread = statement.task.type is core.Handle.MICROTHREAD
 
         def control(g: Group) -> int:
             number = task(g)
-            g.extra += cost - statement_cost
-            wafer.control(g, action, number)
-            g.extra += statement_cost
+            g.extra += cost
+            if is_microthread:
+                wafer.block_microthread(g, action, number)
+            else:
+                wafer.control(g, action, number)
+            g.extra += own
             return following
 
-        statement_cost = statement_cycles(statement, self._machine)
         self._emit(control)
 
     def _set_config(self, statement: core.SetConfig) -> None:
@@ -338,6 +342,19 @@ class Effects(Assembler):
             return following
 
         self._emit(check)
+
+    def _set_fifo_length(self, statement: core.SetFifoLength) -> None:
+        length, cost = self._expression(statement.value)
+        cost += statement_cycles(statement, self._machine)
+        self._separate()
+        following, wafer = self._here + 1, self._wafer
+
+        def set_length(g: Group) -> int:
+            wafer.set_fifo_length(g, statement.fifo, statement.side, length(g))
+            g.extra += cost
+            return following
+
+        self._emit(set_length)
 
     def _print(self, statement: core.Print) -> None:
         shown = [part for part in statement.parts if not isinstance(part, str)]

@@ -187,7 +187,7 @@ class VectorEngine:
             stream.open(pes)
             columns = np.ascontiguousarray(words, np.uint32).reshape(-1, count).T
             stream.deliver(pes, columns, self._cycles())
-            self._scheduler.delivered(color)
+            self._scheduler.under_way.delivered(color)
         self._go_on()
 
     def received(self, color: int, x: int, y: int, width: int, height: int) -> NDArray[Any]:

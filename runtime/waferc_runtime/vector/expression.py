@@ -25,6 +25,7 @@ from waferc_runtime.vector.state import ClassState
 from waferc_runtime.vector.unknown import UNKNOWN, strict
 from waferc_runtime.vector.values import (
     FabricDsd,
+    FifoDsd,
     MemoryDsd,
     PointerValue,
     RunValue,
@@ -117,7 +118,8 @@ class Expressions:
             case core.UpdateDsd():
                 return self._update(node, own)
             case core.FifoValue():
-                return _refused("a FIFO"), 0
+                fifo = FifoDsd(node.fifo)
+                return lambda g: fifo, 0
             case core.GetConfig():
                 address, cost = self.compile(node.address)
                 return lambda g: self._register(g, address(g)), cost + own
@@ -396,13 +398,6 @@ def _on_part(g: Group, positions: Any, closure: Closure, cost: int) -> RunValue:
     spent[positions] = part.clock - g.clock[positions]
     g.spend(spent)
     return value
-
-
-def _refused(what: str) -> Closure:
-    def refuse(g: Group) -> RunValue:
-        raise Misuse(f"{what} is not supported")
-
-    return refuse
 
 
 def _unblock_commands(g: Group) -> RunValue:

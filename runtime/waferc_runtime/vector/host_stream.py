@@ -1,55 +1,20 @@
-"""Streaming colors: words between the host and ramps, without routes.
-
-Columns are made for the PEs that words come from or go to, when the first one does.
-"""
+"""Streaming colors: words between the host and ramps, without routes."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from waferc_ir.machine import Machine
-from waferc_runtime.csl.core import Routes
 from waferc_runtime.vector.channel import Outlet, Times, Words
 from waferc_runtime.vector.lanes import Indices
-from waferc_runtime.vector.routes import ColorRoutes
-from waferc_runtime.vector.stream import Stream
+from waferc_runtime.vector.open_stream import OpenStream
 from waferc_runtime.vector.when import When, steadily
 
 _UNLIMITED = 1 << 40  # words
 
 
-class HostStream(Stream):
+class HostStream(OpenStream):
     """One streaming color, in one of the two directions."""
-
-    def __init__(self, color: int, machine: Machine, width: int, height: int) -> None:
-        none = np.zeros((height, width), np.uint8)
-        routes = ColorRoutes(color, Routes(none, none), width, height)
-        super().__init__(routes, machine, np.zeros(width * height, np.int64))
-        self._add_columns(1)  # of no PE, so that column -1 is one
-
-    def open(self, pes: Indices) -> bool:
-        """Have columns for these PEs; whether some are new."""
-        fresh = pes[self._column[pes] < 0]
-        if not len(fresh):
-            return False
-        first = len(self._written)
-        self._add_columns(len(fresh))
-        self._column[fresh] = np.arange(first, first + len(fresh))
-        return True
-
-    def _add_columns(self, count: int) -> None:
-        more = (0, count)
-        self._depth = np.pad(self._depth, more)
-        self._arrived.add_columns(count)
-        self._taken.add_columns(count)
-        self._written = np.pad(self._written, more)
-        self._read = np.pad(self._read, more)
-        self._last = np.pad(self._last, more, constant_values=-1)
-        self._promised = np.pad(self._promised, more)
-        self._next = np.pad(self._next, more)
-        if self._words is not None:
-            self._words = np.pad(self._words, ((0, 0), more))
 
     def deliver(self, pes: Indices, words: NDArray[np.uint32], begin: int) -> None:
         """Let `words` [n, pe] of the host arrive on ramps, one per cycle from `begin` on.

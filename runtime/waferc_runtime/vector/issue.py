@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,10 +17,12 @@ from waferc_runtime.vector.access import Access
 from waferc_runtime.vector.channel import Channel
 from waferc_runtime.vector.dsr import Save
 from waferc_runtime.vector.dynamic import dynamic_colors, written_colors
+from waferc_runtime.vector.fifo import Fifos
 from waferc_runtime.vector.group import Code, Group
 from waferc_runtime.vector.host_stream import HostStream
 from waferc_runtime.vector.lanes import Indices
 from waferc_runtime.vector.map import MapRun
+from waferc_runtime.vector.occupancy import Holdings
 from waferc_runtime.vector.operation import (
     Misuse,
     Operands,
@@ -28,6 +31,7 @@ from waferc_runtime.vector.operation import (
     length_of,
     resized,
 )
+from waferc_runtime.vector.ports import Port, Running
 from waferc_runtime.vector.recorded import with_out
 from waferc_runtime.vector.router_registers import RouterRegisters
 from waferc_runtime.vector.router_stream import RoutedStream
@@ -35,11 +39,14 @@ from waferc_runtime.vector.routers import Routers
 from waferc_runtime.vector.routes import ColorRoutes
 from waferc_runtime.vector.state import ClassState
 from waferc_runtime.vector.stream import Stream
-from waferc_runtime.vector.transfer import Dest, Port, Running, Source, Transfer
+from waferc_runtime.vector.transfer import ENDLESS, Dest, Source, Transfer
 from waferc_runtime.vector.unknown import UNKNOWN
-from waferc_runtime.vector.values import FabricDsd, MemoryDsd, PointerValue, RunValue
+from waferc_runtime.vector.values import FabricDsd, FifoDsd, MemoryDsd, PointerValue, RunValue
 
 Times = NDArray[np.int64]
+INFINITE = 0x7FFF  # a length on the fabric that never ends (csl.md 6.3)
+NO_MICROTHREAD = -(1 << 20)  # of what the main thread does
+_NO_FABRIC = -(1 << 19)  # of operations that use no queue, which never are in each other's way
 
 
 class Network:
@@ -68,15 +75,16 @@ class Network:
         self._written = written_colors(elaborated)
         self.host_inputs = elaborated.host_inputs
         self.host_outputs = elaborated.host_outputs
+        self.fifos = Fifos(machine, elaborated.width, elaborated.height)
         self._routes: Mapping[int, core.Routes] = elaborated.routes
         self._depths = depths
 
     def stream(self, color: int) -> Channel:
         """The stream of a color; one without routes reaches no PE."""
-        if color in self.routed_colors:
-            return self._routed(color)
         if color in self.host_inputs or color in self.host_outputs:
             return self.host_stream(color)
+        if color in self.routed_colors:
+            return self._routed(color)
         if color not in self.streams:
             routes = ColorRoutes(color, self._routes.get(color), self.width, self.height)
             depths = self._depths(color)
@@ -118,7 +126,16 @@ class Network:
         depth = max(depths)
         if dsd.kind == "fabout" and dsd.queue is not None:
             depth = depths[dsd.queue]
-        return Port(self.stream(dsd.color), element, depth, dsd.sends_control, dsd.advances_switch)
+        is_narrow = element.words == 1
+        return Port(
+            self.stream(dsd.color),
+            element,
+            2 if dsd.is_packed and is_narrow else 1,
+            depth,
+            dsd.sends_control,
+            dsd.advances_switch,
+            dsd.index if is_narrow else 0,
+        )
 
     def is_receiving(
         self, state: ClassState, transfers: Sequence[Transfer]
@@ -142,8 +159,9 @@ def transfers_of(
     network: Network,
     config: core.DsdConfig,
     saves: Sequence[Save],
+    uses: Holdings,
 ) -> list[Transfer]:
-    """A DSD operation with fabric operands, for each set of PEs that it is alike on.
+    """A DSD operation with operands on the fabric or a FIFO, for each set of PEs it is alike on.
 
     Raises:
         Misuse: operands that do not go together.
@@ -152,28 +170,48 @@ def transfers_of(
     for positions, operands in kinds:
         op = operands.op
         fabric = [o for o in (operands.dest, *operands.sources) if isinstance(o, FabricDsd)]
-        compute = op.computation(network.machine)
-        work = _counter(group.state, op)
         chosen = _all(group) if positions is None else positions
-        count = operands.length
+        count = _endless(operands.length)
+        ends = Ends(group.state, network, count)
         sources = [
-            _source(source, element, count, network)
+            ends.source(source, element)
             for source, element in zip(operands.sources, op.source_elements, strict=True)
         ]
-        dest = _dest(operands, op, len(chosen), count, network)
-        is_packed = {dsd.is_packed for dsd in fabric}
-        per_word = 2 if op.element.words == 1 and is_packed == {True} else 1
-        if op.element.words == 1 and len(is_packed) > 1:
-            raise Misuse("an operation mixes packed and unpacked fabric operands")
-        start = group.clock[chosen] + network.machine.dsd_setup_cycles
-        found.append(
-            _transfer(
-                group, chosen, compute, dest, sources, count, start, per_word, 1, 0, config,
-                work, microthread_of(group.state, fabric, config),
-            )
-        )  # fmt: skip
-        found[-1].saves = saves if positions is None else [s.at(positions) for s in saves]
+        dest = ends.dest(operands, len(chosen))
+        fifos = [o for o in (operands.dest, *operands.sources) if isinstance(o, FifoDsd)]
+        if len(fifos) > 1:
+            raise Misuse(f"{op.name} has more than one FIFO")
+        ports = [port for port in (*sources, dest) if isinstance(port, Port)]
+        colors = [port.stream.color for port in ports if port is not dest]
+        if len(set(colors)) < len(colors):
+            raise Misuse(f"{op.name} receives one color twice")
+        transfer = _transfer(
+            group,
+            chosen,
+            op.name,
+            op.computation(network.machine),
+            dest,
+            sources,
+            count,
+            group.clock[chosen] + network.machine.dsd_setup_cycles,
+            config,
+        )
+        if not fifos:
+            transfer.step = min(port.per_word for port in ports)
+        transfer.work = _counter(group.state, op)
+        transfer.saves = saves if positions is None else [s.at(positions) for s in saves]
+        transfer.uses = uses
+        transfer.ends_at_fifo = bool(fifos) and not config.is_async
+        if config.is_async:
+            transfer.microthread = microthread_of(group.state, fabric, config)
+        found.append(transfer)
     return found
+
+
+def _endless(length: int | Times) -> int | Times:
+    if isinstance(length, np.ndarray):
+        return np.where(length == INFINITE, ENDLESS, length)
+    return ENDLESS if length == INFINITE else length
 
 
 def map_transfers(group: Group, run: MapRun, network: Network) -> list[Transfer]:
@@ -193,33 +231,33 @@ def map_transfers(group: Group, run: MapRun, network: Network) -> list[Transfer]
     if any(isinstance(v, FabricDsd) and v.is_packed for v in operands):
         raise Misuse("@map does not take packed fabric operands")
     count = count if np.ndim(count) else int(count)
-    sources = [
-        _source(value, kind, count, network)
-        for value, kind in zip(run.inputs, run.types, strict=True)
-    ]
+    ends = Ends(group.state, network, count)
+    sources = [ends.source(value, kind) for value, kind in zip(run.inputs, run.types, strict=True)]
     dest: Dest = None
     match run.output:
         case FabricDsd():
             dest = network.port(run.output, run.result)
         case MemoryDsd():
-            dest = _memory(run.output, run.result, count)
+            dest = ends.memory(run.output, run.result)
         case _:
             raise Misuse("@map cannot write to its output")
     chosen = _all(group)
     start = group.clock[chosen] + machine.dsd_setup_cycles
-    pace = pure.cycles + machine.loop_cycles
-    return [
-        _transfer(
-            group, chosen, with_out(pure.compute), dest, sources, count, start, 1, pace,
-            pure.cycles, core.DsdConfig(), _ignore, 0,
-        )
-    ]  # fmt: skip
+    compute = with_out(pure.compute)
+    transfer = _transfer(
+        group, chosen, "@map", compute, dest, sources, count, start, core.DsdConfig()
+    )
+    transfer.pace = pure.cycles + machine.loop_cycles
+    transfer.delay = pure.cycles
+    return [transfer]
 
 
 def microthread_of(state: ClassState, fabric: Sequence[FabricDsd], config: core.DsdConfig) -> int:
     """The microthread: as configured, else the output queue's, else the first input queue's."""
     if config.microthread is not None:
         return config.microthread
+    if not fabric:
+        return _NO_FABRIC
     outputs = [dsd for dsd in fabric if dsd.kind == "fabout"]
     first = (outputs or list(fabric))[0]
     if first.queue is not None:
@@ -235,17 +273,13 @@ def microthread_of(state: ClassState, fabric: Sequence[FabricDsd], config: core.
 def _transfer(
     group: Group,
     chosen: Indices,
+    name: str,
     compute: Any,
     dest: Dest,
     sources: Sequence[Source],
     count: int | Times,
     start: Times,
-    per_word: int,
-    pace: int,
-    delay: int,
     config: core.DsdConfig,
-    work: Callable[[int], None],
-    microthread: int,
 ) -> Transfer:
     frame = group.frames[-1]
     lanes = group.lanes if len(chosen) == group.lanes.count else group.lanes.at(chosen)
@@ -261,15 +295,16 @@ def _transfer(
         total=total,
         done=np.zeros(len(chosen), np.int64),
         next=start,
-        per_word=per_word,
-        pace=pace,
-        delay=delay,
+        step=1,
+        pace=1,
+        delay=0,
         config=config,
         place=frame.code.places[group.pc],
+        name=name,
         function=frame.code.name,
         finished=_ignore_finished,
-        work=work,
-        microthread=microthread,
+        work=_ignore,
+        microthread=NO_MICROTHREAD,
     )
 
 
@@ -289,42 +324,61 @@ def _ignore_finished(transfer: Transfer, places: Indices) -> None:
     return None
 
 
-def _source(value: RunValue, element: core.Scalar, count: int | Times, network: Network) -> Source:
-    match value:
-        case FabricDsd():
-            if value.kind == "fabout":
-                raise Misuse("a fabout DSD is used as a source")
-            return network.port(value, element)
-        case MemoryDsd():
-            return _memory(value, element, count)
-        case _:
-            return value if value is UNKNOWN else np.asarray(value)
+@dataclass(frozen=True, slots=True, eq=False)
+class Ends:
+    """Makes the operands of an operation of `count` elements."""
 
+    state: ClassState
+    network: Network
+    count: int | Times
 
-def _memory(dsd: MemoryDsd, element: core.Scalar, count: int | Times) -> Access:
-    access = access_of(dsd, element)
-    if len(access.extents) == 1:
-        return access
-    if isinstance(count, np.ndarray):
-        raise Misuse("an operation of different lengths has an operand of several dimensions")
-    return resized(access, count)
+    def source(self, value: RunValue, element: core.Scalar) -> Source:
+        """A source."""
+        match value:
+            case FabricDsd():
+                if value.kind == "fabout":
+                    raise Misuse("a fabout DSD is used as a source")
+                return self.network.port(value, element)
+            case FifoDsd():
+                return self._fifo(value, element)
+            case MemoryDsd():
+                return self.memory(value, element)
+            case _:
+                return value if value is UNKNOWN else np.asarray(value)
 
+    def dest(self, operands: Operands, pes: int) -> Dest:
+        """The destination, on so many PEs."""
+        op = operands.op
+        match operands.dest:
+            case FabricDsd() as dsd:
+                if dsd.kind == "fabin":
+                    raise Misuse("a fabin DSD is used as a destination")
+                return self.network.port(dsd, op.element)
+            case FifoDsd() as dsd:
+                return self._fifo(dsd, op.element)
+            case MemoryDsd() as dsd:
+                return self.memory(dsd, op.element)
+            case PointerValue() as pointer:
+                access = Access(pointer.block, pointer.words, (), (), op.element)
+                start = np.zeros(pes, DTYPES[op.element])
+                if folds(pointer, operands.sources):
+                    if operands.sources[0] is not UNKNOWN:
+                        start[...] = operands.sources[0]
+                    return Running(access, start)
+                return Running(access, start, is_last=True)
+            case _:
+                raise Misuse(f"{op.name} cannot write to its first operand")
 
-def _dest(operands: Operands, op: DsdOp, pes: int, count: int | Times, network: Network) -> Dest:
-    match operands.dest:
-        case FabricDsd() as dsd:
-            if dsd.kind == "fabin":
-                raise Misuse("a fabin DSD is used as a destination")
-            return network.port(dsd, op.element)
-        case MemoryDsd() as dsd:
-            return _memory(dsd, op.element, count)
-        case PointerValue() as pointer:
-            access = Access(pointer.block, pointer.words, (), (), op.element)
-            start = np.zeros(pes, DTYPES[op.element])
-            if folds(pointer, operands.sources):
-                if operands.sources[0] is not UNKNOWN:
-                    start[...] = operands.sources[0]
-                return Running(access, start)
-            return Running(access, start, is_last=True)
-        case _:
-            raise Misuse(f"{op.name} cannot write to its first operand")
+    def memory(self, dsd: MemoryDsd, element: core.Scalar) -> Access:
+        """An operand in memory."""
+        access = access_of(dsd, element)
+        if len(access.extents) == 1:
+            return access
+        if isinstance(self.count, np.ndarray):
+            raise Misuse("an operation of different lengths has an operand of several dimensions")
+        return resized(access, self.count)
+
+    def _fifo(self, value: FifoDsd, element: core.Scalar) -> Port:
+        stream = self.network.fifos.of(self.state, value.fifo)
+        stream.use(element)
+        return Port(stream, element)

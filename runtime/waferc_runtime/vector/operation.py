@@ -21,7 +21,14 @@ from waferc_runtime.vector.forgetful import is_computed
 from waferc_runtime.vector.group import Group
 from waferc_runtime.vector.lanes import Indices, Lanes
 from waferc_runtime.vector.unknown import UNKNOWN, Misuse
-from waferc_runtime.vector.values import FabricDsd, MemoryDsd, PointerValue, RunValue, take
+from waferc_runtime.vector.values import (
+    FabricDsd,
+    FifoDsd,
+    MemoryDsd,
+    PointerValue,
+    RunValue,
+    take,
+)
 
 Array = NDArray[Any]
 
@@ -160,7 +167,7 @@ def folds(dest: RunValue, sources: Sequence[RunValue]) -> bool:
     return (
         isinstance(dest, PointerValue)
         and len(sources) > 1
-        and not isinstance(sources[0], MemoryDsd | FabricDsd)
+        and not isinstance(sources[0], MemoryDsd | FabricDsd | FifoDsd)
     )
 
 
@@ -204,7 +211,7 @@ def length_of(operands: Sequence[RunValue]) -> int | Array:
         match operand:
             case MemoryDsd():
                 here: int | Array = math.prod(int(extent) for extent in operand.extents)
-            case FabricDsd():
+            case FabricDsd() | FifoDsd():
                 here = operand.extent
             case _:
                 continue

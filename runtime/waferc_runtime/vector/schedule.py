@@ -22,15 +22,16 @@ from waferc_runtime.builtins.scalar import ZeroDivisorError
 from waferc_runtime.builtins.timing import flight_cycles, task_start_cycles
 from waferc_runtime.csl import core
 from waferc_runtime.vector.deadlock import Blocked
-from waferc_runtime.vector.dsr import Operand, saves_of
+from waferc_runtime.vector.dsr import Operand, holdings, saves_of
 from waferc_runtime.vector.effects import AssertionFault
-from waferc_runtime.vector.faults import group_error, transfer_error
+from waferc_runtime.vector.faults import group_error
 from waferc_runtime.vector.group import SUSPENDED, Frame, Group, Join, TaskRun, join
 from waferc_runtime.vector.in_memory import map_in_memory, operate_in_memory
 from waferc_runtime.vector.issue import Network, map_transfers, transfers_of
-from waferc_runtime.vector.lanes import Indices
+from waferc_runtime.vector.lanes import Indices, Lanes
 from waferc_runtime.vector.map import MapRun
 from waferc_runtime.vector.memory import OutOfBounds
+from waferc_runtime.vector.occupancy import Holdings
 from waferc_runtime.vector.operation import (
     Misuse,
     variants,
@@ -44,7 +45,8 @@ from waferc_runtime.vector.signals import signal, tell
 from waferc_runtime.vector.state import NEVER, ClassState
 from waferc_runtime.vector.tasks import TaskStart, candidates
 from waferc_runtime.vector.transfer import Transfer
-from waferc_runtime.vector.values import FabricDsd, Int, RunValue, with_index
+from waferc_runtime.vector.under_way import UnderWay
+from waferc_runtime.vector.values import FabricDsd, FifoDsd, Int, RunValue, with_index
 from waferc_runtime.vector.watch import Watch
 
 
@@ -56,6 +58,8 @@ class Waiting:
     pc: int
     done: NDArray[np.bool_]
     transfers: list[Transfer]
+    result: int | None  # local that takes whether it came to its last element
+    whole: NDArray[np.bool_]  # [pe] whether it did
 
 
 class Scheduler:
@@ -69,18 +73,18 @@ class Scheduler:
         self._ready: deque[Group] = deque()
         self._waiting: list[Waiting] = []
         self._joins: list[Join] = []  # with parts that have arrived
-        self._new: list[Transfer] = []  # that have not begun
-        self._receiving: dict[int, list[Transfer]] = {}  # by color
-        self._sending: dict[int, list[Transfer]] = {}
-        self._arrived: set[int] = set()  # colors on which words came
-        self._freed: set[int] = set()  # colors on which words were taken
-        self._promised: set[int] = set()  # colors on which taking words is sure
+        self._under_way = UnderWay(machine, network.width)
         self.ended = 0  # the cycle at which the last operation ended
 
     @property
     def registers(self) -> RouterRegisters:
         """The configuration registers of routers."""
         return self.network.registers
+
+    @property
+    def under_way(self) -> UnderWay:
+        """The operations that have begun and not ended."""
+        return self._under_way
 
     # ---- running ---------------------------------------------------------------------------------
 
@@ -99,17 +103,20 @@ class Scheduler:
             while True:
                 if self._ready:
                     self._run(self._ready.popleft())
-                elif self._new or self._arrived or self._freed or self._promised:
-                    self._go_on()
+                elif self._under_way.has_news:
+                    self._under_way.go_on()
                 elif self.network.routers is not None and self.network.routers.is_awake:
                     self._route(self.network.routers, classes)
                 elif (
-                    self._go_on_in_part(all_of_them=False)
+                    self._under_way.go_on_in_part(all_of_them=False)
                     or self._release()
                     or self._dispatch(classes)
                 ):
                     continue
-                elif not self._go_on_in_part(all_of_them=True):
+                elif (
+                    not self._under_way.go_on_in_part(all_of_them=True)
+                    and not self._under_way.end_at_fifos()
+                ):
                     break
 
     def waiting(self) -> list[Blocked]:
@@ -119,16 +126,10 @@ class Scheduler:
             for waiting in self._waiting
             for transfer in waiting.transfers
         ]
-        for transfer in self._open_transfers():
+        for transfer in self._under_way.open():
             if all(transfer is not item.transfer for item in blocked):
                 blocked.append(Blocked(transfer.state, transfer, True))
         return blocked
-
-    def delivered(self, color: int) -> None:
-        """Words of the host have come on a color."""
-        for transfer in self._receiving.get(color, ()):
-            transfer.look_again()
-        self._arrived.add(color)
 
     def _run(self, group: Group) -> None:
         pc = group.pc
@@ -182,13 +183,16 @@ class Scheduler:
             if group.joins and group.joins[-1].depth == depth:
                 meet = group.joins[-1].pc
             through, rest = np.flatnonzero(waiting.done), np.flatnonzero(~waiting.done)
+            if waiting.result is not None:
+                group.locals[waiting.result] = waiting.whole
             parts = [(through, waiting.pc), (rest, waiting.pc)]
             first, second = group.split(parts, meet)
             places = np.full(len(waiting.done), -1, np.intp)
             places[rest] = np.arange(len(rest))
             for transfer in waiting.transfers:
                 transfer.positions = places[transfer.positions]
-            left = Waiting(second, waiting.pc, np.zeros(len(rest), np.bool_), [])
+            none = np.zeros(len(rest), np.bool_)
+            left = Waiting(second, waiting.pc, none, [], waiting.result, waiting.whole[rest])
             left.transfers = [t for t in waiting.transfers if (t.done < t.total).any()]
             for transfer in left.transfers:
                 transfer.finished = partial(self._through, left)
@@ -222,39 +226,64 @@ class Scheduler:
         operands: list[Operand],
         config: core.DsdConfig,
         index: Int | None,
+        result: int | None,
         pc: int,
     ) -> int:
-        """Begin a DSD operation; in memory it is done at once."""
-        values = [with_index(item.value, index) for item in operands]
-        kinds = variants(op, values[0], values[1:], group.lanes.count)
+        """Begin a DSD operation; in memory it is done at once.
+
+        `result` is the local that takes whether it came to its last element.
+        """
+        state, lanes = group.state, group.lanes
+        values = [
+            self._operand(state, with_index(item.value, index), place, lanes)
+            for place, item in enumerate(operands)
+        ]
+        kinds = variants(op, values[0], values[1:], lanes.count)
         saves = saves_of(operands, (op.element, *op.source_elements))
-        if any(isinstance(value, FabricDsd) for value in values):
+        if any(isinstance(value, FabricDsd | FifoDsd) for value in values):
             group.settle()
-            transfers = transfers_of(group, kinds, self.network, config, saves)
-            return self._begin(group, transfers, config, pc)
+            uses = holdings(operands, config)
+            if not config.is_async:
+                state.occupancy.check(op.name, uses, lanes)
+            transfers = transfers_of(group, kinds, self.network, config, saves, uses)
+            return self._begin(group, transfers, config, pc, result)
         cycles = operate_in_memory(group, kinds, saves, self._machine)
         if config.is_async:
-            self._run_apart(group, cycles, config)
+            self._run_apart(group, op.name, cycles, config)
             return pc
         group.spend(cycles)
+        if result is not None:
+            group.locals[result] = True
         if config.activate is not None or config.unblock is not None:
             group.settle()
-            tell(group.state, config, group.lanes, group.clock)
+            tell(state, config, lanes, group.clock)
         return pc
 
+    def _operand(self, state: ClassState, value: RunValue, place: int, lanes: Lanes) -> RunValue:
+        """The operand; of a FIFO with the length that is set for that side."""
+        if not isinstance(value, FifoDsd):
+            return value
+        length = self.network.fifos.of(state, value.fifo).length["read" if place else "write"]
+        here = length[lanes.index]
+        return FifoDsd(value.fifo, here.copy() if here.any() else 0)
+
     def _run_apart(
-        self, group: Group, cycles: int | NDArray[np.int64], config: core.DsdConfig
+        self, group: Group, name: str, cycles: int | NDArray[np.int64], config: core.DsdConfig
     ) -> None:
         """An operation in memory on a microthread: it was done at once, but ends later."""
         group.settle()
         state, lanes, end = group.state, group.lanes, group.clock + cycles
         if config.microthread is not None:
-            until = state.busy_until(config.microthread)
-            if (until[lanes.index] > group.clock).any():
-                raise Misuse(_still_at_work(config.microthread))
-            until[lanes.index] = end
+            nothing = Holdings()
+            state.occupancy.take(name, config.microthread, nothing, lanes, group.clock)
+            state.occupancy.release(config.microthread, nothing, lanes)
+            state.occupancy.hold_until(config.microthread, lanes, end)
         self.ended = max(self.ended, int(end.max()))
         tell(state, config, lanes, end)
+
+    def set_fifo_length(self, group: Group, fifo: core.Fifo, side: str, value: RunValue) -> None:
+        """`@set_fifo_read_length` and `@set_fifo_write_length`."""
+        self.network.fifos.of(group.state, fifo).length[side][group.lanes.index] = value
 
     def issue_map(self, group: Group, run: MapRun, pc: int) -> int:
         """Begin a `@map` of a function on arrays."""
@@ -263,7 +292,7 @@ class Scheduler:
         if run.has_fabric():
             group.settle()
             transfers = map_transfers(group, run, self.network)
-            return self._begin(group, transfers, core.DsdConfig(), pc)
+            return self._begin(group, transfers, core.DsdConfig(), pc, None)
         map_in_memory(group, run, machine)
         return pc
 
@@ -278,130 +307,82 @@ class Scheduler:
                 lanes = lanes.at(positions)
             signal(group.state, int(number), action, lanes, group.clock[positions])
 
+    def block_microthread(self, group: Group, action: str, number: RunValue) -> None:
+        """`@block` or `@unblock` a microthread, of the same number on all PEs of the group."""
+        if np.ndim(number):
+            if (number != number[0]).any():
+                raise Misuse(f"PEs of a class {action} different microthreads at once")
+            number = int(number[0])
+        group.settle()
+        state, lanes = group.state, group.lanes
+        blocked = state.blocked_microthreads.setdefault(number, np.zeros(state.count, np.bool_))
+        blocked[lanes.index] = action == "block"
+        for transfer in self._under_way.open():
+            if transfer.state is state and transfer.microthread == number:
+                if action == "block":
+                    transfer.look_again()
+                else:
+                    transfer.hold_back(lanes, group.clock)
+                    self._under_way.look_again(transfer)
+
     def _begin(
-        self, group: Group, transfers: list[Transfer], config: core.DsdConfig, pc: int
+        self,
+        group: Group,
+        transfers: list[Transfer],
+        config: core.DsdConfig,
+        pc: int,
+        result: int | None,
     ) -> int:
         """Begin an operation on the fabric; a synchronous one holds the group until it is done."""
         if config.is_async:
+            occupancy = group.state.occupancy
             for transfer in transfers:
                 transfer.finished = self._complete
-                self._occupy(group, transfer)
-                self._register(transfer)
+                now = group.clock[transfer.positions]
+                number, uses = transfer.microthread, transfer.uses
+                occupancy.take(transfer.name, number, uses, transfer.lanes, now)
+                self._under_way.register(transfer)
             return pc
-        waiting = Waiting(group, pc, np.zeros(group.lanes.count, np.bool_), transfers)
+        count = group.lanes.count
+        waiting = Waiting(
+            group, pc, np.zeros(count, np.bool_), transfers, result, np.ones(count, np.bool_)
+        )
         self._waiting.append(waiting)
         for transfer in transfers:
-            words = -(-transfer.total // transfer.per_word)
-            setup = self._machine.dsd_setup_cycles
-            group.busy[transfer.positions] += setup + words * transfer.pace
             transfer.finished = partial(self._through, waiting)
-            self._register(transfer)
+            self._under_way.register(transfer)
         return SUSPENDED
-
-    def _occupy(self, group: Group, transfer: Transfer) -> None:
-        """Take the microthread of an asynchronous operation."""
-        state: ClassState = group.state
-        number = transfer.microthread
-        busy = state.microthreads.setdefault(number, np.zeros(state.count, np.bool_))
-        until = state.busy_until(number)[transfer.lanes.index]
-        if busy[transfer.lanes.index].any() or (until > group.clock[transfer.positions]).any():
-            raise Misuse(_still_at_work(number))
-        busy[transfer.lanes.index] = True
-
-    def _register(self, transfer: Transfer) -> None:
-        empty = np.flatnonzero(transfer.total == 0)
-        if len(empty):
-            transfer.finished(transfer, empty)
-        if len(empty) == len(transfer.total):
-            return
-        for port in transfer.inputs:
-            color = port.stream.color
-            self._receiving.setdefault(color, []).append(transfer)
-        if transfer.outlet_color is not None:
-            self._sending.setdefault(transfer.outlet_color, []).append(transfer)
-        self._new.append(transfer)
-
-    def _forget(self, transfer: Transfer) -> None:
-        for port in transfer.inputs:
-            here = self._receiving[port.stream.color]
-            if transfer in here:
-                here.remove(transfer)
-        if transfer.outlet_color is not None:
-            self._sending[transfer.outlet_color].remove(transfer)
-
-    def _go_on(self) -> None:
-        """Let the operations go on for which something has changed."""
-        if self._new:
-            for transfer in self._new:
-                self._step(transfer)
-            self._new = []
-        elif self._promised:
-            for transfer in list(self._sending.get(self._promised.pop(), ())):
-                transfer.may_promise = True
-                self._step(transfer)
-        elif self._arrived:
-            for transfer in list(self._receiving.get(self._arrived.pop(), ())):
-                self._step(transfer)
-        else:
-            for transfer in list(self._sending.get(self._freed.pop(), ())):
-                if transfer.wants_room:
-                    transfer.may_promise = True
-                    self._step(transfer)
 
     def _route(
         self, routers: Routers, classes: Sequence[ClassState], late_before: int | None = None
     ) -> None:
         """Let words of dynamic colors move."""
         changes = run_routers(routers, classes, self.network.width, late_before)
-        self._arrived |= changes.arrived
-        self._freed |= changes.freed
-
-    def _go_on_in_part(self, all_of_them: bool) -> bool:
-        """Let operations go on that cannot be brought to their end at once; whether some did.
-
-        That comes late, so that words travel in large portions.
-        """
-        went_on = False
-        for transfer in self._open_transfers():
-            if transfer.could_go_on or all_of_them:
-                went_on = self._step(transfer, in_part=True) or went_on
-        return went_on
-
-    def _step(self, transfer: Transfer, in_part: bool = False) -> bool:
-        """Let an operation go on; whether it did."""
-        try:
-            went_on = transfer.advance(in_part)
-        except (OutOfBounds, Misuse, RouteFault) as fault:
-            raise transfer_error(transfer, fault, self.network.width) from fault
-        if went_on:
-            for port in transfer.inputs:
-                self._freed.add(port.stream.color)
-            if transfer.outlet_color is not None:
-                self._arrived.add(transfer.outlet_color)
-        if transfer.has_promised:
-            transfer.has_promised = False
-            self._promised.add(transfer.inputs[0].stream.color)
-        if went_on and not transfer.is_open:
-            self._forget(transfer)
-        return went_on
+        self._under_way.tell(changes.arrived, changes.freed)
 
     def _through(self, waiting: Waiting, transfer: Transfer, places: Indices) -> None:
         """Some PEs of a synchronous operation are through."""
         positions = transfer.positions[places]
         waiting.done[positions] = True
         waiting.group.clock[positions] = transfer.next[places]
+        words = -(-transfer.done[places] // transfer.step)
+        setup = self._machine.dsd_setup_cycles
+        waiting.group.busy[positions] += setup + words * transfer.pace
+        waiting.whole[positions] = ~transfer.was_cut[places]
         self._settle(transfer, places)
         for told in transfer.told:
             tell(transfer.state, told, transfer.lanes.at(places), transfer.next[places])
         if waiting.done.all():
             self._waiting.remove(waiting)
+            if waiting.result is not None:
+                waiting.group.locals[waiting.result] = waiting.whole
             waiting.group.pc = waiting.pc
             self._ready.append(waiting.group)
 
     def _complete(self, transfer: Transfer, places: Indices) -> None:
         """Some PEs of an asynchronous operation are through."""
-        state = transfer.state
-        state.microthreads[transfer.microthread][transfer.lanes.at(places).index] = False
+        lanes = transfer.lanes.at(places)
+        transfer.state.occupancy.release(transfer.microthread, transfer.uses, lanes)
         self.watch.operation(transfer, places)
         self.ended = max(self.ended, int(transfer.next[places].max()))
         self._settle(transfer, places)
@@ -414,11 +395,6 @@ class Scheduler:
         for save in transfer.saves:
             save.at(places).settle(lanes, transfer.done[places], state.count)
 
-    def _open_transfers(self) -> list[Transfer]:
-        tables = (*self._receiving.values(), *self._sending.values())
-        transfers = [transfer for here in tables for transfer in here]
-        return list({id(transfer): transfer for transfer in transfers}.values())
-
     # ---- tasks -----------------------------------------------------------------------------------
 
     def _dispatch(self, classes: Sequence[ClassState]) -> bool:
@@ -427,7 +403,7 @@ class Scheduler:
         What a task sends or activates comes later than it begins, elsewhere by a flight at least.
         So tasks that begin within a flight of the earliest are the next on their PEs.
         """
-        transfers = self._open_transfers()
+        transfers = self._under_way.open()
         choices = [
             choice
             for state in classes
@@ -462,7 +438,7 @@ class Scheduler:
         earliest = NEVER if routers is None else routers.earliest_late()
         if routers is None or earliest == NEVER or earliest > first:
             return False
-        if not self._go_on_in_part(all_of_them=True):
+        if not self._under_way.go_on_in_part(all_of_them=True):
             self._route(routers, classes, earliest + self._machine.hop_cycles)
         return True
 
@@ -470,7 +446,7 @@ class Scheduler:
         clock = np.maximum(state.clock[start.lanes.index], start.since)
         values = start.take(clock) if start.take is not None else []
         if start.color is not None:
-            self._freed.add(start.color)
+            self._under_way.tell(set(), {start.color})
         code = self.network.code(state, start.function)
         values += [None] * (code.locals - len(values))
         task = TaskRun(start.function.name, start.kind, clock) if self.watch.is_on else None
@@ -478,7 +454,3 @@ class Scheduler:
         busy = np.full(len(clock), switch, np.int64)
         frames = [Frame(code, values)]
         self.start(Group(state, start.lanes, clock + switch, busy, frames, task=task))
-
-
-def _still_at_work(microthread: int) -> str:
-    return f"an operation starts on microthread {microthread}, which is still at work"

@@ -14,6 +14,7 @@ from waferc_runtime.builtins.walk import calls_library
 from waferc_runtime.csl import core
 from waferc_runtime.vector.forgetful import block_of
 from waferc_runtime.vector.lanes import Indices, Lanes, lanes_of
+from waferc_runtime.vector.occupancy import Occupancy
 from waferc_runtime.vector.values import RunValue, may_merge, merge, take
 
 NEVER = np.iinfo(np.int64).max
@@ -128,8 +129,8 @@ class ClassState:
         self.torn_down = {
             color: np.full(self.count, NEVER, np.int64) for color in program.teardown_handlers
         }  # since when a handler waits to run
-        self.microthreads: dict[int, NDArray[np.bool_]] = {}  # by id: where it is at work
-        self._busy_until: dict[int, NDArray[np.int64]] = {}
+        self.occupancy = Occupancy(self.count)
+        self.blocked_microthreads: dict[int, NDArray[np.bool_]] = {}  # by id
         self._work = work
 
     def activate(self, task: int, lanes: Lanes, cycles: Any) -> bool:
@@ -193,10 +194,6 @@ class ClassState:
             was_blocked = blocked[lanes.index]
             since[lanes.index] = np.where(was_blocked, cycles, since[lanes.index])
         blocked[lanes.index] = is_blocked
-
-    def busy_until(self, microthread: int) -> NDArray[np.int64]:
-        """Until when operations in memory hold a microthread: [pe]."""
-        return self._busy_until.setdefault(microthread, np.zeros(self.count, np.int64))
 
     def launch(self, function: core.Function, values: list[RunValue], since: int) -> None:
         """Let the host call a function on all PEs."""

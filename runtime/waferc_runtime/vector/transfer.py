@@ -6,8 +6,7 @@ the same element. Words are processed in cycles `t_i = max(t_(i-1) + 1, arrival_
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,56 +15,47 @@ from numpy.typing import NDArray
 
 from waferc_ir.diagnostics import Location
 from waferc_runtime.builtins.dsd import Compute
-from waferc_runtime.builtins.scalar import DTYPES
-from waferc_runtime.csl.core import DsdConfig, OnControl, Scalar
+from waferc_runtime.csl.core import DsdConfig, OnControl
 from waferc_runtime.vector.access import Access
-from waferc_runtime.vector.channel import Channel, Outlet
+from waferc_runtime.vector.channel import Outlet
+from waferc_runtime.vector.clock import Clock, every
 from waferc_runtime.vector.dsr import Save
 from waferc_runtime.vector.elementwise import apply
+from waferc_runtime.vector.fifo import FifoStream
 from waferc_runtime.vector.forgetful import is_computed, is_known
 from waferc_runtime.vector.lanes import Indices, Lanes
-from waferc_runtime.vector.memory import Block, OutOfBounds
+from waferc_runtime.vector.occupancy import NOTHING, Holdings
+from waferc_runtime.vector.ports import (
+    Indexed,
+    Port,
+    Running,
+    apply_indexed,
+    pack,
+    part_of,
+    read,
+    unpack,
+)
 from waferc_runtime.vector.state import ClassState
 from waferc_runtime.vector.stream import no_words
 from waferc_runtime.vector.unknown import UNKNOWN, NeedsData
-from waferc_runtime.vector.when import Times, When, processed, steadily
+from waferc_runtime.vector.when import Times, When, steadily, words_at
+
+ENDLESS = 1 << 40  # elements of an operation that never ends
 
 Array = NDArray[Any]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Port:
-    """A fabric operand: the stream, and the depth of the queue that words leave by."""
-
-    stream: Channel
-    element: Scalar
-    output_depth: int = 0
-    sends_control: bool = False
-    advances_switch: bool = False
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Running:
-    """A destination behind a pointer: the result so far [pe], which stands for the first source.
-
-    With `is_last` it is no fold: the last result remains.
-    """
-
-    access: Access
-    value: Array
-    is_last: bool = False
-
-
 Source = Port | Access | Array
 Dest = Port | Access | Running | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Todo:
-    """What is left of a transfer: places of PEs, words, columns of inputs, ways out, next cycle."""
+    """What is left of a transfer: places of PEs, elements, columns of inputs, ways out, next cycle.
+
+    PEs whose microthread is blocked have nothing to do.
+    """
 
     places: Indices  # [open]
-    words: Times  # [open]
+    left: Times  # [open] elements
     columns: list[Indices]  # [open], for each input
     is_cut_off: NDArray[np.bool_] | None  # [open] where some input reaches no ramp
     outlet: Outlet | None
@@ -77,8 +67,10 @@ class Transfer:
     """An operation under way on PEs of a group that differ in nothing but bases and lengths.
 
     `positions` are the PEs' places in the group that issued it. `total`, `done` count elements;
-    `next` is the first cycle in which the next word can be processed; `pace` are the cycles that
-    an element takes at least, of which `delay` pass before its result is sent.
+    `next` is the first cycle in which the next step can be processed. A step takes in `step`
+    elements (2 where all operands pack two into a word) and `pace` cycles at least, of which
+    `delay` pass before its result is sent. `unit` elements stay together: those of a word.
+    `ends_at_fifo`: it ends where a FIFO is found empty or full.
     """
 
     state: ClassState
@@ -91,15 +83,18 @@ class Transfer:
     total: Times  # [pe] elements
     done: Times  # [pe] elements
     next: Times  # [pe] cycle
-    per_word: int
+    step: int
     pace: int
     delay: int
     config: DsdConfig
     place: Location | None
+    name: str  # of the operation
     function: str
     finished: Callable[[Transfer, Indices], None]
     work: Callable[[int], None]  # told how many elements were processed
     microthread: int
+    ends_at_fifo: bool = False
+    uses: Holdings = NOTHING
     saves: Sequence[Save] = ()
     may_promise: bool = True  # something has changed that promises depend on
     has_promised: bool = False
@@ -108,7 +103,9 @@ class Transfer:
     is_open: bool = True
     is_stopped: bool = False  # those who finish now were ended by a control wavelet
     inputs: list[Port] = field(init=False)  # fabric sources
-    ports: list[Port] = field(init=False)  # all fabric operands
+    ports: list[Port] = field(init=False)  # all fabric operands and FIFOs
+    unit: int = field(init=False)
+    was_cut: NDArray[np.bool_] = field(init=False)  # [pe] where a FIFO ended it
     begun: Times = field(init=False)  # [pe] the cycle of its start
     _todo_now: Todo | None = None
     _whole_outlet: Outlet | None = None
@@ -116,7 +113,17 @@ class Transfer:
     def __post_init__(self) -> None:
         self.inputs = [source for source in self.sources if isinstance(source, Port)]
         self.ports = [*self.inputs, *([self.dest] if isinstance(self.dest, Port) else [])]
+        self.unit = max((port.per_word for port in self.ports), default=1)
+        self.was_cut = np.zeros(len(self.total), np.bool_)
         self.begun = self.next.copy()
+
+    @property
+    def fifo(self) -> tuple[FifoStream, bool] | None:
+        """The FIFO among its operands, and whether that is a source."""
+        for port in self.ports:
+            if port.fifo is not None:
+                return port.fifo, port is not self.dest
+        return None
 
     @property
     def told(self) -> list[DsdConfig | OnControl]:
@@ -145,23 +152,27 @@ class Transfer:
         todo = self._todo()
         if not len(todo.places):
             return False
-        ready, wanted = todo.words, todo.words
+        ready, wanted = todo.left, todo.left
         for port, columns in zip(self.inputs, todo.columns, strict=True):
             here = port.stream.available(columns)
             if todo.is_cut_off is not None:
                 here = np.where(todo.is_cut_off, 0, here)
             if self.config.on_control is not None:
                 ahead = port.stream.data_ahead(columns, here)
-                wanted = np.where(ahead < here, np.minimum(wanted, ahead), wanted)
-                here = ahead
+                is_last = ahead < here
+                here = ahead * port.per_word
+                wanted = np.where(is_last, np.minimum(wanted, here), wanted)
+            elif port.per_word > 1:
+                here = here * port.per_word
             ready = np.minimum(ready, here)
+        ready = self._whole(ready, todo.left)
         may = ready > 0 if in_part else (ready == wanted) & (ready > 0)
         count = np.count_nonzero(may)
         if isinstance(self.dest, Port) and (count or ready.any()):
             assert todo.outlet is not None
-            room = self.dest.stream.credit(todo.outlet)
+            room = self.dest.stream.credit(todo.outlet) * self.dest.per_word
             self.wants_room = bool((room < ready).any())
-            ready = np.minimum(ready, room)
+            ready = self._whole(np.minimum(ready, room), todo.left)
             may = ready > 0 if in_part else (ready == wanted) & (ready > 0)
             count = np.count_nonzero(may)
         if count:
@@ -172,6 +183,12 @@ class Transfer:
                 self._promise()
         self.may_promise = False
         return bool(count)
+
+    def _whole(self, elements: Times, left: Times) -> Times:
+        """So many elements as do not tear words apart, except behind the last."""
+        if self.unit == 1:
+            return elements
+        return np.where(elements >= left, left, elements - elements % self.unit)
 
     def _stop_at_control(self) -> bool:
         """End it where a control wavelet comes next on an input; whether it was anywhere."""
@@ -200,10 +217,8 @@ class Transfer:
             self.is_stopped = False
         return stopped
 
-    def _go_on(self, chosen: Indices, words: Times) -> None:
-        """Process so many words on the PEs at `chosen`."""
-        left = self.total[chosen] - self.done[chosen]
-        elements = np.minimum(words * self.per_word, left)
+    def _go_on(self, chosen: Indices, elements: Times) -> None:
+        """Process so many elements on the PEs at `chosen`."""
         key = (self.done[chosen] << 20) + elements
         if (key == key[0]).all():
             self._process(chosen, int(elements[0]))
@@ -213,7 +228,7 @@ class Transfer:
                 self._process(chosen[same], int(elements[same][0]))
         self._todo_now = None
         self.is_open = bool((self.done < self.total).any())
-        through = chosen[elements == left]
+        through = chosen[self.done[chosen] >= self.total[chosen]]
         if len(through):
             self.finished(self, through)
 
@@ -221,8 +236,12 @@ class Transfer:
         """What is left to do, worked out once until something is done."""
         if self._todo_now is not None:
             return self._todo_now
-        places = np.flatnonzero(self.done < self.total)
-        words = -(-(self.total[places] - self.done[places]) // self.per_word)
+        is_open = self.done < self.total
+        blocked = self.state.blocked_microthreads.get(self.microthread)
+        if blocked is not None:
+            is_open &= ~blocked[self.lanes.index]
+        places = np.flatnonzero(is_open)
+        left = self.total[places] - self.done[places]
         columns = [port.stream.columns(self.pes[places]) for port in self.inputs]
         is_cut_off: NDArray[np.bool_] | None = None
         for column in columns:
@@ -232,7 +251,7 @@ class Transfer:
         outlet: Outlet | None = None
         if isinstance(self.dest, Port):
             outlet = self._outlet(places)
-        self._todo_now = Todo(places, words, columns, is_cut_off, outlet, self.next[places])
+        self._todo_now = Todo(places, left, columns, is_cut_off, outlet, self.next[places])
         return self._todo_now
 
     def _outlet(self, chosen: Indices) -> Outlet:
@@ -246,6 +265,18 @@ class Transfer:
         """Forget what was worked out about words to come."""
         self._todo_now = None
 
+    def hold_back(self, lanes: Lanes, cycles: Times) -> None:
+        """Its microthread may go on from `cycles` [lane] on, on some PEs of the class."""
+        since = np.zeros(self.state.count, np.int64)
+        since[lanes.index] = cycles
+        self.next = np.maximum(self.next, since[self.lanes.index])
+        self._todo_now = None
+
+    def is_blocked(self, position: int) -> bool:
+        """Whether the microthread is blocked on the PE (by its place here)."""
+        blocked = self.state.blocked_microthreads.get(self.microthread)
+        return blocked is not None and bool(blocked[self.lanes.indices()[position]])
+
     def waits_for(self, position: int) -> tuple[int, bool]:
         """The color that the PE (by its place here) waits for, and whether it is an input."""
         for port in self.inputs:
@@ -258,45 +289,116 @@ class Transfer:
     def _process(self, chosen: Indices, count: int) -> None:
         """Process the next `count` elements of the PEs at `chosen`, which are equally far."""
         done = int(self.done[chosen[0]])
-        words = -(-count // self.per_word)
-        lanes = self.lanes.at(chosen)
         start = self.next[chosen]
-        given: list[When] = []
+        steps = -(-count // self.step)
+        clock = Clock(start, steps, self.pace)
         values: list[Any] = []
-        columns: list[tuple[Channel, Indices]] = []
+        columns: list[tuple[Port, Indices]] = []
         for source in self.sources:
             if isinstance(source, Port):
                 column = source.stream.columns(self.pes[chosen])
-                bits, arrival = source.stream.peek(column, words)
-                columns.append((source.stream, column))
+                bits, arrival = source.stream.peek(column, -(-count // source.per_word))
+                columns.append((source, column))
                 has_data = self.state.has_data
                 values.append(
-                    unpack(bits, source.element, self.per_word, count) if has_data else UNKNOWN
+                    unpack(bits, source.element, source.per_word, count) if has_data else UNKNOWN
                 )
-                given.append(arrival)
+                clock.wait(arrival, source.per_word // self.step, source.fifo is not None)
             elif isinstance(source, Access):
-                values.append(self._part(source, chosen, done, count))
+                values.append(part_of(source, chosen, done, count, self.state.has_data))
             else:
                 is_array = source is not UNKNOWN and source.ndim
                 values.append(source[chosen] if is_array else source)
         if isinstance(self.dest, Port):
-            outlet = self._outlet(chosen)
-            begin = start
-            for arrival in given:
-                begin = np.maximum(begin, arrival.begin())
-            room = self.dest.stream.not_before(outlet, begin + self.delay, words)
+            ratio = self.dest.per_word // self.step
+            words = -(-count // self.dest.per_word)
+            begin = clock.first() + self.delay + ratio - 1
+            room = self.dest.stream.not_before(self._outlet(chosen), begin, words)
             if room is not None:
-                given.append(room.later(-self.delay))
-        times = processed(start, self.pace, words, given)
+                clock.wait_to_send(room.later(-self.delay), ratio, self.dest.fifo is not None)
+        if self.fifo is not None and not self._meet_fifo(chosen, count, clock):
+            return
+        times = clock.times
+        lanes = self.lanes.at(chosen)
         if self.state.has_data:
             self._write(chosen, done, count, lanes, values, times)
         else:
             self._leave(chosen, done, count, lanes, values, times)
-        for stream, column in columns:
-            stream.consume(column, times)
+        for port, column in columns:
+            port.stream.consume(column, every(times, port.per_word // self.step))
         self.done[chosen] += count
         self.next[chosen] = times.end() + self.pace
         self.work(count * len(chosen))
+
+    # ---- FIFOs -----------------------------------------------------------------------------------
+
+    def _meet_fifo(self, chosen: Indices, count: int, clock: Clock) -> bool:
+        """Tell who waits for a FIFO; False where it ends the operation on some PEs before.
+
+        Those have been carried out as far as they go then, and so have the others.
+        """
+        assert self.fifo is not None
+        fifo, is_source = self.fifo
+        found = clock.found_in_vain()
+        if not found.any():
+            return True
+        if not self.ends_at_fifo:
+            place = np.flatnonzero(found.any(axis=0))
+            cycles = clock.fifo_times()[found[:, place].argmax(axis=0), place] - 1
+            fifo.waited(self.lanes.at(chosen[place]), is_source, cycles)
+            return True
+        stops = found.any(axis=0)
+        first = np.where(stops, found.argmax(axis=0), count)
+        for most in np.unique(first):
+            same = first == most
+            if most:
+                self._process(chosen[same], int(most))
+            if most < count:
+                self._cut(
+                    chosen[same], np.maximum(self.next[chosen[same]], clock.others(same, most))
+                )
+        return False
+
+    def _cut(self, chosen: Indices, cycles: Times) -> None:
+        """End the operation at a FIFO that is empty or full."""
+        assert self.fifo is not None
+        fifo, is_source = self.fifo
+        lanes = self.lanes.at(chosen)
+        fifo.found(lanes, is_source)
+        length = fifo.length["read" if is_source else "write"]
+        left = self.total[chosen] - self.done[chosen]
+        length[lanes.index] = np.where(length[lanes.index] > 0, left, 0)
+        self.total[chosen] = self.done[chosen]
+        self.was_cut[chosen] = True
+        self.next[chosen] = cycles
+
+    def fifo_in_the_way(self) -> tuple[Indices, Times] | None:
+        """Where nothing but a FIFO holds the operation up, and since when; None if nowhere."""
+        if not self.ends_at_fifo:
+            return None
+        todo = self._todo()
+        able = np.ones(len(todo.places), np.bool_)
+        since = todo.start.copy()
+        for port, columns in zip(self.inputs, todo.columns, strict=True):
+            here = (columns >= 0) & (port.stream.available(columns) > 0)
+            if port.fifo is not None:
+                able &= ~here
+            else:
+                able &= here
+                since[here] = np.maximum(since[here], port.stream.head_arrival(columns[here]))
+        if isinstance(self.dest, Port) and self.dest.fifo is None:
+            assert todo.outlet is not None
+            able &= self.dest.stream.credit(todo.outlet) > 0
+        return (todo.places[able], since[able]) if able.any() else None
+
+    def end_at_fifo(self, places: Indices, cycles: Times) -> None:
+        """End it on some PEs, where the FIFO is found empty or full."""
+        self._cut(places, cycles)
+        self._todo_now = None
+        self.is_open = bool((self.done < self.total).any())
+        self.finished(self, places)
+
+    # ---- results ---------------------------------------------------------------------------------
 
     def _write(
         self,
@@ -309,23 +411,25 @@ class Transfer:
     ) -> None:
         match self.dest:
             case Access():
-                dest = self._part(self.dest, chosen, done, count)
+                dest = part_of(self.dest, chosen, done, count, has_data=True)
                 if isinstance(dest, Access) and not any(isinstance(v, Indexed) for v in values):
                     apply(self.compute, dest, values, lanes)
                 else:
-                    _apply_indexed(self.compute, dest, values, lanes, count)
+                    apply_indexed(self.compute, dest, values, lanes, count)
                 return
             case _:
-                arrays = [_read(value, lanes) for value in values]
+                arrays = [read(value, lanes) for value in values]
         match self.dest:
             case Port():
                 result = self.compute(*arrays)
                 if result.shape != (count, len(chosen)):
                     result = np.broadcast_to(result, (count, len(chosen)))
-                bits = pack(result, self.dest.element, self.per_word)
-                self._send(self.dest, chosen, bits, done + count, times.later(self.delay))
+                index = self.dest.index
+                index = index[chosen] if isinstance(index, np.ndarray) else index
+                bits = pack(result, self.dest.element, self.dest.per_word, index)
+                self._send(self.dest, chosen, bits, done + count, times)
             case Running():
-                self._run_on(self.dest, chosen, count, lanes, values)
+                self.dest.take_in(self.compute, chosen, count, lanes, values)
             case None:
                 self.compute(*arrays)
 
@@ -347,10 +451,10 @@ class Transfer:
                     return
                 if port.sends_control:
                     raise NeedsData("what a control wavelet says")
-                words = no_words(-(-count // self.per_word), len(chosen))
-                self._send(port, chosen, words, done + count, times.later(self.delay))
+                words = no_words(-(-count // port.per_word), len(chosen))
+                self._send(port, chosen, words, done + count, times)
             case Access() as dest:
-                self._part(dest, chosen, done, count)
+                part_of(dest, chosen, done, count, has_data=False)
                 is_computed(dest, [UNKNOWN], lanes)
             case Running(place):
                 is_computed(place, [UNKNOWN], lanes)
@@ -358,51 +462,14 @@ class Transfer:
                 pass
 
     def _send(self, port: Port, chosen: Indices, bits: Array, done: int, times: When) -> None:
-        """Send words; behind them `done` elements are processed."""
+        """Send words; behind them `done` elements are processed, the last of them at `times`."""
+        ratio = port.per_word // self.step
+        if ratio > 1:
+            last = np.minimum(np.arange(len(bits)) * ratio + ratio - 1, len(times) - 1)
+            times = words_at(times.starting_at(last))
         flips = self.total[chosen] == done if port.advances_switch else None
-        port.stream.send(self._outlet(chosen), bits, times, port.sends_control, flips)
-
-    def _run_on(
-        self, dest: Running, chosen: Indices, count: int, lanes: Lanes, values: list[Any]
-    ) -> None:
-        """Take `count` elements into the running result."""
-        place = dest.access
-        if isinstance(place.words, np.ndarray):
-            words = place.words[chosen]
-            place = Access(place.block, words, (), (), place.element)
-        sees_itself = any(isinstance(v, Access) and v.overlaps(place) for v in values)
-        arrays = [_read(value, lanes) for value in values]
-        total = dest.value[chosen]
-        for step in range(count):
-            if sees_itself and step:
-                place.write(lanes, total)
-                arrays = [_read(value, lanes) for value in values]
-            row = [array[step] if array.ndim == 2 else array for array in arrays]
-            total = self.compute(*(row if dest.is_last else (total, *row[1:])))
-        dest.value[chosen] = total
-        place.write(lanes, total)
-
-    def _part(self, access: Access, chosen: Indices, done: int, count: int) -> Access | Indexed:
-        """Elements `done` to `done + count` of a memory operand, on the chosen PEs."""
-        words = access.words
-        if isinstance(words, np.ndarray):
-            words = words[chosen]
-        if len(access.extents) == 1:
-            stride = access.strides[0]
-            start = words + done * stride
-            part = Access(access.block, start, (stride,), (count,), access.element)
-            with _on(chosen):
-                part.check()
-            return part
-        if not self.state.has_data:
-            with _on(chosen):
-                Access(access.block, words, access.strides, access.extents, access.element).check()
-            return access
-        offsets = access.offsets().reshape(-1)[done : done + count]
-        size = access.element.words
-        with _on(chosen):
-            access.block.check(words, int(offsets.min()), int(offsets.max()) + size)
-        return Indexed(access, words, offsets)
+        sent = times.later(self.delay)
+        port.stream.send(self._outlet(chosen), bits, sent, port.sends_control, flips)
 
     def _promise(self) -> None:
         """Tell senders how many words will be taken as they come, as far as that is sure.
@@ -410,11 +477,14 @@ class Transfer:
         That is so if nothing but the words themselves can hold us up: the other operands are in
         memory, and where we send to there is room as fast as we can send.
         """
-        if len(self.inputs) != 1 or self.pace != 1:
+        if len(self.inputs) != 1 or self.pace != 1 or self.unit != self.step:
+            return
+        if self.ends_at_fifo or self.total.max() >= ENDLESS:
             return
         todo = self._todo()
-        words, columns, start = todo.words, todo.columns[0], todo.start
+        left, columns, start = todo.left, todo.columns[0], todo.start
         able = None if todo.is_cut_off is None else ~todo.is_cut_off
+        words = -(-left // self.unit)
         if isinstance(self.dest, Port):
             assert todo.outlet is not None
             room = self.dest.stream.smooth_credit(todo.outlet, start)
@@ -424,93 +494,3 @@ class Transfer:
             words, columns, start = words[able], columns[able], start[able]
         if len(words) and self.inputs[0].stream.promise(columns, words, start):
             self.has_promised = True
-
-
-@contextmanager
-def _on(chosen: Indices) -> Generator[None, Any, None]:
-    """Name the PE by its place in the whole operation when an access leaves its object."""
-    try:
-        yield
-    except OutOfBounds as fault:
-        fault.position = int(chosen[fault.position or 0])
-        raise
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Indexed:
-    """Some elements of a multi-dimensional access, by their offsets in words."""
-
-    access: Access
-    words: int | Array
-    offsets: NDArray[np.int64]  # [element]
-
-    def read(self, lanes: Lanes) -> Array:
-        """The elements [element, lane]."""
-        return self.access.block.gather(self.words, self.offsets, self.access.element, lanes)
-
-
-def _read(value: Any, lanes: Lanes) -> Array:
-    return value.read(lanes) if isinstance(value, Access | Indexed) else np.asarray(value)
-
-
-def _apply_indexed(
-    compute: Compute,
-    dest: Access | Indexed,
-    values: Sequence[Any],
-    lanes: Lanes,
-    count: int,
-) -> None:
-    """`dest[i] = compute(values[i]...)` in order, where some operand is not regular."""
-    if isinstance(dest, Access):
-        dest = Indexed(dest, dest.words, dest.offsets().reshape(-1))
-    block, element = dest.access.block, dest.access.element
-    is_plain = len(np.unique(dest.offsets)) == count and not any(
-        _is_in(value, block) and not (isinstance(value, Indexed) and value.access is dest.access)
-        for value in values
-    )
-    if is_plain:
-        arrays = [_read(value, lanes) for value in values]
-        result = np.broadcast_to(compute(*arrays), (count, lanes.count))
-        block.scatter(dest.words, dest.offsets, element, lanes, result)
-        return
-    for step in range(count):
-        row: list[Array] = []
-        for value in values:
-            array = _read(value, lanes)
-            row.append(array[step] if array.ndim == 2 else array)
-        block.store(dest.words + int(dest.offsets[step]), element, lanes, compute(*row))
-
-
-def _is_in(value: Any, block: Block) -> bool:
-    match value:
-        case Access():
-            return value.block is block
-        case Indexed():
-            return value.access.block is block
-        case _:
-            return False
-
-
-def pack(values: Array, element: Scalar, per_word: int) -> NDArray[np.uint32]:
-    """Elements [n, pe] as wavelets [ceil(n / per_word), pe]; 16-bit ones fill low halves first."""
-    typed = np.ascontiguousarray(values, DTYPES[element])
-    if element.words == 2:
-        return typed.view(np.uint32)
-    halves = typed.view(np.uint16).astype(np.uint32)
-    if per_word == 1:
-        return halves
-    if len(halves) % 2:
-        halves = np.concatenate([halves, np.zeros_like(halves[:1])])
-    return halves[0::2] | (halves[1::2] << np.uint32(16))
-
-
-def unpack(words: NDArray[np.uint32], element: Scalar, per_word: int, count: int) -> Array:
-    """The inverse of `pack`: `count` elements [count, pe]."""
-    if element.words == 2:
-        return np.ascontiguousarray(words).view(DTYPES[element])
-    if per_word == 1:
-        return (words & np.uint32(0xFFFF)).astype(np.uint16).view(DTYPES[element])
-    halves = np.empty((2 * len(words), words.shape[1]), np.uint16)
-    halves[0::2] = words & np.uint32(0xFFFF)
-    halves[1::2] = words >> np.uint32(16)
-    return halves[:count].view(DTYPES[element])

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from waferc_runtime.csl.core import DsdConfig
+from waferc_runtime.csl.core import DsdConfig, Fifo
 from waferc_runtime.vector.lanes import Indices, is_array
 from waferc_runtime.vector.memory import Block
 from waferc_runtime.vector.unknown import UNKNOWN
@@ -62,22 +62,30 @@ class FabricDsd:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class FifoDsd:
+    """A FIFO as an operand; `extent` is the length set for that side, 0 if none."""
+
+    fifo: Fifo
+    extent: Int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Loaded:
     """What a DSR holds: a DSD, how operations on it run, and what they leave behind.
 
     `index` is that of the config, None if it has none.
     """
 
-    dsd: MemoryDsd | FabricDsd
+    dsd: MemoryDsd | FabricDsd | FifoDsd
     config: DsdConfig
     save_address: bool
     single_step: bool
     index: Int | None = None
 
 
-# int | float | bool | NDArray | PointerValue | MemoryDsd | FabricDsd | Loaded | None
+# int | float | bool | NDArray | PointerValue | MemoryDsd | FabricDsd | FifoDsd | Loaded | None
 RunValue = Any
-_Composed = PointerValue | MemoryDsd | FabricDsd | Loaded
+_Composed = PointerValue | MemoryDsd | FabricDsd | FifoDsd | Loaded
 
 
 def with_index(value: RunValue, index: Int | None) -> RunValue:
@@ -126,6 +134,8 @@ def take(value: RunValue, positions: Indices) -> RunValue:
                     index=take(value.index, positions),
                 )
             return value
+        case FifoDsd():
+            return replace(value, extent=take(value.extent, positions))
         case Loaded():
             if _has_lanes(value):
                 dsd, index = take(value.dsd, positions), take(value.index, positions)
@@ -149,6 +159,8 @@ def may_merge(a: RunValue, b: RunValue) -> bool:
             )
         case FabricDsd():
             return isinstance(b, FabricDsd) and _form(a) == _form(b)
+        case FifoDsd():
+            return isinstance(b, FifoDsd) and a.fifo is b.fifo
         case Loaded():
             return (
                 isinstance(b, Loaded)
@@ -207,6 +219,8 @@ def merge(values: list[RunValue], counts: list[int], order: Indices) -> RunValue
                 extent=merge([v.extent for v in values], counts, order),
                 index=merge([v.index for v in values], counts, order),
             )
+        case FifoDsd():
+            return first
         case Loaded():
             dsd = merge([v.dsd for v in values], counts, order)
             index = first.index

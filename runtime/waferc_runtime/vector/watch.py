@@ -45,7 +45,7 @@ class Watch:
             x, y = transfer.state.where(int(lanes[place]))
             begin, end = int(transfer.begun[place]), int(transfer.next[place])
             number = transfer.microthread
-            self._observer.event(OperationEvent(x, y, transfer.function, number, begin, end))
+            self._observer.event(OperationEvent(x, y, transfer.name, number, begin, end))
 
     def print(
         self,

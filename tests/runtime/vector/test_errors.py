@@ -118,7 +118,7 @@ def test_two_operations_on_one_microthread() -> None:
     receive = dsd("@fmovs", tile.memory(array), tile.fabin(1, 3, 40), is_async=True)
     tile.function("main", [core.If(truth(tile.x == 1), [receive, placed(receive)], [])])
     text = launched(tile, book)
-    assert "an operation starts on microthread 3, which is still at work" in text
+    assert "@fmovs starts on microthread 3, which is still at work" in text
 
 
 def test_two_pes_that_wait_for_each_other() -> None:

@@ -1,0 +1,202 @@
+"""Operands of operations on the fabric: words of a channel, elements in memory, running results."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from waferc_runtime.builtins.dsd import Compute
+from waferc_runtime.builtins.scalar import DTYPES
+from waferc_runtime.csl.core import Scalar
+from waferc_runtime.vector.access import Access
+from waferc_runtime.vector.channel import Channel
+from waferc_runtime.vector.fifo import FifoStream
+from waferc_runtime.vector.lanes import Indices, Lanes
+from waferc_runtime.vector.memory import Block, OutOfBounds
+from waferc_runtime.vector.values import Int
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Port:
+    """An operand on the fabric or a FIFO: its channel, and how elements become words.
+
+    `output_depth` is the depth of the queue that words leave by; `index` [pe] or one number the
+    high half of unpacked words of 16 bits.
+    """
+
+    stream: Channel
+    element: Scalar
+    per_word: int = 1
+    output_depth: int = 0
+    sends_control: bool = False
+    advances_switch: bool = False
+    index: Int = 0
+
+    @property
+    def fifo(self) -> FifoStream | None:
+        """The FIFO that it is, if it is one."""
+        return self.stream if isinstance(self.stream, FifoStream) else None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Running:
+    """A destination behind a pointer: the result so far [pe], which stands for the first source.
+
+    With `is_last` it is no fold: the last result remains.
+    """
+
+    access: Access
+    value: Array
+    is_last: bool = False
+
+    def take_in(
+        self, compute: Compute, chosen: Indices, count: int, lanes: Lanes, values: Sequence[Any]
+    ) -> None:
+        """Take `count` elements into the running result."""
+        place = self.access
+        if isinstance(place.words, np.ndarray):
+            words = place.words[chosen]
+            place = Access(place.block, words, (), (), place.element)
+        sees_itself = any(isinstance(v, Access) and v.overlaps(place) for v in values)
+        arrays = [read(value, lanes) for value in values]
+        total = self.value[chosen]
+        for step in range(count):
+            if sees_itself and step:
+                place.write(lanes, total)
+                arrays = [read(value, lanes) for value in values]
+            row = [array[step] if array.ndim == 2 else array for array in arrays]
+            total = compute(*(row if self.is_last else (total, *row[1:])))
+        self.value[chosen] = total
+        place.write(lanes, total)
+
+
+Source = Port | Access | Array
+Dest = Port | Access | Running | None
+
+
+def part_of(
+    access: Access, chosen: Indices, done: int, count: int, has_data: bool
+) -> Access | Indexed:
+    """Elements `done` to `done + count` of a memory operand, on the chosen PEs."""
+    words = access.words
+    if isinstance(words, np.ndarray):
+        words = words[chosen]
+    if len(access.extents) == 1:
+        stride = access.strides[0]
+        start = words + done * stride
+        part = Access(access.block, start, (stride,), (count,), access.element)
+        with _on(chosen):
+            part.check()
+        return part
+    if not has_data:
+        with _on(chosen):
+            Access(access.block, words, access.strides, access.extents, access.element).check()
+        return access
+    offsets = access.offsets().reshape(-1)[done : done + count]
+    size = access.element.words
+    with _on(chosen):
+        access.block.check(words, int(offsets.min()), int(offsets.max()) + size)
+    return Indexed(access, words, offsets)
+
+
+@contextmanager
+def _on(chosen: Indices) -> Generator[None, Any, None]:
+    """Name the PE by its place in the whole operation when an access leaves its object."""
+    try:
+        yield
+    except OutOfBounds as fault:
+        fault.position = int(chosen[fault.position or 0])
+        raise
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Indexed:
+    """Some elements of a multi-dimensional access, by their offsets in words."""
+
+    access: Access
+    words: int | Array
+    offsets: NDArray[np.int64]  # [element]
+
+    def read(self, lanes: Lanes) -> Array:
+        """The elements [element, lane]."""
+        return self.access.block.gather(self.words, self.offsets, self.access.element, lanes)
+
+
+def read(value: Any, lanes: Lanes) -> Array:
+    """The elements of an operand [element, lane], or a number."""
+    return value.read(lanes) if isinstance(value, Access | Indexed) else np.asarray(value)
+
+
+def apply_indexed(
+    compute: Compute,
+    dest: Access | Indexed,
+    values: Sequence[Any],
+    lanes: Lanes,
+    count: int,
+) -> None:
+    """`dest[i] = compute(values[i]...)` in order, where some operand is not regular."""
+    if isinstance(dest, Access):
+        dest = Indexed(dest, dest.words, dest.offsets().reshape(-1))
+    block, element = dest.access.block, dest.access.element
+    is_plain = len(np.unique(dest.offsets)) == count and not any(
+        _is_in(value, block) and not (isinstance(value, Indexed) and value.access is dest.access)
+        for value in values
+    )
+    if is_plain:
+        arrays = [read(value, lanes) for value in values]
+        result = np.broadcast_to(compute(*arrays), (count, lanes.count))
+        block.scatter(dest.words, dest.offsets, element, lanes, result)
+        return
+    for step in range(count):
+        row: list[Array] = []
+        for value in values:
+            array = read(value, lanes)
+            row.append(array[step] if array.ndim == 2 else array)
+        block.store(dest.words + int(dest.offsets[step]), element, lanes, compute(*row))
+
+
+def _is_in(value: Any, block: Block) -> bool:
+    match value:
+        case Access():
+            return value.block is block
+        case Indexed():
+            return value.access.block is block
+        case _:
+            return False
+
+
+def pack(values: Array, element: Scalar, per_word: int, index: Int = 0) -> NDArray[np.uint32]:
+    """Elements [n, pe] as wavelets [ceil(n / per_word), pe]; 16-bit ones fill low halves first.
+
+    `index`, one or [pe], is the high half of those that stand alone.
+    """
+    typed = np.ascontiguousarray(values, DTYPES[element])
+    if element.words == 2:
+        return typed.view(np.uint32)
+    halves = typed.view(np.uint16).astype(np.uint32)
+    if per_word == 1:
+        if isinstance(index, np.ndarray) or index:
+            halves |= (np.asarray(index).astype(np.uint32) & np.uint32(0xFFFF)) << np.uint32(16)
+        return halves
+    if len(halves) % 2:
+        halves = np.concatenate([halves, np.zeros_like(halves[:1])])
+    return halves[0::2] | (halves[1::2] << np.uint32(16))
+
+
+def unpack(words: NDArray[np.uint32], element: Scalar, per_word: int, count: int) -> Array:
+    """The inverse of `pack`: `count` elements [count, pe]."""
+    if element.words == 2:
+        return np.ascontiguousarray(words).view(DTYPES[element])
+    if per_word == 1:
+        return (words & np.uint32(0xFFFF)).astype(np.uint16).view(DTYPES[element])
+    halves = np.empty((2 * len(words), words.shape[1]), np.uint16)
+    halves[0::2] = words & np.uint32(0xFFFF)
+    halves[1::2] = words >> np.uint32(16)
+    return halves[:count].view(DTYPES[element])
