@@ -147,6 +147,29 @@ def test_ports_of_many_pes_are_paired_and_data_stands_in_variables() -> None:
     np.testing.assert_array_equal(table, [[600, 700, 800], [900, 1000, 1100]])
 
 
+def test_a_pe_may_talk_to_the_host_on_colors_of_its_own() -> None:
+    layout = empty_layout()
+    region = adder(layout, "one", 3)
+    to = layout.create_input_stream_from_loc(IntVector(0, 0), region.color("rx"))
+    back = layout.create_output_stream_from_loc(IntVector(0, 0), region.color("tx"))
+    other = adder(layout, "other", 5)
+    rx, tx = ports(other, Edge.LEFT, Edge.RIGHT)
+    far, home = layout.create_input_stream(rx), layout.create_output_stream(tx)
+    runtime = SdkRuntime(layout.compile("out"))
+    runtime.load()
+    runtime.run()
+    words, near_result, far_result = (np.arange(4, dtype=np.uint32) for _ in range(3))
+    runtime.send(to, words)
+    runtime.send(far, words)
+    runtime.receive(back, near_result, 4)
+    runtime.receive(home, far_result, 4)
+    np.testing.assert_array_equal(near_result, words + 3)
+    np.testing.assert_array_equal(far_result, words + 5)
+    layout.create_input_stream_from_loc(IntVector(9, 9), region.color("rx"), "far_")
+    with pytest.raises(HostError, match=r"there is no code on PE \(9, 9\)"):
+        layout.compile("out")
+
+
 def test_switch_positions_become_switches_and_later_paint_covers_earlier() -> None:
     layout = empty_layout()
     region = adder(layout, "region", 0, height=3)

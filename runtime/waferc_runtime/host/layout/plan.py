@@ -36,6 +36,16 @@ class Adaptor:
     is_input: bool
 
 
+@dataclass(frozen=True, slots=True)
+class DirectStream:
+    """A color on which the host talks to a PE of a region without any router between."""
+
+    name: str
+    place: IntVector
+    color: Color
+    is_input: bool
+
+
 @dataclass(slots=True)
 class Plan:
     """Routes by PE and class of colors. All places are those of the fabric."""
@@ -57,6 +67,7 @@ def plan(
     regions: Sequence[CodeRegion],
     connections: Sequence[tuple[PortHandle, PortHandle]],
     requests: Sequence[StreamRequest],
+    direct: Sequence[DirectStream] = (),
 ) -> Plan:
     """Put everything on its place and find the ways between ports.
 
@@ -86,7 +97,26 @@ def plan(
         _connect(made, sender, receiver, bounds)
     for request in requests:
         _attach(made, request, bounds)
+    for stream in direct:
+        _reach(made, stream)
     return made
+
+
+def _reach(made: Plan, stream: DirectStream) -> None:
+    """Let a color meet all others, as a color of the host has no routes anywhere."""
+    if made.occupied.get(stream.place) is None:
+        raise HostError(
+            f"stream {stream.name}: there is no code on PE ({stream.place.x}, {stream.place.y})"
+        )
+    name = made.colors.add(stream.color)
+    for place, routed in [*made.routes]:
+        if routed == name:
+            raise HostError(
+                f"stream {stream.name}: its color has routes on PE ({place.x}, {place.y})",
+                help="give a stream of its own color to a PE, or make a port",
+            )
+    for place in [*made.occupied, *(place for place, _ in made.routes)]:
+        made.colors.use(stream.color, place)
 
 
 def _around(places: Iterable[IntVector], margin: int) -> IntRectangle:

@@ -15,8 +15,9 @@ from waferc_runtime.host.artifact import Artifact, InitialData, Stream, write_ar
 from waferc_runtime.host.errors import HostError
 from waferc_runtime.host.layout.generate import EMPTY, generate
 from waferc_runtime.host.layout.geometry import IntVector, vector
-from waferc_runtime.host.layout.plan import Plan, StreamRequest, plan
+from waferc_runtime.host.layout.plan import DirectStream, Plan, StreamRequest, plan
 from waferc_runtime.host.layout.region import CodeRegion, PortHandle
+from waferc_runtime.host.layout.routing import Color
 from waferc_runtime.host.sources import FolderSources
 
 _LAYOUT, _EMPTY, _STREAM = "sdk_layout.csl", "sdk_layout_empty.csl", "sdk_layout_stream.csl"
@@ -96,6 +97,7 @@ class SdkLayout:
         self._regions: dict[str, CodeRegion] = {}
         self._connections: list[tuple[PortHandle, PortHandle]] = []
         self._streams: list[StreamRequest] = []
+        self._direct: list[DirectStream] = []
 
     def create_code_region(self, source: str, name: str, width: int, height: int) -> CodeRegion:
         """A rectangle of PEs that run the CSL file `source`."""
@@ -149,6 +151,22 @@ class SdkLayout:
         """Let the host receive from an output port of one PE; the name for `receive`."""
         return self._stream(port, io_loc, False)
 
+    def create_input_stream_from_loc(self, loc: IntVector, color: Color, prefix: str = "") -> str:
+        """Let the host send on a color to the PE at `loc`, whose code takes it from there."""
+        return self._reach(loc, color, prefix, True)
+
+    def create_output_stream_from_loc(self, loc: IntVector, color: Color, prefix: str = "") -> str:
+        """Let the host receive what the PE at `loc` sends on a color."""
+        return self._reach(loc, color, prefix, False)
+
+    def _reach(self, place: IntVector, color: Color, prefix: str, is_input: bool) -> str:
+        name = f"{prefix}{color.get_global_name()}"
+        known = [s.name for s in self._direct] + [s.name for s in self._streams]
+        if name in known:
+            raise HostError(f"there is a stream {name} already", help="give it a prefix")
+        self._direct.append(DirectStream(name, vector(place), color, is_input))
+        return name
+
     def _stream(self, port: PortHandle, place: IntVector | None, is_input: bool) -> str:
         if port.is_input is not is_input:
             way = "input" if is_input else "output"
@@ -187,7 +205,8 @@ class SdkLayout:
         if not self._regions:
             raise HostError("the layout has no code region")
         target = machine(self._target.name.lower())
-        made = plan(tuple(self._regions.values()), self._connections, self._streams)
+        regions = tuple(self._regions.values())
+        made = plan(regions, self._connections, self._streams, self._direct)
         numbers = made.colors.assign(target)
         host_colors = _host_colors(target, numbers)
         stream = files("waferc_runtime.host.layout").joinpath("stream.csl").read_text("utf-8")
@@ -202,7 +221,9 @@ class SdkLayout:
             {},
             tuple(libs),
             tuple(made.bounds().origin),  # pyright: ignore[reportArgumentType]
-            _streams(made, host_colors),
+            _streams(
+                made, host_colors, [(s, numbers[made.colors.add(s.color)]) for s in self._direct]
+            ),
             _data(made),
             is_layout=True,
         )
@@ -235,9 +256,14 @@ def _host_colors(target: Machine, numbers: dict[str, int]) -> tuple[int, int]:
     return free[-1], free[-2]
 
 
-def _streams(made: Plan, host_colors: tuple[int, int]) -> tuple[Stream, ...]:
+def _streams(
+    made: Plan, host_colors: tuple[int, int], direct: Sequence[tuple[DirectStream, int]]
+) -> tuple[Stream, ...]:
     x, y = made.bounds().origin
-    return tuple(
+    straight = [
+        Stream(s.name, s.is_input, number, s.place.x - x, s.place.y - y) for s, number in direct
+    ]
+    through = [
         Stream(
             adaptor.name,
             adaptor.is_input,
@@ -246,7 +272,8 @@ def _streams(made: Plan, host_colors: tuple[int, int]) -> tuple[Stream, ...]:
             adaptor.place.y - y,
         )
         for adaptor in made.adaptors
-    )
+    ]
+    return (*through, *straight)
 
 
 def _data(made: Plan) -> tuple[InitialData, ...]:
