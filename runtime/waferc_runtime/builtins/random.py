@@ -1,9 +1,9 @@
 """The pseudo-random generators of PEs (`@random16`).
 
 Source: SDK documentation 2.10, builtins: a shift register with the polynomial x^23 + x^18 + 1
-that starts at 0xdeadbeef and makes 128 steps for each use; a PE has several, one of which is
+that starts at 0xdeadbeef and makes 128 steps after each use; a PE has several, one of which is
 active. Ours: that there are four; that a register of 32 bits shifts to the left, and its new bit
-is that of 23 steps ago xor that of 18 steps ago; that a value is its low half after the steps.
+is that of 23 steps ago xor that of 18 steps ago; that a value is its low half.
 """
 
 from __future__ import annotations
@@ -41,8 +41,9 @@ class Generators:
     def next16(self, pes: Index) -> Array:
         """The next value of each PE: u16."""
         place = self._pes[pes], self._active[pes]
-        self._registers[place] = advance(self._registers[place])
-        return self._registers[place].astype(np.uint16)
+        register = self._registers[place]
+        self._registers[place] = advance(register)
+        return register.astype(np.uint16)
 
     def set_active(self, pes: Index, numbers: Any) -> None:
         """Choose a generator of each PE."""

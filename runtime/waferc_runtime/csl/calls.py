@@ -45,6 +45,7 @@ from waferc_runtime.csl.values import (
     known,
     type_of,
 )
+from waferc_runtime.csl.variables import kept
 
 _COMPTIME_ONLY = frozenset(
     {
@@ -92,6 +93,10 @@ def call(ev: Evaluator, callee: FunctionValue, node: syntax.Call) -> Value:
         return call_known(ev, callee, values, places, node.at)
     if decl.is_inline and all(map(is_known, values)):
         result = _folded(ev, callee, values, places, node.at)
+        if result is not None:
+            return result
+    elif decl.is_inline:
+        result = _expanded(ev, callee, values, places)
         if result is not None:
             return result
     inner, given, places = _bind(ev, callee, values, places)
@@ -150,6 +155,38 @@ def _folded(
     except (CslError, Split):
         return None
     return None if isinstance(result, Void) else result
+
+
+def _expanded(
+    ev: Evaluator, callee: FunctionValue, values: list[Value], places: list[Location]
+) -> Value | None:
+    """The struct that an inline function returns, when that is all it does.
+
+    There are no structs at run time: their parts are values of the function that makes the call.
+    """
+    decl = callee.decl
+    if decl.body is None or ev.calls >= MAX_CALLS:
+        return None
+    match decl.body.statements:
+        case (syntax.Return() as last,):
+            body = last.value
+        case _:
+            return None
+    if body is None:
+        return None
+    scope = Scope()
+    inner = Evaluator(
+        ev.context, cast(Instance, callee.instance), scope, ev.frame, ev.active, ev.calls + 1
+    )
+    inner.out = ev.out
+    for parameter, value, where in zip(decl.parameters, values, places, strict=True):
+        scope.names[parameter.name] = coerce(ev, value, inner.type(parameter.type), where)
+    result = inner.type(decl.result)
+    if not isinstance(result, StructType):
+        return None
+    for (name, value), where in zip(list(scope.names.items()), places, strict=True):
+        scope.names[name] = kept(ev, name, cast(Value, value), where)
+    return coerce(inner, inner.value(body), result, decl.at)
 
 
 Given = tuple[str, CslType, Value]

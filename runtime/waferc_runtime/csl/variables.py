@@ -55,17 +55,19 @@ def _constant(ev: Evaluator, node: syntax.VariableDecl) -> None:
     value = ev.value(node.value)
     if node.type is not None:
         value = coerce(ev, value, ev.type(node.type), node.value.at)
-    ev.scope.names[node.name] = _kept(ev, node.name, value, node.at)
+    ev.scope.names[node.name] = kept(ev, node.name, value, node.at)
 
 
-def _kept(ev: Evaluator, name: str, value: Value, at: Location) -> Value:
+def kept(ev: Evaluator, name: str, value: Value, at: Location) -> Value:
     """The value, with what is computed at run time held in locals."""
     assert ev.frame is not None
     if is_known(value):
         return value
     match value:
+        case LocalPlace(is_const=True):
+            return value
         case StructValue():
-            fields = {f: _kept(ev, f"{name}.{f}", v, at) for f, v in value.fields.items()}
+            fields = {f: kept(ev, f"{name}.{f}", v, at) for f, v in value.fields.items()}
             return StructValue(fields, value.type)
         case Dynamic(type=Meta.VOID):
             raise CslError(f"{name!r} gets no value: the function is void", at)

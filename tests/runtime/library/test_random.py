@@ -33,8 +33,8 @@ def test_engines_draw_the_same_numbers() -> None:
     """
     register, wanted = np.array([SEED, SEED, 77], np.uint32), []
     for which in (0, 0, 0, 0, 1, 2, 0):
-        register[which] = advance(register[which : which + 1])[0]
         wanted.append(int(register[which]) & 0xFFFF)
+        register[which] = advance(register[which : which + 1])[0]
     for result in compute(body, "u16", 7, top=TOP):
         assert result == wanted
 
