@@ -41,11 +41,27 @@ def write(state: State, symbol: str, values: NDArray[Any]) -> None:
 def read(state: State, symbol: str, n: int) -> NDArray[np.generic]:
     """The first `n` elements that an exported symbol points to.
 
+    Behind the variable come others, as they lie in memory; zeros where none does.
+
     Raises:
-        RunError: no such symbol, or it has fewer elements.
+        RunError: no such symbol, or the PE has less memory.
     """
     address, element = _exported(state, symbol)
-    return decode(_slice(symbol, address, n * element.words), element)
+    count = n * element.words
+    if 0 <= address.word <= len(address.block.words) - count:
+        return decode(address.block.words[address.word : address.word + count], element)
+    first = address.block.object.address + address.word
+    if first < 0 or 2 * (first + count) > state.machine.sram_bytes:
+        raise RunError(
+            f"{n:,} elements are copied at {symbol}, which end outside the memory of {state.name}"
+        )
+    words = np.zeros(count, np.uint16)
+    for block in state.blocks.values():
+        begin = block.object.address
+        low, high = max(first, begin), min(first + count, begin + len(block.words))
+        if low < high:
+            words[low - first : high - first] = block.words[low - begin : high - begin]
+    return decode(words, element)
 
 
 def variable(state: State, name: str, element: core.Scalar | None) -> NDArray[np.generic]:

@@ -18,6 +18,7 @@ from waferc_runtime.csl import core
 from waferc_runtime.observer import Observer
 from waferc_runtime.run_error import RunError, pe_name
 from waferc_runtime.statistics import Statistics, class_sram_bytes
+from waferc_runtime.vector.beyond import read_addresses
 from waferc_runtime.vector.compile import Compiler
 from waferc_runtime.vector.deadlock import deadlock, who_waits
 from waferc_runtime.vector.dsr import load_register
@@ -40,6 +41,7 @@ from waferc_runtime.vector.watch import Watch
 class _Target:
     """Exported data on PEs of a class within a rectangle; `x`, `y` are places in that."""
 
+    state: ClassState
     block: Block
     words: int | NDArray[Any]
     element: core.Scalar
@@ -107,15 +109,16 @@ class VectorEngine:
     def read(self, symbol: str, x: int, y: int, width: int, height: int, n: int) -> NDArray[Any]:
         """The first `n` elements of `symbol` on a rectangle of PEs: [h, w, n].
 
+        Behind the variable come others, as they lie in memory; zeros where none does.
+
         Raises:
-            RunError: no such symbol there, or it has fewer elements.
+            RunError: no such symbol there, or PEs have less memory.
         """
         self.start()
-        targets = self._targets(symbol, x, y, width, height, n)
+        targets = self._targets(symbol, x, y, width, height, n, reads=True)
         result = np.zeros((height, width, n), scalar.DTYPES[targets[0].element])
         for target in targets:
-            offsets = np.arange(n) * target.element.words
-            values = target.block.gather(target.words, offsets, target.element, target.lanes)
+            values = self._read(target, n)
             if values is UNKNOWN:
                 raise RunError(f"{symbol} is read, but a run without data has none")
             result[target.y, target.x] = values.T
@@ -377,8 +380,33 @@ class VectorEngine:
 
     # ---- exported symbols ------------------------------------------------------------------------
 
+    def _read(self, target: _Target, n: int) -> NDArray[Any]:
+        """The `n` elements from a target on: [n, lane]."""
+        block, words, size = target.block, target.words, target.element.words
+        if isinstance(words, int) and words + n * size > block.words:
+            first = block.object.address + words
+            return read_addresses(
+                target.state.blocks.values(), first, n, target.element, target.lanes
+            )
+        return block.gather(words, np.arange(n) * size, target.element, target.lanes)
+
+    def _is_in_memory(self, pointer: PointerValue, words: int) -> bool:
+        """Whether so many words from an address on, the same on all PEs, are in their memory."""
+        if not isinstance(pointer.words, int) or pointer.words < 0:
+            return False
+        first = pointer.block.object.address + pointer.words
+        return 2 * (first + words) <= self._machine.sram_bytes
+
     def _targets(
-        self, symbol: str, x: int, y: int, width: int, height: int, count: int
+        self,
+        symbol: str,
+        x: int,
+        y: int,
+        width: int,
+        height: int,
+        count: int,
+        *,
+        reads: bool = False,
     ) -> list[_Target]:
         found: list[_Target] = []
         covered = 0
@@ -392,7 +420,7 @@ class VectorEngine:
             lanes = lanes_of(positions, state.count)
             pointer, element = self._exported(state, symbol, lanes)
             try:
-                if count:
+                if count and not (reads and self._is_in_memory(pointer, count * element.words)):
                     pointer.block.check(pointer.words, 0, count * element.words)
             except OutOfBounds as fault:
                 raise RunError(
@@ -401,7 +429,7 @@ class VectorEngine:
                     notes=[f"on {pe_name(*state.where(int(positions[0])))}"],
                 ) from fault
             column, row = px[positions].astype(np.intp), py[positions].astype(np.intp)
-            found.append(_Target(pointer.block, pointer.words, element, lanes, column, row))
+            found.append(_Target(state, pointer.block, pointer.words, element, lanes, column, row))
         if covered != width * height or not found:
             raise RunError(
                 f"{symbol} is copied on {width} x {height} PEs from {pe_name(x, y)} on,"
