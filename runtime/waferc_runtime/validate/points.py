@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from waferc_runtime.validate import collectives, operations, reduce
+from waferc_runtime.validate import collectives, operations, reduce, stencil
 from waferc_runtime.validate.point import Point
 
-POINTS: tuple[Point, ...] = (*operations.POINTS, *collectives.POINTS, *reduce.POINTS)
+POINTS: tuple[Point, ...] = (
+    *operations.POINTS,
+    *collectives.POINTS,
+    *reduce.POINTS,
+    *stencil.POINTS,
+)

@@ -7,7 +7,7 @@ import pytest
 from waferc import cli
 from waferc_ir.machine import MACHINES
 from waferc_runtime.host.engines import EngineName
-from waferc_runtime.validate import reduce
+from waferc_runtime.validate import reduce, stencil
 from waferc_runtime.validate.point import Outcome, Point, ValidationError, measure
 from waferc_runtime.validate.points import POINTS
 from waferc_runtime.validate.program import run
@@ -38,6 +38,11 @@ def test_both_engines_take_as_long_for_a_reduction(width: int, group: int, lengt
         return reduce.cycles(engine, width=width, group=group, length=length)
 
     assert cycles("vector") == pytest.approx(cycles("reference"), rel=0.02)
+
+
+@pytest.mark.parametrize("engine", ["vector", "reference"])
+def test_the_stencil_computes_what_numpy_does(engine: EngineName) -> None:
+    assert stencil.cycles(engine, length=4, block=2, side=6) > 0
 
 
 def test_ten_points_of_the_reduction_are_known() -> None:
