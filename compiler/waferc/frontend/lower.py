@@ -88,6 +88,7 @@ class _Lowering:
         for node in self.captured.nodes:
             self._node(node, used.get(node.name, frozenset()))
         self.builder.at = None
+        self._empty_outputs()
         self._raise_problems()
         for label, ref in self.captured.outputs:
             value = self.values[ref.node][0]
@@ -163,6 +164,10 @@ class _Lowering:
         return {name: frozenset(numbers) for name, numbers in used.items()}
 
     def _node(self, node: Node, used: frozenset[int]) -> None:
+        first = node.results[0] if node.results else None
+        if not node.is_tuple and first is not None and 0 in first.shape:
+            self.values[node.name] = (None,)  # a concatenation may do without it
+            return
         self.builder.at = node.at
         call = Call(node, self.builder, self.values, self.weights, self.constants, used)
         try:
@@ -182,6 +187,13 @@ class _Lowering:
         results = results if isinstance(results, tuple) else (results,)
         self._check(node, results)
         self.values[node.name] = results
+
+    def _empty_outputs(self) -> None:
+        nodes = {node.name: node for node in self.captured.nodes}
+        for label, ref in self.captured.outputs:
+            if self.values[ref.node][0] is None:
+                problem = _Problem(f"the output {label} has no elements", None)
+                self.problems.setdefault(problem, []).append(nodes.get(ref.node))
 
     def _stand_ins(self, node: Node) -> tuple[Value | None, ...]:
         """Values as torch states them, so that what follows a refused call is looked at too."""

@@ -246,6 +246,7 @@ MOVE: Of1 = {
     "chunk": lambda x: x.chunk(2, -1)[1],
     "unbind": lambda x: x.unbind(1)[2],
     "cat": lambda x: torch.cat([x, 2 * x, x > 0], 1),
+    "cat_nothing": lambda x: torch.cat([x * 2, x[..., 4:] + 1], -1),
     "stack": lambda x: torch.stack([x, -x], -1),
     "expand": lambda x: x[:, :1].expand(-1, 5, -1),
     "expand_front": lambda x: x.expand(2, -1, -1, -1),

@@ -61,8 +61,8 @@ but got [2, 3] X [7, 7].
 error[capture]: the model writes to the parameter weight
  --> {FILE}:34:9
    |
-34 |         self.weight.data.add_(1)
-   |         ^^^^^^^^^^^^^^^^^^^^^^^^
+34 |         self.weight.detach().add_(1)
+   |         ^^^^^^^^^^^^^^^^^^^^^^^^^^^^
   = help: return the new value instead, or keep it in a buffer""",
     ),
     "overwrite": (
@@ -165,7 +165,7 @@ error[lower]: element type bfloat16 is not supported
         """\
 error[lower]: input x of shape [0, 3] has no elements
 
-error[lower]: a tensor of shape [0, 3] has no elements
+error[lower]: the output output has no elements
  --> tests/compiler/frontend/models_refused.py:88:9
    |
 88 |         return x + 1

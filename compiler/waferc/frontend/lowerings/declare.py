@@ -158,10 +158,12 @@ class Call:
         return isinstance(self.node.arguments[name], Ref)
 
     def optional_tensors(self, name: str) -> tuple[Value | None, ...]:
-        """A list of tensors or None."""
+        """A list of tensors; None for what is not given or has no elements."""
         given = self.node.arguments[name]
         assert isinstance(given, tuple), (self.node.target, name)
-        return tuple(None if item is None else self._value(item) for item in given)
+        return tuple(
+            self._values[item.node][0] if isinstance(item, Ref) else None for item in given
+        )
 
     def results_of(self, name: str) -> tuple[Value | None, ...]:
         """All results of the call that an argument refers to."""
@@ -215,7 +217,8 @@ class Call:
     def _value(self, given: object) -> Value:
         assert isinstance(given, Ref), (self.node.target, given)
         value = self._values[given.node][0]
-        assert value is not None, (self.node.target, given)
+        if value is None:
+            raise LowerError(f"{self.node.target} reads a tensor that has no elements")
         return value
 
 

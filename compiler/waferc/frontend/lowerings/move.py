@@ -106,7 +106,8 @@ def _getitem(call: Call) -> Results:
 @lowers("aten.cat.default")
 def _cat(call: Call) -> Results:
     rank = len(call.result.shape)
-    parts = [call.cast(x, call.result.dtype) for x in call.tensors("tensors")]
+    given = call.optional_tensors("tensors")
+    parts = [call.cast(x, call.result.dtype) for x in given if x is not None]
     return concat(call, parts, call.dim("dim", rank))
 
 
