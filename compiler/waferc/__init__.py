@@ -2,6 +2,7 @@
 
 from waferc.compiled import Compiled, load
 from waferc.driver import compile
+from waferc.generate import generate
 from waferc.options import CompileOptions
 from waferc.report import Report
 from waferc.tolerance import Tolerance, Verification
@@ -18,6 +19,7 @@ __all__ = [
     "Verification",
     "WaferError",
     "compile",
+    "generate",
     "load",
     "machine",
 ]

@@ -1,0 +1,71 @@
+"""A causal language model of `transformers` as a module that keeps its cache in buffers.
+
+`transformers` keeps caches in objects beside the model. Here their tensors are buffers of a module
+that are bound to the cache anew in every call, so that torch.export sees that they change. Layers
+with a sliding window get a whole cache and a mask: their own cache branches on the position.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import torch
+
+from waferc.frontend.captured import CaptureError
+
+_TENSORS = ("keys", "values", "cumulative_length")
+
+
+def is_language_model(model: object) -> bool:
+    """Whether `model` is a causal language model of `transformers`."""
+    library = sys.modules.get("transformers")
+    if library is None or not isinstance(model, library.PreTrainedModel):
+        return False
+    return bool(model.can_generate()) and not model.config.is_encoder_decoder
+
+
+class CachedDecoder(torch.nn.Module):
+    """`forward(ids [batch, tokens], position [tokens]) -> logits [batch, tokens, vocabulary]`.
+
+    Raises:
+        CaptureError: the model has no key and value cache of a fixed size.
+    """
+
+    def __init__(self, model: Any, batch: int, context: int) -> None:
+        super().__init__()
+        from transformers.cache_utils import StaticCache, StaticLayer
+
+        self.model = model
+        cache = StaticCache(config=model.config.get_text_config(), max_cache_len=context)
+        cache.layers = [
+            layer if type(layer) is StaticLayer else StaticLayer(context) for layer in cache.layers
+        ]
+        start = torch.zeros(batch, 1, dtype=torch.long)
+        try:
+            with torch.no_grad():  # gives every layer its number of heads and their widths
+                model(input_ids=start, past_key_values=cache, use_cache=True)
+            for number, layer in enumerate(cache.layers):
+                for name in _TENSORS:
+                    buffer = torch.zeros_like(getattr(layer, name))
+                    self.register_buffer(f"{name}_{number}", buffer, persistent=False)
+        except (AttributeError, TypeError, ValueError) as problem:
+            raise CaptureError(
+                f"{type(model).__name__} takes no static cache: {problem}",
+                help="write forward(ids, position) with the cache in buffers",
+            ) from None
+        self.cache = cache
+
+    def forward(self, ids: torch.Tensor, position: torch.Tensor) -> torch.Tensor:
+        """Logits of the tokens at `position`, after those that the cache holds."""
+        for number, layer in enumerate(self.cache.layers):
+            for name in _TENSORS:
+                setattr(layer, name, self.get_buffer(f"{name}_{number}"))
+            layer.cumulative_length.copy_(position[0])
+        batch = ids.shape[0]
+        return self.model(
+            input_ids=ids,
+            position_ids=position[None].expand(batch, -1),
+            past_key_values=self.cache,
+            use_cache=True,
+        ).logits

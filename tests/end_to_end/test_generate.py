@@ -1,0 +1,106 @@
+"""Text generated on the wafer is what PyTorch generates."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from tests.end_to_end.test_state import Cached
+from torch import Tensor
+
+import waferc
+from waferc.generate import Choice, GenerateError, decoder
+
+PROMPT = np.asarray([[3, 1, 4], [1, 5, 9]])
+
+
+def by_torch(model: Any, prompt: NDArray[Any], more: int) -> list[list[int]]:
+    """Greedy generation without a cache: `model(ids)` gives the logits of all tokens."""
+    ids = torch.from_numpy(prompt)
+    for _ in range(more):
+        with torch.no_grad():
+            ids = torch.cat([ids, model(ids)[:, -1:].argmax(-1)], 1)
+    return ids.tolist()
+
+
+def test_tokens_of_a_batch_are_those_of_torch_and_come_one_by_one() -> None:
+    torch.manual_seed(7)
+    model = Cached(2, 9).eval()
+    weights = model.state_dict()
+
+    def whole(ids: Tensor) -> Tensor:
+        fresh = Cached(2, 9).eval()
+        fresh.load_state_dict({**weights, "keys": fresh.keys, "values": fresh.values})
+        return fresh(ids, torch.arange(ids.shape[1]))
+
+    seen: list[list[int]] = []
+    compiled = decoder(model, 2, 9, region=(3, 2))
+    found = waferc.generate(
+        compiled, PROMPT, 6, context=9, observe=lambda tokens: seen.append(tokens.tolist())
+    )
+    assert found.tolist() == by_torch(whole, PROMPT, 6)
+    assert np.asarray(seen).T.tolist() == found[:, 3:].tolist()
+    again = waferc.generate(compiled, PROMPT[:, :2], 3, context=9)  # nothing is left of before
+    assert again.tolist() == by_torch(whole, PROMPT[:, :2], 3)
+
+
+def test_draws_follow_the_softmax_of_the_logits() -> None:
+    logits = np.log(np.asarray([[0.7, 0.2, 0.1]]))
+    choose = Choice(temperature=1.0, seed=3).chooser()
+    drawn = np.bincount([int(choose(logits)[0]) for _ in range(4000)], minlength=3) / 4000
+    np.testing.assert_allclose(drawn, [0.7, 0.2, 0.1], atol=0.03)
+    cold = Choice(temperature=0.25, seed=3).chooser()
+    assert np.mean([int(cold(logits)[0]) == 0 for _ in range(500)]) > 0.95
+
+
+@pytest.mark.parametrize(
+    ("prompt", "more", "temperature", "message"),
+    [
+        (PROMPT, 8, 0.0, "need a context of 10, and the cache holds 9"),
+        (PROMPT, 0, 0.0, "0 new tokens are none"),
+        (PROMPT + 12, 2, 0.0, "token 17, and the model knows 0 to 16"),
+        (PROMPT / 2, 2, 0.0, r"the prompt is \[2, 3\] float64"),
+        (PROMPT[0], 2, 0.0, r"a decoder for this prompt takes ids \[1, 1\]"),
+        (PROMPT, 2, -1.0, "the temperature is -1.0"),
+    ],
+)
+def test_what_cannot_be_generated_is_said(
+    prompt: Any, more: int, temperature: float, message: str, compiled_pair: waferc.Compiled
+) -> None:
+    with pytest.raises(GenerateError, match=message):
+        waferc.generate(compiled_pair, prompt, more, context=9, temperature=temperature)
+
+
+@pytest.fixture(scope="module")
+def compiled_pair() -> waferc.Compiled:
+    return decoder(Cached(2, 9).eval(), 2, 9, region=(2, 2))
+
+
+FAMILIES = ("GPT2", "Llama", "Mistral", "Qwen2", "Qwen3", "Gemma", "Phi3", "GPTNeoX")
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("family", FAMILIES)
+def test_language_models_of_transformers_generate_what_torch_does(family: str) -> None:
+    transformers = pytest.importorskip("transformers", reason="transformers is not installed")
+    torch.manual_seed(2)
+    sizes: dict[str, Any] = {"vocab_size": 40, "max_position_embeddings": 16}
+    if family == "GPT2":
+        sizes = {"vocab_size": 40, "n_positions": 16, "n_embd": 16, "n_layer": 1, "n_head": 2}
+    else:
+        sizes |= {"hidden_size": 16, "intermediate_size": 24, "num_attention_heads": 2}
+        sizes |= {"num_hidden_layers": 1, "pad_token_id": 0}
+    if family in ("Llama", "Mistral", "Qwen2", "Qwen3", "Gemma", "Phi3"):
+        sizes["num_key_value_heads"] = 1
+    if family in ("Qwen3", "Gemma"):
+        sizes["head_dim"] = 8
+    if family == "Mistral":
+        sizes["sliding_window"] = 4
+    config = getattr(transformers, f"{family}Config")
+    name = f"{family}LMHeadModel" if family == "GPT2" else f"{family}ForCausalLM"
+    model = getattr(transformers, name)(config(**sizes)).eval()
+    found = waferc.generate(model, PROMPT[:1], 5, context=8, region=(4, 3))
+    assert found.tolist() == by_torch(lambda ids: model(ids).logits, PROMPT[:1], 5)
