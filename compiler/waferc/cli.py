@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
-from waferc import cli_csl, cli_sdk
+from waferc import cli_csl, cli_generate, cli_sdk
 from waferc import cli_verbs as verbs
 from waferc.options import FLOATS
 from waferc_ir.diagnostics import WaferError
@@ -129,6 +129,7 @@ def build_parser() -> argparse.ArgumentParser:
     one.add_argument("--places", action="store_true", help="print source places too")
     one.add_argument("--time-passes", action="store_true", help="seconds of each pass, to stderr")
 
+    cli_generate.add_parser(verbs_parser)
     cli_csl.add_parser(verbs_parser)
     cli_sdk.add_parser(verbs_parser)
 
@@ -164,6 +165,7 @@ VERBS = {
     "run": verbs.run_bundle,
     "verify": verbs.verify_bundle,
     "report": verbs.report_bundle,
+    "generate": cli_generate.run_verb,
     "opt": verbs.optimise,
     "csl": cli_csl.run_verb,
     "sdk": cli_sdk.run_command,

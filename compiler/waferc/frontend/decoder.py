@@ -7,6 +7,7 @@ with a sliding window get a whole cache and a mask: their own cache branches on 
 
 from __future__ import annotations
 
+import importlib
 import sys
 from typing import Any
 
@@ -34,13 +35,11 @@ class CachedDecoder(torch.nn.Module):
 
     def __init__(self, model: Any, batch: int, context: int) -> None:
         super().__init__()
-        from transformers.cache_utils import StaticCache, StaticLayer
-
         self.model = model
-        cache = StaticCache(config=model.config.get_text_config(), max_cache_len=context)
-        cache.layers = [
-            layer if type(layer) is StaticLayer else StaticLayer(context) for layer in cache.layers
-        ]
+        caches = importlib.import_module("transformers.cache_utils")  # an optional package
+        whole: Any = caches.StaticLayer
+        cache: Any = caches.StaticCache(model.config.get_text_config(), max_cache_len=context)
+        cache.layers = [layer if type(layer) is whole else whole(context) for layer in cache.layers]
         start = torch.zeros(batch, 1, dtype=torch.long)
         try:
             with torch.no_grad():  # gives every layer its number of heads and their widths

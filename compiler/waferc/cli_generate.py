@@ -1,0 +1,64 @@
+"""`waferc generate`: tokens from a decoder's bundle, as they come."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from waferc.compiled import load
+from waferc.generate import GenerateError, Tokens, generate
+from waferc_runtime.host.engines import ENGINES
+
+if TYPE_CHECKING:
+    Verbs = argparse._SubParsersAction[argparse.ArgumentParser]  # pyright: ignore
+
+
+def add_parser(verbs: Verbs) -> None:
+    """Add the verb."""
+    one = verbs.add_parser(
+        "generate",
+        help="generate tokens with a decoder's bundle",
+        description="Go on with a prompt, one token after the other. The bundle's model takes ids "
+        "[batch, 1] and a position [1] and keeps its cache in buffers.",
+    )
+    one.add_argument("bundle", type=Path, help="folder that `waferc compile -o` wrote")
+    one.add_argument(
+        "--prompt", action="append", required=True, metavar="IDS",
+        help="token ids with commas between; once for each row of the batch",
+    )  # fmt: skip
+    one.add_argument("--max-new-tokens", type=int, default=16, metavar="N", help="(%(default)s)")
+    one.add_argument("--context", type=int, required=True, metavar="N", help="tokens of the cache")
+    one.add_argument(
+        "--temperature", type=float, default=0.0, metavar="T",
+        help="0 takes the likeliest token, larger ones draw (%(default)s)",
+    )  # fmt: skip
+    one.add_argument("--seed", type=int, default=0, help="of the draws (%(default)s)")
+    one.add_argument("--engine", default="vector", choices=tuple(ENGINES), help="(%(default)s)")
+
+
+def run_verb(arguments: argparse.Namespace) -> int:
+    """Print the tokens of each position as they come: one number per row of the batch."""
+    prompt = [_ids(row) for row in arguments.prompt]
+    if len({len(row) for row in prompt}) > 1:
+        raise GenerateError("the rows of the prompt have different lengths")
+    compiled = load(arguments.bundle, engine=arguments.engine)
+
+    def show(tokens: Tokens) -> None:
+        print(" ".join(map(str, tokens.tolist())), flush=True)
+
+    options: dict[str, Any] = {"temperature": arguments.temperature, "seed": arguments.seed}
+    generate(
+        compiled, prompt, arguments.max_new_tokens,
+        context=arguments.context, observe=show, **options,
+    )  # fmt: skip
+    return 0
+
+
+def _ids(text: str) -> list[int]:
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise GenerateError(
+            f"{text!r} is no list of token ids", help="such as --prompt 3,1,4"
+        ) from None
