@@ -69,13 +69,18 @@ class RouteBits:
 
 @dataclass(frozen=True, slots=True)
 class SwitchBits:
-    """What a SWITCHES register holds; `rx[k - 1]`, `tx[k - 1]` are masks of position k, or 0."""
+    """What a SWITCHES register holds; `rx[k - 1]`, `tx[k - 1]` are masks of position k, or 0.
+
+    `inputs` keeps the bits "it is the input side" where they say nothing by themselves, as no
+    such position exists: programs clear a position and set it again without them.
+    """
 
     position: Bits
     is_ring: Bits
     rx: tuple[Bits, Bits, Bits]
     tx: tuple[Bits, Bits, Bits]
     valid: Bits  # bit k: position k exists
+    inputs: Bits = 0  # bit k: position k is on the input side
 
 
 def decode_routes(value: Bits) -> RouteBits:
@@ -103,6 +108,7 @@ def decode_switches(value: Bits) -> SwitchBits:
     rx: list[Bits] = []
     tx: list[Bits] = []
     valid: Bits = 0
+    inputs: Bits = 0
     for place in range(3):
         nibble = (value >> (4 * place)) & 15
         code, is_input = nibble & 7, nibble >> 3
@@ -110,8 +116,9 @@ def decode_switches(value: Bits) -> SwitchBits:
         rx.append(mask * is_input)
         tx.append(mask * (1 - is_input))
         valid = valid | (code < _INVALID) * (2 << place)
+        inputs = inputs | is_input << (place + 1)
     position, ring = (value >> 13) & 3, (value >> 12) & 1
-    return SwitchBits(position, ring, (rx[0], rx[1], rx[2]), (tx[0], tx[1], tx[2]), valid)
+    return SwitchBits(position, ring, (rx[0], rx[1], rx[2]), (tx[0], tx[1], tx[2]), valid, inputs)
 
 
 def encode_switches(fields: SwitchBits) -> Bits:
@@ -121,7 +128,8 @@ def encode_switches(fields: SwitchBits) -> Bits:
         rx, tx = fields.rx[place], fields.tx[place]
         exists = (fields.valid >> (place + 1)) & 1
         code = sum(_has(rx | tx, mask) * number for number, mask in enumerate(_DIRECTIONS))
-        nibble = (code | _nonzero(rx) << 3) * exists | _INVALID * (1 - exists)
+        is_input = _nonzero(rx) | (fields.inputs >> (place + 1)) & 1
+        nibble = code * exists | _INVALID * (1 - exists) | is_input << 3
         value = value | nibble << (4 * place)
     return value
 
@@ -142,9 +150,8 @@ def kept_switches(before: SwitchBits, value: Bits) -> SwitchBits:
         rx.append(before.rx[place] * is_same + after.rx[place] * is_new)
         tx.append(before.tx[place] * is_same + after.tx[place] * is_new)
         valid = valid | (before.valid * is_same + after.valid * is_new) & (2 << place)
-    return SwitchBits(
-        after.position, after.is_ring, (rx[0], rx[1], rx[2]), (tx[0], tx[1], tx[2]), valid
-    )
+    sides = (rx[0], rx[1], rx[2]), (tx[0], tx[1], tx[2])
+    return SwitchBits(after.position, after.is_ring, *sides, valid, after.inputs)
 
 
 def _has(mask: Bits, bit: int) -> Bits:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from waferc_runtime.builtins.control_wavelet import (
     Command,
     command,
@@ -114,7 +116,7 @@ class Router:
         position = int(next_position(switch.position, switch.valid, switch.is_ring, opcode))
         if position == switch.position:
             return False
-        self._switch = SwitchBits(position, switch.is_ring, switch.rx, switch.tx, switch.valid)
+        self._switch = replace(switch, position=position)
         self._settle()
         return True
 

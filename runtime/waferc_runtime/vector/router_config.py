@@ -38,6 +38,7 @@ class RouterConfig:
         self._switch_rx = np.zeros((3, nodes), np.uint8)
         self._switch_tx = np.zeros((3, nodes), np.uint8)
         self._valid = np.zeros(nodes, np.uint8)
+        self._inputs = np.zeros(nodes, np.uint8)  # see `registers.SwitchBits`
         self._position = np.zeros(nodes, np.uint8)
         self._is_ring = np.zeros(nodes, np.bool_)
         self._pop = np.zeros(nodes, np.uint8)
@@ -135,6 +136,7 @@ class RouterConfig:
             self._switch_rx[:, nodes] = np.stack(switches.rx)
             self._switch_tx[:, nodes] = np.stack(switches.tx)
             self._valid[nodes] = switches.valid
+            self._inputs[nodes] = switches.inputs
             self._position[nodes] = switches.position
             self._is_ring[nodes] = switches.is_ring
         self.since[nodes] = np.maximum(self.since[nodes], cycles)
@@ -155,6 +157,7 @@ class RouterConfig:
             (rx[0], rx[1], rx[2]),
             (tx[0], tx[1], tx[2]),
             self._valid[nodes].astype(np.int64),
+            self._inputs[nodes].astype(np.int64),
         )
 
     def _refresh(self, nodes: Indices) -> None:

@@ -24,7 +24,9 @@ def switch(positions: list[tuple[bool, bool, int]], position: int, ring: bool) -
     rx = [mask * (exists and is_input) for exists, is_input, mask in positions]
     tx = [mask * (exists and not is_input) for exists, is_input, mask in positions]
     valid = sum(exists << place for place, (exists, _, _) in enumerate(positions, start=1))
-    return SwitchBits(position, ring * 1, (rx[0], rx[1], rx[2]), (tx[0], tx[1], tx[2]), valid)
+    inputs = sum(is_input << place for place, (_, is_input, _) in enumerate(positions, start=1))
+    sides = (rx[0], rx[1], rx[2]), (tx[0], tx[1], tx[2])
+    return SwitchBits(position, ring * 1, *sides, valid, inputs)
 
 
 SWITCH = st.builds(
@@ -58,3 +60,11 @@ def test_a_write_keeps_positions_whose_bits_it_leaves() -> None:
     closed = kept_switches(both, value & ~15 | 5)
     assert (closed.rx[0], closed.tx[0], closed.valid) == (0, 0, 0b0100)
     assert (closed.rx[1], closed.tx[1]) == (EAST, EAST | RAMP)
+
+
+def test_a_position_that_is_cleared_keeps_its_side() -> None:
+    before = switch([(True, True, RAMP), (False, False, EAST), (False, False, EAST)], 0, True)
+    cleared = kept_switches(before, encode_switches(before) & ~7 | 5)
+    assert cleared.valid == 0
+    again = kept_switches(cleared, encode_switches(cleared) & ~7 | 4)
+    assert (again.rx, again.tx, again.valid) == ((RAMP, 0, 0), (0, 0, 0), 0b0010)
