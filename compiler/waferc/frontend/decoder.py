@@ -18,7 +18,7 @@ from waferc.frontend.captured import CaptureError
 _TENSORS = ("keys", "values", "cumulative_length")
 
 
-def is_language_model(model: object) -> bool:
+def is_language_model(model: Any) -> bool:
     """Whether `model` is a causal language model of `transformers`."""
     library = sys.modules.get("transformers")
     if library is None or not isinstance(model, library.PreTrainedModel):
