@@ -50,6 +50,8 @@ class _Target:
     y: NDArray[np.intp]
 
 
+_COPIED = 1 << 20  # elements that the host copies at once
+
 _Command = tuple[list[tuple[ClassState, core.Function]], Sequence[int | float]]
 
 
@@ -102,9 +104,12 @@ class VectorEngine:
         self.start()
         height, width, count = (int(extent) for extent in array.shape)
         for target in self._targets(symbol, x, y, width, height, count):
-            values = array[target.y, target.x].T.astype(scalar.DTYPES[target.element], copy=False)
-            offsets = np.arange(count) * target.element.words
-            target.block.scatter(target.words, offsets, target.element, target.lanes, values)
+            step = max(1, _COPIED // target.lanes.count)
+            for first in range(0, count, step):
+                part = array[target.y, target.x, first : first + step].T
+                offsets = np.arange(first, first + len(part)) * target.element.words
+                values = part.astype(scalar.DTYPES[target.element], copy=False)
+                target.block.scatter(target.words, offsets, target.element, target.lanes, values)
 
     def read(self, symbol: str, x: int, y: int, width: int, height: int, n: int) -> NDArray[Any]:
         """The first `n` elements of `symbol` on a rectangle of PEs: [h, w, n].

@@ -42,5 +42,4 @@ class OpenStream(Stream):
         self._last = np.pad(self._last, more, constant_values=-1)
         self._promised = np.pad(self._promised, more)
         self._next = np.pad(self._next, more)
-        if self._words is not None:
-            self._words = np.pad(self._words, ((0, 0), more))
+        self._words.add_columns(count)

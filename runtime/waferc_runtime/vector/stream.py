@@ -1,12 +1,10 @@
 """A color with static routes: whole messages go from senders to receivers at once.
 
-Words wait in a ring for each receiver, which is there as long as words are; of their cycles runs
-are kept (see `ledger`).
+Words wait in the parcels that they were sent in (see `parcels`); of their cycles runs are kept
+(see `ledger`).
 """
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +15,7 @@ from waferc_runtime.csl.core import RAMP
 from waferc_runtime.vector.channel import Outlet, Times, Words
 from waferc_runtime.vector.lanes import Indices
 from waferc_runtime.vector.ledger import Ledger
+from waferc_runtime.vector.parcels import Parcels
 from waferc_runtime.vector.routes import ColorRoutes
 from waferc_runtime.vector.when import When
 
@@ -42,8 +41,7 @@ class Stream:
         self._column = np.full(len(routes.tx), -1, np.intp)
         self._column[self.receivers] = np.arange(count)
         self._depth = depths[self.receivers]
-        self._words: Words | None = None  # [row, receiver]; word j stands in row `j % rows`
-        self._unread = 0  # words, over all receivers
+        self._words = Parcels(count)
         self._arrived = Ledger(count)
         self._taken = Ledger(count)  # when words were processed
         self._written = np.zeros(count, np.int64)
@@ -80,9 +78,9 @@ class Stream:
         """The next `count` words [count, receiver] and their arrivals."""
         read = self._read[columns]
         arrival = self._arrived.lookup(columns, read, count)
-        if self._words is None:
+        if not self.has_data:
             return no_words(count, len(columns)), arrival
-        return self._words[self._index(self._words, read, count, columns)], arrival
+        return self._words.peek(columns, read, count), arrival
 
     def consume(self, columns: Indices, processed: When) -> None:
         """Take words; `processed` says when each was processed."""
@@ -91,9 +89,8 @@ class Stream:
         self._taken.append(columns, read, processed, needed)
         self._read[columns] = read + count
         self._last[columns] = processed.end()
-        self._unread -= count * len(columns)
-        if self._unread == 0:
-            self._words = None
+        if self.has_data:
+            self._words.drop(columns, read, count)
 
     def controls(self, columns: Indices, count: int) -> NDArray[np.bool_] | None:
         """Colors that carry control wavelets count as dynamic: there are none."""
@@ -192,44 +189,18 @@ class Stream:
         self.routes.sent[outlet.senders] += len(words)
         if outlet.first is not None:
             sent = sent.of(outlet.sender)
-            words = words[:, outlet.sender] if self.has_data else words
-        self._put(outlet.column, words, sent.later(outlet.flight))
+        self._put(outlet.column, words, sent.later(outlet.flight), outlet.sender)
 
-    def _put(self, columns: Indices, words: Words, arrival: When) -> None:
-        """Let words [count, receiver] arrive."""
+    def _put(
+        self, columns: Indices, words: Words, arrival: When, sender: Indices | None = None
+    ) -> None:
+        """Let words [count, sender] arrive; `sender` [column], in order if not given."""
         count, written = len(words), self._written[columns]
-        read = self._read[columns]
-        self._arrived.append(columns, written, arrival, read)
+        self._arrived.append(columns, written, arrival, self._read[columns])
         if self.has_data:
-            ring = self._ring(int((written - read).max()) + count)
-            ring[self._index(ring, written, count, columns)] = words
+            place = np.arange(len(columns)) if sender is None else sender
+            self._words.put(columns, written, words, place)
         self._written[columns] = written + count
-        self._unread += count * len(columns)
-
-    def _ring(self, need: int) -> Words:
-        """The ring, with at least `need` rows."""
-        old = self._words
-        if old is None:
-            self._words = np.empty((need, len(self._written)), np.uint32)
-        elif len(old) < need:
-            numbers = self._read + np.arange(len(old))[:, np.newaxis]
-            places, columns = np.nonzero(numbers < self._written)
-            kept = numbers[places, columns]
-            self._words = np.empty((max(need, 2 * len(old)), len(self._written)), np.uint32)
-            self._words[kept % len(self._words), columns] = old[kept % len(old), columns]
-        assert self._words is not None
-        return self._words
-
-    def _index(self, ring: Words, first: Times, count: int, columns: Indices) -> Any:
-        """Index of rows `first` and following in these columns."""
-        rows = len(ring)
-        start = int(first[0])
-        if (first == start).all():
-            row = start % rows
-            if row + count <= rows:
-                return slice(row, row + count), columns
-            return ((start + np.arange(count)) % rows)[:, np.newaxis], columns
-        return (first + np.arange(count)[:, np.newaxis]) % rows, columns
 
     def source(self, pe: int) -> int | None:
         """The PE from whose ramp the color reaches `pe`; None if the route starts nowhere."""
