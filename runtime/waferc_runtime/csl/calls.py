@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import cast
 
 import numpy as np
@@ -11,7 +12,7 @@ from waferc_runtime.builtins.math import MATH_FUNCTIONS
 from waferc_runtime.csl import core, syntax
 from waferc_runtime.csl.arithmetic import Active, round_to
 from waferc_runtime.csl.context import Context, Instance, PendingFunction, Scope
-from waferc_runtime.csl.conversion import as_core, coerce, peers, to_core
+from waferc_runtime.csl.conversion import allocate, as_core, coerce, peers, place_of, to_core
 from waferc_runtime.csl.core import Scalar
 from waferc_runtime.csl.diagnostics import CslError, Split, not_supported
 from waferc_runtime.csl.evaluator import MAX_CALLS, Evaluator, arguments, builtin, evaluates
@@ -23,6 +24,7 @@ from waferc_runtime.csl.types import (
     CslType,
     FunctionType,
     Meta,
+    PointerType,
     StructType,
     core_type,
     is_float,
@@ -30,6 +32,7 @@ from waferc_runtime.csl.types import (
 )
 from waferc_runtime.csl.values import (
     ArrayValue,
+    Cell,
     Dynamic,
     FunctionValue,
     Known,
@@ -99,17 +102,24 @@ def call(ev: Evaluator, callee: FunctionValue, node: syntax.Call) -> Value:
         result = _expanded(ev, callee, values, places)
         if result is not None:
             return result
-    inner, given, places = _bind(ev, callee, values, places)
+    inner, given, sites = _bind(ev, callee, values, places)
     result = _with_given(inner, given).type(decl.result)
-    if isinstance(result, (ArrayType, StructType)) or result in _COMPTIME_ONLY:
+    if isinstance(result, ArrayType) or result in _COMPTIME_ONLY:
         return call_known(ev, callee, values, places, node.at)
+    if isinstance(result, StructType) and all(map(is_known, values)):
+        with contextlib.suppress(CslError):
+            return call_known(ev, callee, values, places, node.at)
     function = request(ev, callee, inner.scope, given, result, ev.active)
     assert ev.frame is not None
     ev.context.calls.setdefault(ev.frame.function, set()).add(function)
     expressions = tuple(
-        to_core(ev, value, at) for (_, _, value), at in zip(given, places, strict=True)
+        to_core(ev, value, at) for (_, _, value), at in zip(given, sites, strict=True)
     )
-    return Dynamic(result, core.Call(function, expressions, node.at))
+    made = core.Call(function, expressions, node.at)
+    if function not in ev.context.results:
+        return Dynamic(result, made)
+    ev.out.append(core.Evaluate(made, node.at))
+    return _held(ev, ev.context.results[function], node.at)
 
 
 def _with_so_many(callee: FunctionValue, count: int) -> FunctionValue:
@@ -162,7 +172,7 @@ def _expanded(
 ) -> Value | None:
     """The struct that an inline function returns, when that is all it does.
 
-    There are no structs at run time: their parts are values of the function that makes the call.
+    Its parts are values of the function that makes the call, and take no memory.
     """
     decl = callee.decl
     if decl.body is None or ev.calls >= MAX_CALLS:
@@ -187,6 +197,25 @@ def _expanded(
     for (name, value), where in zip(list(scope.names.items()), places, strict=True):
         scope.names[name] = kept(ev, name, cast(Value, value), where)
     return coerce(inner, inner.value(body), result, decl.at)
+
+
+def _held(ev: Evaluator, struct: StructValue, at: Location) -> StructValue:
+    """The struct that a function has just returned, in locals."""
+    assert ev.frame is not None
+    fields: dict[str, Value] = {}
+    for name, place in struct.fields.items():
+        if isinstance(place, StructValue):
+            fields[name] = _held(ev, place, at)
+            continue
+        value = ev.read(place, at)
+        target = core_type(type_of(value))
+        if not isinstance(value, Dynamic) or target is None:
+            raise not_supported(f"a returned field of type {ev.name_of(value)}", at)
+        local = core.Local(name, target, len(ev.frame.function.locals))
+        ev.frame.function.locals.append(local)
+        ev.out.append(core.SetLocal(local, value.expr, at))
+        fields[name] = LocalPlace(value.type, local, is_const=True)
+    return StructValue(fields, struct.type)
 
 
 Given = tuple[str, CslType, Value]
@@ -223,10 +252,17 @@ def _bind(
         value = coerce(ev, value, type, where)
         if type is Meta.ANY:
             type = type_of(value)
+        if isinstance(value, StructValue) and not is_known(value) and not parameter.is_comptime:
+            inner.scope.names[parameter.name] = _holes(parameter.name, value, given)
+            kept += [where] * (len(given) - len(kept))
+            continue
+        if isinstance(value, MemoryPlace) and isinstance(type, ArrayType):
+            pointer = Dynamic(PointerType(type, many=False, const=True), value.pointer)
+            given.append((parameter.name, type, pointer))
+            kept.append(where)
+            continue
         needs_value = is_static(parameter, type)
         if needs_value and not is_known(value):
-            if isinstance(type, ArrayType):
-                raise not_supported("an array as an argument", where, "pass a pointer to it")
             raise CslError(f"the argument {parameter.name!r} is not known at compile time", where)
         if needs_value or (decl.is_inline and is_known(value)):
             inner.scope.names[parameter.name] = value
@@ -234,6 +270,38 @@ def _bind(
             given.append((parameter.name, type, value))
             kept.append(where)
     return inner, given, kept
+
+
+def _holes(path: str, value: StructValue, given: list[Given]) -> StructValue:
+    """A struct as a parameter: known fields as they are, others as parameters of their own."""
+    fields: dict[str, Value] = {}
+    for name, field in value.fields.items():
+        inner = f"{path}.{name}"
+        if isinstance(field, StructValue) and not is_known(field):
+            fields[name] = _holes(inner, field, given)
+        elif is_known(field):
+            fields[name] = field
+        else:
+            type = type_of(field)
+            given.append((inner, type, field))
+            target = core_type(type)
+            assert target is not None
+            fields[name] = LocalPlace(type, core.Local(inner, target, 0), is_const=True)
+    return StructValue(fields, value.type)
+
+
+def _locals_in(value: Value | Cell) -> dict[str, core.Local]:
+    """The parameters that stand for fields of a struct, by their path."""
+    match value:
+        case LocalPlace():
+            return {value.local.name: value.local}
+        case StructValue():
+            found: dict[str, core.Local] = {}
+            for field in value.fields.values():
+                found |= _locals_in(field)
+            return found
+        case _:
+            return {}
 
 
 def request(
@@ -256,24 +324,46 @@ def request(
         _widen(context, found, active)
         return found
     instance = cast(Instance, callee.instance)
-    core_result = core_type(result)
+    core_result = core.Void() if isinstance(result, StructType) else core_type(result)
     if core_result is None:
         raise not_supported(f"a result of type {type_name(result)} at run time", decl.result.at)
     function = core.Function(instance.prefix + decl.name, result=core_result, at=decl.at)
+    if isinstance(result, StructType):
+        context.results[function] = _result_places(ev, function.name, result, decl.result.at)
     inside = Scope(scope)
+    fields: dict[str, core.Local] = {}
+    for value in scope.names.values():
+        fields |= _locals_in(value)
     for name, type, _ in given:
-        target = core_type(type)
+        whole = PointerType(type, many=False, const=True) if isinstance(type, ArrayType) else type
+        target = core_type(whole)
         if target is None or isinstance(target, core.Void):
             raise not_supported(f"a parameter of type {type_name(type)} at run time", decl.at)
-        local = core.Local(name, target, len(function.locals))
+        local = fields.get(name) or core.Local(name, target, 0)
+        local.index = len(function.locals)
         function.locals.append(local)
         function.parameters.append(local)
-        inside.names[name] = LocalPlace(type, local, is_const=True)
+        if isinstance(type, ArrayType):
+            inside.names[name] = MemoryPlace(type, core.GetLocal(local), is_const=True)
+        elif name not in fields:
+            inside.names[name] = LocalPlace(type, local, is_const=True)
     context.functions[key] = function
     pending = PendingFunction(decl, instance, inside, function, result, active)
     context.lowered[function] = pending
     context.pending.append(pending)
     return function
+
+
+def _result_places(ev: Evaluator, name: str, type: StructType, at: Location) -> StructValue:
+    """Memory for the struct that a function returns; the caller reads it at once."""
+    fields: dict[str, Value] = {}
+    for field, own in type.fields:
+        path = f"{name}.result.{field}"
+        if isinstance(own, StructType):
+            fields[field] = _result_places(ev, path, own, at)
+        else:
+            fields[field] = place_of(allocate(ev, path, own, None, at), own, is_const=False)
+    return StructValue(fields, type)
 
 
 def _widen(context: Context, function: core.Function, active: Active) -> None:
@@ -309,6 +399,8 @@ def identity(ev: Evaluator, value: Value) -> object:
             return ("lanes", value.type, lanes.tobytes())
         case Known():
             return ("number", value.type, repr(value.data))
+        case LocalPlace():
+            return ("field", value.type)
         case Text() | TypeValue():
             return (type_name(type_of(value)), value.data)
         case Void():

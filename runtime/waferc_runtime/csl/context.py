@@ -17,7 +17,7 @@ from waferc_runtime.csl.parse import parse
 from waferc_runtime.csl.placement import ColorConfig, LayoutUse
 from waferc_runtime.csl.search import find, is_library, library_names, library_text
 from waferc_runtime.csl.types import CslType
-from waferc_runtime.csl.values import Cell, InstanceLike, Number, Value
+from waferc_runtime.csl.values import Cell, InstanceLike, Number, StructValue, Value
 
 MAX_ITERATIONS = 20_000_000  # of all loops at compile time
 
@@ -216,6 +216,7 @@ class Context:
         self.alignments: dict[int, int] = {}  # bytes, by id of a memory object
         self.slots: list[core.Slot] = []
         self.functions: dict[tuple[object, ...], core.Function] = {}
+        self.results: dict[core.Function, StructValue] = {}  # where functions return structs
         self.held: list[object] = []  # keeps alive what keys of `functions` identify
         self.lowered: dict[core.Function, PendingFunction] = {}
         self.pending: list[PendingFunction] = []

@@ -27,6 +27,7 @@ from waferc_runtime.csl.values import (
     MemoryPlace,
     RegisterPlace,
     SlotPlace,
+    StructValue,
     Text,
     TypeValue,
     Value,
@@ -68,6 +69,7 @@ class Frame:
     function: core.Function
     result: CslType
     addressed: frozenset[str]  # names whose address is taken
+    places: StructValue | None = None  # where a struct is returned
     static: Location | None = None  # the first local that lies in memory
     objects: list[core.MemoryObject] = field(default_factory=lambda: [])  # locals in memory
     loops: list[Loop] = field(default_factory=lambda: [])  # around the statement being lowered
@@ -158,6 +160,9 @@ class Evaluator:
                 return Dynamic(value.type, core.Load(scalar, value.pointer, at))
             case SlotPlace():
                 return Dynamic(value.type, core.GetSlot(value.slot))
+            case StructValue() if not self.is_comptime:
+                fields = {name: self.read(field, at) for name, field in value.fields.items()}
+                return StructValue(fields, value.type)
             case RegisterPlace():
                 return Dynamic(value.type, core.GetConfig(value.address, at=at))
             case LocalPlace():

@@ -15,6 +15,7 @@ from waferc_runtime.csl.types import (
     EnumType,
     Meta,
     PointerType,
+    StructType,
     core_type,
     is_integer,
     type_name,
@@ -24,6 +25,7 @@ from waferc_runtime.csl.values import (
     Known,
     MemoryPlace,
     SlotPlace,
+    StructValue,
     Value,
     is_known,
     type_of,
@@ -130,6 +132,17 @@ def _variable(ev: Evaluator, instance: Instance, decl: syntax.VariableDecl) -> V
     if value is not None:
         value = coerce(ev, value, type, decl.at if decl.value is None else decl.value.at)
     name = instance.prefix + decl.name if decl.link_name is None else ev.text(decl.link_name)
+    return _place(ev, name, type, value, decl)
+
+
+def _place(
+    ev: Evaluator, name: str, type: CslType, value: Value | None, decl: syntax.VariableDecl
+) -> Value:
+    """The place of a variable; a struct has one for each field."""
+    if isinstance(type, StructType):
+        given = value.fields if isinstance(value, StructValue) else {}
+        fields = {n: _place(ev, f"{name}.{n}", t, given.get(n), decl) for n, t in type.fields}
+        return StructValue(fields, type)
     if type in (Meta.COMPTIME_INT, Meta.COMPTIME_FLOAT):
         raise CslError(f"the var {decl.name!r} needs a type that has a size", decl.at)
     if isinstance(type, (Scalar, ArrayType, EnumType)):

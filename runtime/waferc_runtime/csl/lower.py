@@ -16,7 +16,6 @@ from waferc_runtime.csl.evaluator import Evaluator, Frame
 from waferc_runtime.csl.interpret import assign_cell, run
 from waferc_runtime.csl.operators import binary
 from waferc_runtime.csl.types import (
-    ArrayType,
     Meta,
     type_name,
 )
@@ -28,10 +27,11 @@ from waferc_runtime.csl.values import (
     MemoryPlace,
     RegisterPlace,
     SlotPlace,
+    StructValue,
     Value,
     type_of,
 )
-from waferc_runtime.csl.variables import declare_local
+from waferc_runtime.csl.variables import declare_local, store
 
 Handler = Callable[[Evaluator, Any], None]
 STATEMENTS: dict[type, Handler] = {}  # those of loops and blocks enter themselves
@@ -62,7 +62,8 @@ def _lower_function(context: Context, pending: PendingFunction) -> None:
         raise not_supported("an extern function", decl.at)
     function.locals = list(function.parameters)
     context.objects = [o for o in context.objects if all(o is not p for p in pending.objects)]
-    frame = Frame(function, pending.result, decl.addressed, objects=pending.objects)
+    places = context.results.get(function)
+    frame = Frame(function, pending.result, decl.addressed, places, objects=pending.objects)
     pending.objects.clear()
     ev = Evaluator(context, pending.instance, pending.scope, frame, pending.active)
     errors = len(context.program.problems.errors)
@@ -145,23 +146,17 @@ def _assign(ev: Evaluator, node: syntax.Assign) -> None:
     value = ev.value(node.value)
     if node.op and isinstance(place, (MemoryPlace, SlotPlace, LocalPlace, RegisterPlace)):
         value = binary(ev, node.op, ev.read(place, node.target.at), value, node.at)
+    store(ev, place, value, node.target.at if _is_constant(place) else node.value.at)
+
+
+def _is_constant(place: Value) -> bool:
     match place:
-        case MemoryPlace() if not place.is_const:
-            if isinstance(place.type, ArrayType):
-                raise not_supported("the assignment of a whole array", node.at)
-            expr = as_core(ev, value, place.type, node.value.at)
-            ev.out.append(core.Store(place.pointer, expr, node.at))
-        case RegisterPlace():
-            expr = as_core(ev, value, place.type, node.value.at)
-            ev.out.append(core.SetConfig(place.address, expr, node.at))
-        case SlotPlace():
-            expr = as_core(ev, value, place.type, node.value.at)
-            ev.out.append(core.SetSlot(place.slot, expr, node.at))
-        case LocalPlace() if not place.is_const:
-            expr = as_core(ev, value, place.type, node.value.at)
-            ev.out.append(core.SetLocal(place.local, expr, node.at))
+        case MemoryPlace() | LocalPlace():
+            return place.is_const
+        case SlotPlace() | RegisterPlace() | StructValue():
+            return False
         case _:
-            raise CslError("a constant cannot be assigned", node.target.at)
+            return True
 
 
 def _expression(ev: Evaluator, node: syntax.ExprStatement) -> None:
@@ -240,6 +235,10 @@ def _return(ev: Evaluator, node: syntax.Return) -> None:
         ev.out.append(core.Return(None, node.at))
         return
     value = ev.value(node.value)
+    if ev.frame.places is not None:
+        store(ev, ev.frame.places, value, node.value.at)
+        ev.out.append(core.Return(None, node.at))
+        return
     if result is Meta.VOID:
         if type_of(value) is not Meta.VOID:
             raise CslError(f"a void function returns a {ev.name_of(value)}", node.at)

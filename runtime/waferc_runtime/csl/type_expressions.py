@@ -52,7 +52,7 @@ def _function(ev: Evaluator, node: syntax.FunctionTypeExpr) -> Value:
 
 @evaluates(syntax.StructTypeExpr)
 def _struct(ev: Evaluator, node: syntax.StructTypeExpr) -> Value:
-    if node.packing != "struct":
+    if node.packing not in ("struct", "extern struct"):
         raise not_supported(f"{node.packing} as a type", node.at)
     return TypeValue(StructType(tuple((n, ev.type(t)) for n, t in node.fields), node.at))
 
