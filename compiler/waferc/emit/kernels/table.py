@@ -22,8 +22,8 @@ from waferc_ir.ops import OPS, Op
 
 Kernel = Callable[[Any, Tile, KernelContext], tuple[Statement, ...]]
 
-# Operations whose function only names a buffer or belongs to two regions are not here:
-# tile.input, tile.state, tile.output, stream.transfer.
+# Operations that only name a buffer, have no result or belong to two regions are not here:
+# tile.input, tile.state, tile.store, tile.output, stream.transfer.
 KERNELS: dict[str, Kernel] = {
     "tile.unary": elementwise.unary,
     "tile.binary": elementwise.binary,
