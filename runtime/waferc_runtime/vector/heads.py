@@ -35,9 +35,7 @@ def data_heads(
     control = stream.controls(columns[here], 1) if here.any() else None
     if control is not None:
         here[here] = ~control[0]
-    since = np.full(state.count, NEVER, np.int64)
-    since[here] = stream.head_arrival(columns[here])
-    return unblocked(state, task, since)
+    return unblocked(state, task, _arrivals(state, network, color, here, columns))
 
 
 def control_heads(
@@ -58,8 +56,7 @@ def control_heads(
     entry = np.full(state.count, -1, np.int64)
     entry[here] = control_wavelet.entrypoint(words[0])
     here[here] = control[0]
-    since = np.full(state.count, NEVER, np.int64)
-    since[here] = stream.head_arrival(columns[here])
+    since = _arrivals(state, network, color, here, columns)
     if network.arch == "wse2":
         return unblocked(state, color, since), entry
     result = np.full(state.count, NEVER, np.int64)
@@ -118,6 +115,20 @@ def _words(
         here &= ~receiving[color]
     here[here] = stream.available(columns[here]) > 0
     return here, columns
+
+
+def _arrivals(
+    state: ClassState,
+    network: Network,
+    color: int,
+    here: NDArray[np.bool_],
+    columns: NDArray[np.intp],
+) -> Times:
+    """Since when tasks may have the first words of a color: [pe], NEVER where not `here`."""
+    since = np.full(state.count, NEVER, np.int64)
+    since[here] = network.stream(color).head_arrival(columns[here])
+    until = state.received_until.get(color)
+    return since if until is None else np.maximum(since, until)
 
 
 def _argument(bits: NDArray[np.uint32], place: int, parameter: core.Local) -> RunValue:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +15,16 @@ from waferc_runtime.vector.routes import RouteFault
 from waferc_runtime.vector.state import ClassState
 
 
+def earliest_late(routers: Routers, width: int) -> int:
+    """The first cycle at which a word moves whose order is not sure before; see `Routers`.
+
+    Raises:
+        RunError: two words came at once.
+    """
+    with _told(width):
+        return routers.earliest_late()
+
+
 def run_routers(
     routers: Routers, classes: Sequence[ClassState], width: int, late_before: int | None = None
 ) -> Changes:
@@ -21,15 +33,10 @@ def run_routers(
     Raises:
         RunError: a word came where no route takes it, or two came at once.
     """
-    try:
+    with _told(width):
         if late_before is not None:
             routers.move_late(late_before)
         routers.run()
-    except RouteFault as fault:
-        where = pe_name(*reversed(divmod(fault.at, width)))
-        raise RunError(
-            f"a wavelet of color {fault.color} is stuck in the router of {where}: {fault.message}"
-        ) from fault
     changes = routers.take_changes()
     for color, pes, cycles in changes.torn:
         for state in classes:
@@ -39,3 +46,15 @@ def run_routers(
                 order = positions[np.argsort(here[positions])]
                 state.tear_down(color, lanes_of(here[order], state.count), cycles[order])
     return changes
+
+
+@contextmanager
+def _told(width: int) -> Generator[None, Any, None]:
+    """Say what went wrong in a router as an error of the program."""
+    try:
+        yield
+    except RouteFault as fault:
+        where = pe_name(*reversed(divmod(fault.at, width)))
+        raise RunError(
+            f"a wavelet of color {fault.color} is stuck in the router of {where}: {fault.message}"
+        ) from fault

@@ -235,10 +235,9 @@ class Routers:
         is_first = np.append(True, moves.node[1:] != moves.node[:-1])
         same = ~is_first & np.append(False, arrival[1:] == arrival[:-1])
         if same.any():
-            node = int(moves.node[same][0])
+            node, cycle = int(moves.node[same][0]), int(arrival[same][0])
             raise RouteFault(
-                f"words of color {self.colors[node // self.pes]} come from two directions"
-                f" in cycle {int(arrival[same][0]):,}",
+                f"it meets another from another direction in cycle {cycle:,}",
                 self.colors[node // self.pes],
                 node % self.pes,
                 node % self.pes,

@@ -37,7 +37,7 @@ from waferc_runtime.vector.operation import (
     variants,
 )
 from waferc_runtime.vector.order import Order
-from waferc_runtime.vector.router_events import run_routers
+from waferc_runtime.vector.router_events import earliest_late, run_routers
 from waferc_runtime.vector.router_registers import RouterRegisters
 from waferc_runtime.vector.routers import Routers
 from waferc_runtime.vector.routes import RouteFault
@@ -381,13 +381,16 @@ class Scheduler:
 
     def _complete(self, transfer: Transfer, places: Indices) -> None:
         """Some PEs of an asynchronous operation are through."""
-        lanes = transfer.lanes.at(places)
-        transfer.state.occupancy.release(transfer.microthread, transfer.uses, lanes)
+        state = transfer.state
+        lanes, cycles = transfer.lanes.at(places), transfer.next[places]
+        state.occupancy.release(transfer.microthread, transfer.uses, lanes)
+        for port in transfer.inputs:
+            state.release(port.stream.color, lanes, cycles)
         self.watch.operation(transfer, places)
-        self.ended = max(self.ended, int(transfer.next[places].max()))
+        self.ended = max(self.ended, int(cycles.max()))
         self._settle(transfer, places)
         for told in transfer.told:
-            tell(transfer.state, told, transfer.lanes.at(places), transfer.next[places])
+            tell(state, told, lanes, cycles)
 
     def _settle(self, transfer: Transfer, places: Indices) -> None:
         """Move the DSRs that an operation leaves where it stopped."""
@@ -435,7 +438,7 @@ class Scheduler:
         comes to the next one a hop later.
         """
         routers = self.network.routers
-        earliest = NEVER if routers is None else routers.earliest_late()
+        earliest = NEVER if routers is None else earliest_late(routers, self.network.width)
         if routers is None or earliest == NEVER or earliest > first:
             return False
         if not self._under_way.go_on_in_part(all_of_them=True):

@@ -126,6 +126,7 @@ class ClassState:
         for task in program.activated:
             if task in self.row:
                 self.active[self.row[task]] = 0
+        self.received_until: dict[int, NDArray[np.int64]] = {}  # by color, by operations
         self.torn_down = {
             color: np.full(self.count, NEVER, np.int64) for color in program.teardown_handlers
         }  # since when a handler waits to run
@@ -168,6 +169,13 @@ class ClassState:
         rest = np.flatnonzero(level != NEVER)
         if len(rest):
             self.activate(task, lanes_of(rest, self.count), level[rest])
+
+    def release(self, color: int, lanes: Lanes, cycles: Any) -> None:
+        """An operation that received a color ended at `cycles` [lane]: tasks may have its words."""
+        if color not in self.received_until:
+            self.received_until[color] = np.zeros(self.count, np.int64)
+        until = self.received_until[color]
+        until[lanes.index] = np.maximum(until[lanes.index], cycles)
 
     def tear_down(self, color: int, lanes: Lanes, cycles: Any) -> None:
         """Let the handler of a color that a wavelet tore down run, if there is one."""
