@@ -299,6 +299,8 @@ class Expressions:
             here = color(g)
             if here is None:
                 raise Misuse("a fabric DSD has no color")
+            if node.control_transform:
+                raise Misuse("a fabric DSD with control_transform is not supported")
             return FabricDsd(
                 kind,
                 queue,
