@@ -12,14 +12,14 @@ from waferc_ir.diagnostics import Location
 from waferc_ir.machine import Machine
 from waferc_runtime.builtins.dsd import DsdOp
 from waferc_runtime.csl import core
-from waferc_runtime.vector.dsr import Operand
+from waferc_runtime.vector.dsr import Operand, Save
 from waferc_runtime.vector.expression import Compiled
 from waferc_runtime.vector.group import Code, Group, Instruction
 from waferc_runtime.vector.lanes import Indices, is_array
 from waferc_runtime.vector.map import MapRun
 from waferc_runtime.vector.router_registers import RouterRegisters
 from waferc_runtime.vector.state import ClassState, Variable
-from waferc_runtime.vector.values import Int, RunValue
+from waferc_runtime.vector.values import FabricDsd, Int, RunValue
 from waferc_runtime.vector.watch import Watch
 
 
@@ -48,7 +48,15 @@ class Wafer(Protocol):
         pc: int,
     ) -> int: ...
 
-    def issue_map(self, group: Group, run: MapRun, pc: int) -> int: ...
+    def issue_map(self, group: Group, run: MapRun, saves: Sequence[Save], pc: int) -> int: ...
+
+    def receive_one(
+        self, group: Group, dsd: FabricDsd, element: core.Scalar, into: int, pc: int
+    ) -> int: ...
+
+    def send_one(
+        self, group: Group, dsd: FabricDsd, element: core.Scalar, value: RunValue, pc: int
+    ) -> int: ...
 
     def set_fifo_length(
         self, group: Group, fifo: core.Fifo, side: str, value: RunValue

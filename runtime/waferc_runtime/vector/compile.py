@@ -16,7 +16,8 @@ from waferc_runtime.builtins.scalar import wrap
 from waferc_runtime.builtins.timing import expression_cycles
 from waferc_runtime.csl import core
 from waferc_runtime.vector.assemble import Label, Loop, Wafer
-from waferc_runtime.vector.effects import MAX_CALL_DEPTH, Effects
+from waferc_runtime.vector.compile_map import Maps
+from waferc_runtime.vector.effects import MAX_CALL_DEPTH
 from waferc_runtime.vector.expression import Closure, Compiled, Expressions
 from waferc_runtime.vector.flow import assigned_slots, leaves, trip_count
 from waferc_runtime.vector.fold import Folder
@@ -45,7 +46,7 @@ class Compiler:
         return self._codes[function]
 
 
-class _FunctionCompiler(Effects):
+class _FunctionCompiler(Maps):
     def __init__(self, owner: Compiler, function: core.Function, code: Code) -> None:
         super().__init__(owner, code, function.at)
         self._assigned = owner.assigned

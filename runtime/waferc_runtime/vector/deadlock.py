@@ -30,7 +30,11 @@ def deadlock(blocked: Sequence[Blocked], network: Network) -> RunError | None:
     if not waiting:
         return None
     stuck = {int(item.transfer.pes[place]): item for item, place in waiting}
-    what = {item.transfer.waits_for(place)[0] for item, place in waiting}
+    what = {
+        item.transfer.waits_for(place)[0]
+        for item, place in waiting
+        if not item.transfer.is_blocked(place)
+    }
     names = ", ".join(str(color) for color in sorted(what) if color >= 0)
     on_color = f" on color {names}" if names else ""
     plural = "PE still waits" if len(stuck) == 1 else "PEs still wait"

@@ -12,7 +12,7 @@ from waferc_ir.machine import Machine
 from waferc_runtime.builtins.dsd import DSD_OPS
 from waferc_runtime.builtins.timing import operand_cycles, statement_cycles
 from waferc_runtime.csl import core
-from waferc_runtime.vector.assemble import Assembler, Label, Wafer
+from waferc_runtime.vector.assemble import Assembler, Wafer
 from waferc_runtime.vector.dsr import (
     Operand,
     index_of,
@@ -22,9 +22,8 @@ from waferc_runtime.vector.dsr import (
     with_registers,
 )
 from waferc_runtime.vector.expression import Closure, Compiled, Expressions
-from waferc_runtime.vector.group import Code, Frame, Group, Instruction
+from waferc_runtime.vector.group import Code, Group, Instruction
 from waferc_runtime.vector.lanes import is_array
-from waferc_runtime.vector.map import MapRun, pure_function
 from waferc_runtime.vector.operation import Misuse
 from waferc_runtime.vector.state import ClassState
 from waferc_runtime.vector.unknown import UNKNOWN
@@ -150,10 +149,13 @@ class Effects(Assembler):
         self._emit(operate)
 
     def _operand(
-        self, node: core.Expr, element: core.Scalar
+        self, node: core.Expr, element: core.Scalar | None
     ) -> tuple[Callable[[Group], Operand], int]:
-        """The closure of an operand of a DSD operation or `@map`, and its cycles."""
-        closure, cost = self._expressions.operand(node, element)
+        """The closure of an operand of a DSD operation on `element`, or of `@map`; its cycles."""
+        if element is None:
+            closure, cost = self._expression(node)
+        else:
+            closure, cost = self._expressions.operand(node, element)
         kind, state = node.type, self._state
         if not isinstance(kind, core.Dsr):
             return lambda g: Operand(closure(g)), cost
@@ -210,83 +212,6 @@ class Effects(Assembler):
             return following
 
         self._emit(load)
-
-    def _map(self, statement: core.MapOperation) -> None:
-        function = statement.function
-        inputs = [self._expression(source) for source in statement.inputs]
-        closures = [closure for closure, _ in inputs]
-        cost = sum(cost for _, cost in inputs)
-        output: Closure = lambda g: None  # noqa: E731
-        if statement.output is not None:
-            output, part = self._expression(statement.output)
-            cost += part
-        types = [statement.element] * len(inputs)
-        result = statement.element
-        if isinstance(function, core.Function):
-            types = [
-                p.type if isinstance(p.type, core.Scalar) else statement.element
-                for p in function.parameters
-            ]
-            if isinstance(function.result, core.Scalar):
-                result = function.result
-        pure = pure_function(function, types, result, self._machine)
-        self._separate()
-        wafer, setup, index = self._wafer, self._machine.dsd_setup_cycles, self._hidden()
-        following, end = self._here + 1, Label()
-
-        def start(g: Group) -> int:
-            run = MapRun([closure(g) for closure in closures], types, output(g), result, pure)
-            g.extra += cost
-            if run.is_vectorisable():
-                return wafer.issue_map(g, run, end.pc)
-            if run.has_fabric():
-                raise Misuse("@map of a function with side effects takes no fabric operands")
-            g.extra += setup
-            g.frames[-1].locals[index] = run
-            return following
-
-        self._emit(start)
-        self._map_one_by_one(function, index, end)
-        self._place(end)
-        self._meet(end)
-
-    def _map_one_by_one(self, function: core.Function | str, index: int, end: Label) -> None:
-        """A loop that calls the function for one element after the other."""
-        if isinstance(function, str):
-            return
-        target, loop_cycles = self._owner.code(function), self._machine.loop_cycles
-        result = None if isinstance(function.result, core.Void) else self._hidden()
-        counter = self._hidden()
-        begin = self._here
-
-        def prepare(g: Group) -> int:
-            g.frames[-1].locals[counter] = 0
-            return begin + 1
-
-        def call(g: Group) -> int:
-            values = g.frames[-1].locals
-            run: MapRun = values[index]
-            if values[counter] >= run.count:
-                return end.pc
-            arguments = run.arguments(values[counter], g.lanes)
-            if len(g.frames) >= MAX_CALL_DEPTH:
-                raise Misuse(f"calls are nested more than {MAX_CALL_DEPTH} deep")
-            g.frames[-1].pc = begin + 2
-            arguments += [None] * (target.locals - len(arguments))
-            g.frames.append(Frame(target, arguments, 0, result))
-            return 0
-
-        def store(g: Group) -> int:
-            values = g.frames[-1].locals
-            run: MapRun = values[index]
-            if result is not None:
-                run.store(values[counter], values[result], g.lanes)
-            values[counter] += 1
-            g.extra += loop_cycles
-            return begin + 1
-
-        for instruction in (prepare, call, store):
-            self._emit(instruction)
 
     def _task_control(self, statement: core.TaskControl) -> None:
         task, cost = self._expression(statement.task)

@@ -28,10 +28,9 @@ from waferc_runtime.vector.operation import (
     Operands,
     access_of,
     folds,
-    length_of,
     resized,
 )
-from waferc_runtime.vector.ports import Port, Running
+from waferc_runtime.vector.ports import Captured, Port, Running
 from waferc_runtime.vector.recorded import with_out
 from waferc_runtime.vector.router_registers import RouterRegisters
 from waferc_runtime.vector.router_stream import RoutedStream
@@ -214,23 +213,18 @@ def _endless(length: int | Times) -> int | Times:
     return ENDLESS if length == INFINITE else length
 
 
-def map_transfers(group: Group, run: MapRun, network: Network) -> list[Transfer]:
+def map_transfers(
+    group: Group, run: MapRun, network: Network, saves: Sequence[Save]
+) -> list[Transfer]:
     """A `@map` of a function on arrays with fabric operands."""
     pure = run.pure
     assert pure is not None
     assert pure.cycles is not None
     machine = network.machine
     operands = (*run.inputs, run.output)
-    for value in operands:
-        if isinstance(value, FabricDsd) and isinstance(value.color, np.ndarray):
-            raise Misuse("@map receives or sends on colors that differ between PEs")
-    lengths = [length_of([v]) for v in operands if isinstance(v, MemoryDsd | FabricDsd)]
-    count: Any = lengths[0]
-    for length in lengths[1:]:
-        count = np.minimum(count, length)
+    count = run.count
     if any(isinstance(v, FabricDsd) and v.is_packed for v in operands):
         raise Misuse("@map does not take packed fabric operands")
-    count = count if np.ndim(count) else int(count)
     ends = Ends(group.state, network, count)
     sources = [ends.source(value, kind) for value, kind in zip(run.inputs, run.types, strict=True)]
     dest: Dest = None
@@ -249,7 +243,28 @@ def map_transfers(group: Group, run: MapRun, network: Network) -> list[Transfer]
     )
     transfer.pace = pure.cycles + machine.loop_cycles
     transfer.delay = pure.cycles
+    transfer.saves = saves
     return [transfer]
+
+
+def one_element(
+    group: Group, network: Network, dsd: FabricDsd, element: core.Scalar, value: RunValue
+) -> Transfer:
+    """A transfer of one element at no cost: of `value`, or into a variable if that is None."""
+    if dsd.is_packed and element.words == 1:
+        raise Misuse("@map does not take packed fabric operands")
+    chosen = _all(group)
+    port = network.port(dsd, element)
+    source: Source = port if value is None else np.asarray(value)
+    dest: Dest = port
+    if value is None:
+        dest = Captured(np.zeros(len(chosen), DTYPES[element]))
+    compute = with_out(np.asarray)
+    made = _transfer(
+        group, chosen, "@map", compute, dest, [source], 1, group.clock, core.DsdConfig()
+    )
+    made.pace = 0
+    return made
 
 
 def microthread_of(state: ClassState, fabric: Sequence[FabricDsd], config: core.DsdConfig) -> int:

@@ -17,6 +17,7 @@ from waferc_runtime.builtins.walk import walk
 from waferc_runtime.csl import core
 from waferc_runtime.vector.lanes import Lanes, is_array
 from waferc_runtime.vector.operation import length_of
+from waferc_runtime.vector.unknown import Misuse
 from waferc_runtime.vector.values import FabricDsd, MemoryDsd, PointerValue, RunValue, wide
 
 Array = NDArray[Any]
@@ -45,9 +46,9 @@ class MapRun:
 
     @property
     def count(self) -> int:
-        """Elements: of the shortest DSD."""
+        """Elements: of the shortest DSD; shapes are the same on all PEs."""
         lengths = [length_of([v]) for v in (*self.inputs, self.output) if _is_dsd(v)]
-        return min((int(np.min(length)) for length in lengths), default=1)
+        return min((int(np.max(length)) for length in lengths), default=1)
 
     def has_fabric(self) -> bool:
         """Whether it receives or sends."""
@@ -61,41 +62,23 @@ class MapRun:
             return False
         return self.pure.cycles is not None or not self.has_fabric()
 
-    def arguments(self, index: int, lanes: Lanes) -> list[RunValue]:
-        """What the function is called with for element `index`."""
-        values: list[RunValue] = []
-        for value, element in zip(self.inputs, self.types, strict=True):
-            if isinstance(value, MemoryDsd):
-                words = wide(value.words) + _offset(value, index) * element.words
-                values.append(value.block.load(words, element, lanes))
-            else:
-                values.append(value)
-        return values
 
-    def store(self, index: int, value: RunValue, lanes: Lanes) -> None:
-        """Write the result for element `index`."""
-        match self.output:
-            case MemoryDsd() as output:
-                words = wide(output.words) + _offset(output, index) * self.result.words
-                output.block.store(words, self.result, lanes, value)
-            case PointerValue() as output:
-                output.block.store(output.words, self.result, lanes, value)
-            case _:
-                pass
+def stored_at(
+    output: RunValue, index: int, element: core.Scalar, value: RunValue, lanes: Lanes
+) -> None:
+    """Write the result for element `index` of a `@map` to memory."""
+    match output:
+        case MemoryDsd():
+            words = wide(output.words) + output.offset(index) * element.words
+            output.block.store(words, element, lanes, value)
+        case PointerValue():
+            output.block.store(output.words, element, lanes, value)
+        case _:
+            raise Misuse("@map cannot write to its output")
 
 
 def _is_dsd(value: RunValue) -> bool:
     return isinstance(value, MemoryDsd | FabricDsd)
-
-
-def _offset(dsd: MemoryDsd, index: int) -> Any:
-    """Where element `index` stands, in elements; beyond the end the outermost dimension goes on."""
-    offset: Any = 0
-    rest: Any = index
-    for stride, extent in list(zip(dsd.strides, dsd.extents, strict=True))[:0:-1]:
-        offset = offset + rest % extent * wide(stride)
-        rest = rest // extent
-    return offset + rest * wide(dsd.strides[0])
 
 
 def pure_function(

@@ -71,7 +71,7 @@ def variants(
     found: list[tuple[Indices | None, Operands]] = []
     for kind in range(int(kinds.max()) + 1):
         positions = np.flatnonzero(kinds.reshape(-1) == kind)
-        parts = [_uniform(take(operand, positions)) for operand in operands]
+        parts = [uniform_shape(take(operand, positions)) for operand in operands]
         found.append((positions, _plain(op, parts[0], parts[1:])))
     return found
 
@@ -227,7 +227,7 @@ def length_of(operands: Sequence[RunValue]) -> int | Array:
     return length
 
 
-def _uniform(value: RunValue) -> RunValue:
+def uniform_shape(value: RunValue) -> RunValue:
     """The value with one number for strides, extents and colors, which are the same on all PEs."""
     match value:
         case MemoryDsd():
@@ -237,7 +237,10 @@ def _uniform(value: RunValue) -> RunValue:
                 extents=tuple(_first(extent) for extent in value.extents),
             )
         case FabricDsd():
-            return replace(value, color=_first(value.color))
+            extent = value.extent
+            if isinstance(extent, np.ndarray) and (extent == extent.flat[0]).all():
+                extent = _first(extent)
+            return replace(value, color=_first(value.color), extent=extent)
         case _:
             return value
 

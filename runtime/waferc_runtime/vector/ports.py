@@ -81,6 +81,13 @@ Source = Port | Access | Array
 Dest = Port | Access | Running | None
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Captured:
+    """The destination of a single element that is received into a variable: [pe]."""
+
+    values: Array
+
+
 def part_of(
     access: Access, chosen: Indices, done: int, count: int, has_data: bool
 ) -> Access | Indexed:

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,12 +23,12 @@ from waferc_runtime.builtins.scalar import ZeroDivisorError
 from waferc_runtime.builtins.timing import flight_cycles, task_start_cycles
 from waferc_runtime.csl import core
 from waferc_runtime.vector.deadlock import Blocked
-from waferc_runtime.vector.dsr import Operand, holdings, saves_of
+from waferc_runtime.vector.dsr import Operand, Save, holdings, saves_of
 from waferc_runtime.vector.effects import AssertionFault
 from waferc_runtime.vector.faults import group_error
 from waferc_runtime.vector.group import SUSPENDED, Frame, Group, Join, TaskRun, join
 from waferc_runtime.vector.in_memory import map_in_memory, operate_in_memory
-from waferc_runtime.vector.issue import Network, map_transfers, transfers_of
+from waferc_runtime.vector.issue import Network, map_transfers, one_element, transfers_of
 from waferc_runtime.vector.lanes import Indices, Lanes
 from waferc_runtime.vector.map import MapRun
 from waferc_runtime.vector.memory import OutOfBounds
@@ -58,8 +59,8 @@ class Waiting:
     pc: int
     done: NDArray[np.bool_]
     transfers: list[Transfer]
-    result: int | None  # local that takes whether it came to its last element
-    whole: NDArray[np.bool_]  # [pe] whether it did
+    result: int | None  # local that takes the outcome
+    outcome: NDArray[Any]  # [pe] whether it came to its last element, or the one it received
 
 
 class Scheduler:
@@ -184,7 +185,7 @@ class Scheduler:
                 meet = group.joins[-1].pc
             through, rest = np.flatnonzero(waiting.done), np.flatnonzero(~waiting.done)
             if waiting.result is not None:
-                group.locals[waiting.result] = waiting.whole
+                group.locals[waiting.result] = waiting.outcome
             parts = [(through, waiting.pc), (rest, waiting.pc)]
             first, second = group.split(parts, meet)
             places = np.full(len(waiting.done), -1, np.intp)
@@ -192,7 +193,7 @@ class Scheduler:
             for transfer in waiting.transfers:
                 transfer.positions = places[transfer.positions]
             none = np.zeros(len(rest), np.bool_)
-            left = Waiting(second, waiting.pc, none, [], waiting.result, waiting.whole[rest])
+            left = Waiting(second, waiting.pc, none, [], waiting.result, waiting.outcome[rest])
             left.transfers = [t for t in waiting.transfers if (t.done < t.total).any()]
             for transfer in left.transfers:
                 transfer.finished = partial(self._through, left)
@@ -285,16 +286,32 @@ class Scheduler:
         """`@set_fifo_read_length` and `@set_fifo_write_length`."""
         self.network.fifos.of(group.state, fifo).length[side][group.lanes.index] = value
 
-    def issue_map(self, group: Group, run: MapRun, pc: int) -> int:
+    def issue_map(self, group: Group, run: MapRun, saves: Sequence[Save], pc: int) -> int:
         """Begin a `@map` of a function on arrays."""
-        pure, machine = run.pure, self._machine
-        assert pure is not None
         if run.has_fabric():
             group.settle()
-            transfers = map_transfers(group, run, self.network)
+            transfers = map_transfers(group, run, self.network, saves)
             return self._begin(group, transfers, core.DsdConfig(), pc, None)
-        map_in_memory(group, run, machine)
+        map_in_memory(group, run, self._machine)
+        for save in saves:
+            save.settle(group.lanes, run.count, group.state.count)
         return pc
+
+    def receive_one(
+        self, group: Group, dsd: FabricDsd, element: core.Scalar, into: int, pc: int
+    ) -> int:
+        """Receive an element into a local; waiting takes time, the element itself none."""
+        group.settle()
+        transfer = one_element(group, self.network, dsd, element, None)
+        return self._begin(group, [transfer], core.DsdConfig(), pc, into)
+
+    def send_one(
+        self, group: Group, dsd: FabricDsd, element: core.Scalar, value: RunValue, pc: int
+    ) -> int:
+        """Send an element, likewise."""
+        group.settle()
+        transfer = one_element(group, self.network, dsd, element, value)
+        return self._begin(group, [transfer], core.DsdConfig(), pc, None)
 
     def control(self, group: Group, action: str, task: RunValue) -> None:
         """`@activate`, `@block`, `@unblock`."""
@@ -344,9 +361,8 @@ class Scheduler:
                 self._under_way.register(transfer)
             return pc
         count = group.lanes.count
-        waiting = Waiting(
-            group, pc, np.zeros(count, np.bool_), transfers, result, np.ones(count, np.bool_)
-        )
+        outcome = transfers[0].blank_outcome(count)
+        waiting = Waiting(group, pc, np.zeros(count, np.bool_), transfers, result, outcome)
         self._waiting.append(waiting)
         for transfer in transfers:
             transfer.finished = partial(self._through, waiting)
@@ -367,15 +383,16 @@ class Scheduler:
         waiting.group.clock[positions] = transfer.next[places]
         words = -(-transfer.done[places] // transfer.step)
         setup = self._machine.dsd_setup_cycles
-        waiting.group.busy[positions] += setup + words * transfer.pace
-        waiting.whole[positions] = ~transfer.was_cut[places]
+        if transfer.pace:
+            waiting.group.busy[positions] += setup + words * transfer.pace
+        waiting.outcome[positions] = transfer.outcome(places)
         self._settle(transfer, places)
         for told in transfer.told:
             tell(transfer.state, told, transfer.lanes.at(places), transfer.next[places])
         if waiting.done.all():
             self._waiting.remove(waiting)
             if waiting.result is not None:
-                waiting.group.locals[waiting.result] = waiting.whole
+                waiting.group.locals[waiting.result] = waiting.outcome
             waiting.group.pc = waiting.pc
             self._ready.append(waiting.group)
 

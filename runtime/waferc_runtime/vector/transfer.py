@@ -26,6 +26,7 @@ from waferc_runtime.vector.forgetful import is_computed, is_known
 from waferc_runtime.vector.lanes import Indices, Lanes
 from waferc_runtime.vector.occupancy import NOTHING, Holdings
 from waferc_runtime.vector.ports import (
+    Captured,
     Indexed,
     Port,
     Running,
@@ -44,7 +45,7 @@ ENDLESS = 1 << 40  # elements of an operation that never ends
 
 Array = NDArray[Any]
 Source = Port | Access | Array
-Dest = Port | Access | Running | None
+Dest = Port | Access | Running | Captured | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -135,6 +136,17 @@ class Transfer:
     def outlet_color(self) -> int | None:
         """The color that it sends on."""
         return self.dest.stream.color if isinstance(self.dest, Port) else None
+
+    def outcome(self, places: Indices) -> Array:
+        """What came of it on some PEs: the element received, or whether it came to its end."""
+        if isinstance(self.dest, Captured):
+            return self.dest.values[places]
+        return ~self.was_cut[places]
+
+    def blank_outcome(self, pes: int) -> Array:
+        """Room for the outcomes on so many PEs."""
+        dtype = self.dest.values.dtype if isinstance(self.dest, Captured) else np.bool_
+        return np.zeros(pes, dtype)
 
     def advance(self, in_part: bool) -> bool:
         """Carry it out where it can be brought to its end, or, `in_part`, where it can go on.
@@ -283,8 +295,9 @@ class Transfer:
             column = port.stream.columns(self.pes[position : position + 1])
             if column[0] < 0 or port.stream.available(column)[0] <= 0:
                 return port.stream.color, True
-        assert isinstance(self.dest, Port)
-        return self.dest.stream.color, False
+        if isinstance(self.dest, Port):
+            return self.dest.stream.color, False
+        return self.inputs[0].stream.color, True  # the microthread is blocked
 
     def _process(self, chosen: Indices, count: int) -> None:
         """Process the next `count` elements of the PEs at `chosen`, which are equally far."""
@@ -430,6 +443,8 @@ class Transfer:
                 self._send(self.dest, chosen, bits, done + count, times)
             case Running():
                 self.dest.take_in(self.compute, chosen, count, lanes, values)
+            case Captured(received):
+                received[chosen] = arrays[0][0]
             case None:
                 self.compute(*arrays)
 
@@ -458,6 +473,8 @@ class Transfer:
                 is_computed(dest, [UNKNOWN], lanes)
             case Running(place):
                 is_computed(place, [UNKNOWN], lanes)
+            case Captured():
+                raise NeedsData
             case None:
                 pass
 

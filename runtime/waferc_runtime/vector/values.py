@@ -42,6 +42,18 @@ class MemoryDsd:
     extents: tuple[Int, ...]
     takes_index: bool = False
 
+    def offset(self, index: int) -> Int:
+        """Where element `index` stands, in elements from the base.
+
+        Beyond the end the outermost dimension goes on.
+        """
+        offset: Int = 0
+        rest: Int = index
+        for stride, extent in list(zip(self.strides, self.extents, strict=True))[:0:-1]:
+            offset = offset + rest % extent * wide(stride)
+            rest = rest // extent
+        return offset + rest * wide(self.strides[0])
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FabricDsd:
