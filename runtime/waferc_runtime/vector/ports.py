@@ -14,7 +14,7 @@ from waferc_runtime.builtins.dsd import Compute
 from waferc_runtime.builtins.scalar import DTYPES
 from waferc_runtime.csl.core import Scalar
 from waferc_runtime.vector.access import Access
-from waferc_runtime.vector.channel import Channel
+from waferc_runtime.vector.channel import Channel, Outlet, Times
 from waferc_runtime.vector.fifo import FifoStream
 from waferc_runtime.vector.lanes import Indices, Lanes
 from waferc_runtime.vector.memory import Block, OutOfBounds
@@ -86,6 +86,21 @@ class Captured:
     """The destination of a single element that is received into a variable: [pe]."""
 
     values: Array
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Todo:
+    """What is left of a transfer: places of PEs, elements, columns of inputs, ways out, next cycle.
+
+    PEs whose microthread is blocked have nothing to do.
+    """
+
+    places: Indices  # [open]
+    left: Times  # [open] elements
+    columns: list[Indices]  # [open], for each input
+    is_cut_off: NDArray[np.bool_] | None  # [open] where some input reaches no ramp
+    outlet: Outlet | None
+    start: Times  # [open]
 
 
 def part_of(

@@ -30,6 +30,7 @@ from waferc_runtime.vector.ports import (
     Indexed,
     Port,
     Running,
+    Todo,
     apply_indexed,
     pack,
     part_of,
@@ -46,21 +47,6 @@ ENDLESS = 1 << 40  # elements of an operation that never ends
 Array = NDArray[Any]
 Source = Port | Access | Array
 Dest = Port | Access | Running | Captured | None
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Todo:
-    """What is left of a transfer: places of PEs, elements, columns of inputs, ways out, next cycle.
-
-    PEs whose microthread is blocked have nothing to do.
-    """
-
-    places: Indices  # [open]
-    left: Times  # [open] elements
-    columns: list[Indices]  # [open], for each input
-    is_cut_off: NDArray[np.bool_] | None  # [open] where some input reaches no ramp
-    outlet: Outlet | None
-    start: Times  # [open]
 
 
 @dataclass(eq=False, slots=True)

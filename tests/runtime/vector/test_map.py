@@ -115,7 +115,8 @@ fn main() void {
 """
     found = out(pe, 4, 4)
     for px in range(4):
-        n, wanted = 0, []
+        n = 0
+        wanted: list[int] = []
         for x in (1, 2, 3, 4):
             n += x if x > px else 1
             wanted.append(n if x > px else x)
