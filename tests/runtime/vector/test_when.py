@@ -94,3 +94,13 @@ def test_a_ledger_remembers_what_is_needed(
             assert found[: len(wanted), place].tolist() == wanted
         last = ledger.last(np.array(columns), np.array([len(told[c]) for c in columns]))
         assert last.tolist() == [told[column][-1] for column in columns]
+
+
+def test_a_lookup_may_begin_before_the_first_word() -> None:
+    """Senders look back by what is under way, also when less was ever sent."""
+    ledger, columns = Ledger(1), np.array([0])
+    for number, cycle in ((0, 5), (1, 9), (2, 20)):
+        when = When(np.zeros(1, np.intp), np.array([[cycle]]), 1, 1)
+        ledger.append(columns, np.array([number]), when, np.array([-8]))
+    found = ledger.lookup(columns, np.array([-3]), 6).table()
+    assert found[3:, 0].tolist() == [5, 9, 20]
