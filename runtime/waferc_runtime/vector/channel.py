@@ -98,8 +98,8 @@ class Channel(Protocol):
         """Take words; `processed` says when each was processed."""
         ...
 
-    def promise(self, columns: Indices, words: Times, from_cycle: Times) -> bool:
-        """Say that `words` more will be taken as they come; whether that is news."""
+    def promise(self, columns: Indices, words: Times, from_cycle: Times) -> NDArray[np.bool_]:
+        """Say that `words` more will be taken as they come; for which receivers that is news."""
         ...
 
     def outlet(self, pes: Indices, output_depth: int) -> Outlet:
@@ -131,6 +131,14 @@ class Channel(Protocol):
         `control` says which are control wavelets: all, or [count, sender]; behind the last of
         each sender in `flips` [sender] its own switch advances.
         """
+        ...
+
+    def senders_of(self, columns: Indices) -> Indices | None:
+        """The PEs whose words come to these receivers and that may wait; None: any."""
+        ...
+
+    def reached(self, outlet: Outlet) -> Indices | None:
+        """The PEs that words sent by an outlet come to; None: any."""
         ...
 
     def link_load(self) -> NDArray[np.int64]:

@@ -64,12 +64,14 @@ class FifoStream(OpenStream):
     def _capacity(self) -> int:
         return self._state.blocks[self.fifo.buffer].words // self._words_each
 
-    def promise(self, columns: Indices, words: Times, from_cycle: Times) -> bool:
-        """Say that elements will be popped as they come; whether that is news.
+    def promise(self, columns: Indices, words: Times, from_cycle: Times) -> NDArray[np.bool_]:
+        """Say that elements will be popped as they come; for which PEs that is news.
 
         Where there is room for one, it is free again two cycles after a push, promised or not.
         """
-        return self._capacity > 1 and super().promise(columns, words, from_cycle)
+        if self._capacity > 1:
+            return super().promise(columns, words, from_cycle)
+        return np.zeros(len(columns), np.bool_)
 
     def outlet(self, pes: Indices, output_depth: int) -> Outlet:
         """The ways of elements from these PEs: each has its ring."""

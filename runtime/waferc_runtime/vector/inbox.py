@@ -86,18 +86,18 @@ class Inbox:
         first = np.where(control.any(axis=0), control.argmax(axis=0), count)
         return np.minimum(most, first)
 
-    def promise(self, columns: Indices, words: Times, from_cycle: Times) -> bool:
+    def promise(self, columns: Indices, words: Times, from_cycle: Times) -> NDArray[np.bool_]:
         """Say that `words` more will be processed as they come, one per cycle at most.
 
         An operation may end at a control wavelet: nothing is promised behind one.
 
         Returns:
-            Whether that is news.
+            For which of them that is news: [receiver].
         """
         if self._control is not None:
             words = np.minimum(words, self._until_control(columns))
         promised = self._read[columns] + words
-        is_news = bool((promised > self._promised[columns]).any())
+        is_news = promised > self._promised[columns]
         self._promised[columns] = promised
         self._next[columns] = from_cycle
         return is_news

@@ -34,7 +34,10 @@ class Lanes:
 
     def at(self, positions: Indices) -> Lanes:
         """The lanes at these positions within this set."""
-        return lanes_of(self.indices()[positions])
+        if isinstance(self.index, slice):
+            step = 1 if self.index.step is None else int(self.index.step)
+            return lanes_of(self.first() + step * positions)
+        return lanes_of(self.index[positions])
 
     def first(self) -> int:
         """The lowest lane."""

@@ -18,10 +18,14 @@ class Ledger:
     """For each column a ring of the youngest runs: run number r stands in row `r % rows`."""
 
     def __init__(self, columns: int) -> None:
-        self._number = np.zeros((_START_ROWS, columns), np.int64)  # of the run's first word
-        self._first = np.zeros((_START_ROWS, columns), np.int64)  # its cycle
-        self._step = np.ones((_START_ROWS, columns), np.int32)
-        self._runs = np.zeros(columns, np.int64)  # so far
+        # what belongs to a column lies together: chains of PEs visit few, far from each other
+        rows = _START_ROWS
+        book = np.zeros((3 * rows + 1, columns), np.int64, order="F")
+        self._number = book[:rows]  # of the run's first word
+        self._first = book[rows : 2 * rows]  # its cycle
+        self._step = book[2 * rows : 3 * rows]
+        self._step[:] = 1
+        self._runs = book[3 * rows]  # so far
 
     def add_columns(self, count: int) -> None:
         """Have so many columns more."""
@@ -141,6 +145,6 @@ class Ledger:
 
 
 def _moved(array: NDArray[Any], rows: int, source: Any, target: Any) -> NDArray[Any]:
-    result = np.ones((rows, array.shape[1]), array.dtype)
+    result = np.ones((rows, array.shape[1]), array.dtype, order="F")
     result[target] = array[source]
     return result

@@ -6,6 +6,7 @@ import numpy as np
 
 from waferc_ir.machine import Machine
 from waferc_runtime.csl.core import Routes
+from waferc_runtime.vector.channel import Outlet
 from waferc_runtime.vector.lanes import Indices
 from waferc_runtime.vector.routes import ColorRoutes
 from waferc_runtime.vector.stream import Stream
@@ -31,6 +32,14 @@ class OpenStream(Stream):
         self._add_columns(len(fresh))
         self._column[fresh] = np.arange(first, first + len(fresh))
         return True
+
+    def senders_of(self, columns: Indices) -> Indices | None:
+        """Any that use it."""
+        return None
+
+    def reached(self, outlet: Outlet) -> Indices | None:
+        """Any that use it."""
+        return None
 
     def _add_columns(self, count: int) -> None:
         more = (0, count)

@@ -29,7 +29,7 @@ class Piece:
 
     number: int  # of the parcel
     where: Indices | slice  # positions in what was asked for
-    place: NDArray[np.int32]  # senders in the parcel
+    place: Indices  # senders in the parcel
     first: int
     begin: int  # the first of them among the words asked for
     count: int
@@ -39,11 +39,14 @@ class Parcels:
     """For each column the parcels that hold its unread words, in a ring of the youngest."""
 
     def __init__(self, columns: int) -> None:
-        self._number = np.zeros((_START_ROWS, columns), np.int64)  # of the first word
-        self._parcel = np.zeros((_START_ROWS, columns), np.int64)
-        self._place = np.zeros((_START_ROWS, columns), np.int32)  # the sender in it
-        self._sent = np.zeros(columns, np.int64)  # parcels so far
-        self._oldest = np.zeros(columns, np.int64)  # the one with the next unread word
+        # what belongs to a column lies together: chains of PEs visit few, far from each other
+        rows = _START_ROWS
+        book = np.zeros((3 * rows + 2, columns), np.int64, order="F")
+        self._number = book[:rows]  # of the first word
+        self._parcel = book[rows : 2 * rows]
+        self._place = book[2 * rows : 3 * rows]  # the sender in it
+        self._sent = book[3 * rows]  # parcels so far
+        self._oldest = book[3 * rows + 1]  # the one with the next unread word
         self._parcels: dict[int, Parcel] = {}
         self._next = 0
 
@@ -131,6 +134,6 @@ class Parcels:
 
 
 def _moved(array: NDArray[Any], source: Any, target: Any) -> NDArray[Any]:
-    result = np.zeros((2 * len(array), array.shape[1]), array.dtype)
+    result = np.zeros((2 * len(array), array.shape[1]), array.dtype, order="F")
     result[target] = array[source]
     return result

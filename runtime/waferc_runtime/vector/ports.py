@@ -78,7 +78,6 @@ class Running:
 
 
 Source = Port | Access | Array
-Dest = Port | Access | Running | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,6 +85,9 @@ class Captured:
     """The destination of a single element that is received into a variable: [pe]."""
 
     values: Array
+
+
+Dest = Port | Access | Running | Captured | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

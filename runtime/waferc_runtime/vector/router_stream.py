@@ -68,10 +68,10 @@ class RoutedStream:
         self._routers.inbox.consume(columns, processed.table())
         self._wake(columns)
 
-    def promise(self, columns: Indices, words: Times, from_cycle: Times) -> bool:
-        """Say that `words` more will be taken as they come; whether that is news."""
+    def promise(self, columns: Indices, words: Times, from_cycle: Times) -> NDArray[np.bool_]:
+        """Say that `words` more will be taken as they come; for which receivers that is news."""
         is_news = self._routers.inbox.promise(columns, words, from_cycle)
-        if is_news:
+        if is_news.any():
             self._wake(columns)
         return is_news
 
@@ -124,6 +124,14 @@ class RoutedStream:
             self._routers.outputs.push(nodes, words[row], kind[row], times[row] + 1)
         self._routers.sent[nodes] += len(words)
         self._routers.sends(nodes)
+
+    def senders_of(self, columns: Indices) -> Indices | None:
+        """Any: routers decide."""
+        return None
+
+    def reached(self, outlet: Outlet) -> Indices | None:
+        """Any: routers decide."""
+        return None
 
     # ---- for reports -----------------------------------------------------------------------------
 

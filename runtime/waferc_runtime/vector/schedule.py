@@ -61,6 +61,7 @@ class Waiting:
     transfers: list[Transfer]
     result: int | None  # local that takes the outcome
     outcome: NDArray[Any]  # [pe] whether it came to its last element, or the one it received
+    open: int  # PEs that are not through
 
 
 class Scheduler:
@@ -193,7 +194,8 @@ class Scheduler:
             for transfer in waiting.transfers:
                 transfer.positions = places[transfer.positions]
             none = np.zeros(len(rest), np.bool_)
-            left = Waiting(second, waiting.pc, none, [], waiting.result, waiting.outcome[rest])
+            outcome = waiting.outcome[rest]
+            left = Waiting(second, waiting.pc, none, [], waiting.result, outcome, len(rest))
             left.transfers = [t for t in waiting.transfers if (t.done < t.total).any()]
             for transfer in left.transfers:
                 transfer.finished = partial(self._through, left)
@@ -362,7 +364,8 @@ class Scheduler:
             return pc
         count = group.lanes.count
         outcome = transfers[0].blank_outcome(count)
-        waiting = Waiting(group, pc, np.zeros(count, np.bool_), transfers, result, outcome)
+        none = np.zeros(count, np.bool_)
+        waiting = Waiting(group, pc, none, transfers, result, outcome, count)
         self._waiting.append(waiting)
         for transfer in transfers:
             transfer.finished = partial(self._through, waiting)
@@ -380,6 +383,7 @@ class Scheduler:
         """Some PEs of a synchronous operation are through."""
         positions = transfer.positions[places]
         waiting.done[positions] = True
+        waiting.open -= len(positions)
         waiting.group.clock[positions] = transfer.next[places]
         words = -(-transfer.done[places] // transfer.step)
         setup = self._machine.dsd_setup_cycles
@@ -389,7 +393,7 @@ class Scheduler:
         self._settle(transfer, places)
         for told in transfer.told:
             tell(transfer.state, told, transfer.lanes.at(places), transfer.next[places])
-        if waiting.done.all():
+        if not waiting.open:
             self._waiting.remove(waiting)
             if waiting.result is not None:
                 waiting.group.locals[waiting.result] = waiting.outcome

@@ -41,15 +41,17 @@ class Stream:
         self._column = np.full(len(routes.tx), -1, np.intp)
         self._column[self.receivers] = np.arange(count)
         self._depth = depths[self.receivers]
-        self._words = Parcels(count)
+        self._words = Parcels(count if has_data else 0)
         self._arrived = Ledger(count)
         self._taken = Ledger(count)  # when words were processed
-        self._written = np.zeros(count, np.int64)
-        self._read = np.zeros(count, np.int64)
-        self._last = np.full(count, -1, np.int64)  # cycle of the last word processed
-        self._promised = np.zeros(count, np.int64)  # words that will be taken without delay
-        self._next = np.zeros(count, np.int64)  # from this cycle on, one per cycle
+        # what belongs to a receiver lies together: chains of PEs visit few, far from each other
+        book = np.zeros((5, count), np.int64, order="F")
+        self._written, self._read, self._last, self._promised, self._next = book
+        self._last[:] = -1  # cycle of the last word processed
+        # `_promised` words will be taken without delay, from cycle `_next` on one per cycle
         self._deepest = 0  # the most words that were under way to a receiver
+        self._sender = np.full(count, -1, np.intp)  # [receiver] its sender's PE, -1: not known
+        self._has_rivals = False  # several senders of one receiver
 
     @property
     def color(self) -> int:
@@ -100,14 +102,14 @@ class Stream:
         """Words before the first control wavelet: all."""
         return most
 
-    def promise(self, columns: Indices, words: Times, from_cycle: Times) -> bool:
+    def promise(self, columns: Indices, words: Times, from_cycle: Times) -> NDArray[np.bool_]:
         """Say that `words` more will be processed as they come, one per cycle at most.
 
         Returns:
-            Whether that is news.
+            For which of them that is news: [receiver].
         """
         promised = self._read[columns] + words
-        is_news = bool((promised > self._promised[columns]).any())
+        is_news = promised > self._promised[columns]
         self._promised[columns] = promised
         self._next[columns] = from_cycle
         return is_news
@@ -126,7 +128,24 @@ class Stream:
         flight = flight_cycles(0, self._machine) + fan.hops * self._machine.hop_cycles
         capacity = self._depth[column] + output_depth + buffers
         self._deepest = max(self._deepest, int(capacity.max(initial=0)))
+        senders, known = pes[fan.sender], self._sender[column]
+        self._has_rivals |= bool(((known >= 0) & (known != senders)).any())
+        self._sender[column] = senders
         return Outlet(pes, column, capacity, flight, fan.sender, fan.first)
+
+    def senders_of(self, columns: Indices) -> Indices | None:
+        """The PEs whose words come to these receivers; None if that is not clear.
+
+        Who has asked for no outlet yet waits for nothing.
+        """
+        if self._has_rivals:
+            return None
+        senders = self._sender[columns]
+        return senders[senders >= 0]
+
+    def reached(self, outlet: Outlet) -> Indices | None:
+        """The PEs that words sent by an outlet come to."""
+        return self.receivers[outlet.column]
 
     def credit(self, outlet: Outlet) -> Times:
         """How many words each sender may send now: [sender]."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,36 +18,31 @@ from waferc_ir.diagnostics import Location
 from waferc_runtime.builtins.dsd import Compute
 from waferc_runtime.csl.core import DsdConfig, OnControl
 from waferc_runtime.vector.access import Access
-from waferc_runtime.vector.channel import Outlet
+from waferc_runtime.vector.channel import Outlet, Words
 from waferc_runtime.vector.clock import Clock, every
 from waferc_runtime.vector.dsr import Save
-from waferc_runtime.vector.elementwise import apply
 from waferc_runtime.vector.fifo import FifoStream
-from waferc_runtime.vector.forgetful import is_computed, is_known
 from waferc_runtime.vector.lanes import Indices, Lanes
+from waferc_runtime.vector.news import sorted_pes
 from waferc_runtime.vector.occupancy import NOTHING, Holdings
 from waferc_runtime.vector.ports import (
     Captured,
-    Indexed,
+    Dest,
     Port,
-    Running,
     Todo,
-    apply_indexed,
-    pack,
     part_of,
-    read,
     unpack,
 )
+from waferc_runtime.vector.results import leave, write
 from waferc_runtime.vector.state import ClassState
-from waferc_runtime.vector.stream import no_words
-from waferc_runtime.vector.unknown import UNKNOWN, NeedsData
+from waferc_runtime.vector.unknown import UNKNOWN
 from waferc_runtime.vector.when import Times, When, steadily, words_at
 
 ENDLESS = 1 << 40  # elements of an operation that never ends
 
 Array = NDArray[Any]
+Told = tuple[int, Indices | None]  # a color, and the PEs it matters to (None: any)
 Source = Port | Access | Array
-Dest = Port | Access | Running | Captured | None
 
 
 @dataclass(eq=False, slots=True)
@@ -84,16 +80,20 @@ class Transfer:
     uses: Holdings = NOTHING
     saves: Sequence[Save] = ()
     may_promise: bool = True  # something has changed that promises depend on
-    has_promised: bool = False
-    could_go_on: bool = False  # somewhere, in part
+    some: list[Indices] = field(default_factory=lambda: [])  # places that could go on in part
     wants_room: bool = False  # somewhere there are words that cannot be sent yet
-    is_open: bool = True
+    taken: list[Told] = field(default_factory=lambda: [])  # from whom words were taken
+    sent: list[Told] = field(default_factory=lambda: [])  # to whom
+    promised: list[Told] = field(default_factory=lambda: [])  # to whom taking them is promised
     is_stopped: bool = False  # those who finish now were ended by a control wavelet
     inputs: list[Port] = field(init=False)  # fabric sources
     ports: list[Port] = field(init=False)  # all fabric operands and FIFOs
     unit: int = field(init=False)
     was_cut: NDArray[np.bool_] = field(init=False)  # [pe] where a FIFO ended it
     begun: Times = field(init=False)  # [pe] the cycle of its start
+    _lowest: int = 0
+    _left: int = field(init=False)  # PEs on which it is not over
+    _places: NDArray[np.int32] | None = None  # by PE number from the first one on, -1: none
     _todo_now: Todo | None = None
     _whole_outlet: Outlet | None = None
 
@@ -103,6 +103,11 @@ class Transfer:
         self.unit = max((port.per_word for port in self.ports), default=1)
         self.was_cut = np.zeros(len(self.total), np.bool_)
         self.begun = self.next.copy()
+        self._left = int(np.count_nonzero(self.done < self.total))
+        # what belongs to a PE lies together: chains of PEs visit few, far from each other
+        book = np.empty((4, len(self.total)), np.int64, order="F")
+        book[0], book[1], book[2] = self.total, self.done, self.next
+        self.total, self.done, self.next = book[:3]
 
     @property
     def fifo(self) -> tuple[FifoStream, bool] | None:
@@ -117,6 +122,31 @@ class Transfer:
         """Whom those tell who finish now."""
         stop = self.config.on_control
         return [self.config, stop] if self.is_stopped and stop is not None else [self.config]
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is not over somewhere."""
+        return self._left > 0
+
+    @property
+    def could_go_on(self) -> bool:
+        """Whether it could somewhere, in part."""
+        return bool(self.some)
+
+    def places_of(self, pes: Indices) -> Indices:
+        """Places of these PEs, ascending, where it is not over."""
+        if self._places is None:
+            self._lowest = int(self.pes.min())
+            self._places = np.full(int(self.pes.max()) - self._lowest + 1, -1, np.int32)
+            self._places[self.pes - self._lowest] = np.arange(len(self.pes))
+        at = pes - self._lowest
+        at = at[(at >= 0) & (at < len(self._places))]
+        places = self._places[at]
+        return self._still_open(np.sort(places[places >= 0]).astype(np.intp))
+
+    def places_of_some(self) -> Indices:
+        """Places where it could go on in part, ascending."""
+        return self._still_open(sorted_pes(self.some))
 
     @property
     def outlet_color(self) -> int | None:
@@ -134,20 +164,25 @@ class Transfer:
         dtype = self.dest.values.dtype if isinstance(self.dest, Captured) else np.bool_
         return np.zeros(pes, dtype)
 
-    def advance(self, in_part: bool) -> bool:
+    def advance(self, in_part: bool, where: Indices | None = None) -> bool:
         """Carry it out where it can be brought to its end, or, `in_part`, where it can go on.
+
+        Only places in `where` are looked at, if given: elsewhere nothing has changed.
 
         Returns:
             Whether it was anywhere.
         """
         if self.config.on_control is None:
-            return self._advance(in_part)
-        went_on = self._advance(in_part)
+            return self._advance(in_part, where)
+        went_on = self._advance(in_part, None)
         return self._stop_at_control() or went_on
 
-    def _advance(self, in_part: bool) -> bool:
-        self.could_go_on = self.wants_room = False
-        todo = self._todo()
+    def _advance(self, in_part: bool, where: Indices | None) -> bool:
+        if where is None:
+            self.wants_room = False
+        if where is None or in_part:
+            self.some = []
+        todo = self._todo() if where is None else self._todo_at(where)
         if not len(todo.places):
             return False
         ready, wanted = todo.left, todo.left
@@ -169,16 +204,18 @@ class Transfer:
         if isinstance(self.dest, Port) and (count or ready.any()):
             assert todo.outlet is not None
             room = self.dest.stream.credit(todo.outlet) * self.dest.per_word
-            self.wants_room = bool((room < ready).any())
+            self.wants_room |= bool((room < ready).any())
             ready = self._whole(np.minimum(ready, room), todo.left)
             may = ready > 0 if in_part else (ready == wanted) & (ready > 0)
             count = np.count_nonzero(may)
         if count:
             self._go_on(todo.places[may], ready[may])
         if count < len(may):
-            self.could_go_on = bool((ready[~may] > 0).any()) if count else bool(ready.any())
+            some = todo.places[~may & (ready > 0)]
+            if len(some):
+                self.some.append(some)
             if self.may_promise or in_part:
-                self._promise()
+                self._promise(todo, where, bool(count))
         self.may_promise = False
         return bool(count)
 
@@ -206,10 +243,11 @@ class Transfer:
             _, arrival = port.stream.peek(columns, 1)
             times = np.maximum(arrival.begin(), self.next[chosen])
             port.stream.consume(columns, steadily(times, 1, 1))
+            self.taken.append((port.stream.color, None))
             self.next[chosen] = times
             self.total[chosen] = self.done[chosen]  # what was done stays known
             self._todo_now = None
-            self.is_open = bool((self.done < self.total).any())
+            self._left -= len(chosen)
             self.is_stopped = stopped = True
             self.finished(self, chosen)
             self.is_stopped = False
@@ -225,8 +263,8 @@ class Transfer:
                 same = key == value
                 self._process(chosen[same], int(elements[same][0]))
         self._todo_now = None
-        self.is_open = bool((self.done < self.total).any())
         through = chosen[self.done[chosen] >= self.total[chosen]]
+        self._left -= len(through)
         if len(through):
             self.finished(self, through)
 
@@ -234,11 +272,14 @@ class Transfer:
         """What is left to do, worked out once until something is done."""
         if self._todo_now is not None:
             return self._todo_now
-        is_open = self.done < self.total
+        self._todo_now = self._todo_at(np.flatnonzero(self.done < self.total))
+        return self._todo_now
+
+    def _todo_at(self, places: Indices) -> Todo:
+        """What is left to do at some places."""
         blocked = self.state.blocked_microthreads.get(self.microthread)
         if blocked is not None:
-            is_open &= ~blocked[self.lanes.index]
-        places = np.flatnonzero(is_open)
+            places = places[~blocked[self.lanes.at(places).index]]
         left = self.total[places] - self.done[places]
         columns = [port.stream.columns(self.pes[places]) for port in self.inputs]
         is_cut_off: NDArray[np.bool_] | None = None
@@ -249,8 +290,7 @@ class Transfer:
         outlet: Outlet | None = None
         if isinstance(self.dest, Port):
             outlet = self._outlet(places)
-        self._todo_now = Todo(places, left, columns, is_cut_off, outlet, self.next[places])
-        return self._todo_now
+        return Todo(places, left, columns, is_cut_off, outlet, self.next[places])
 
     def _outlet(self, chosen: Indices) -> Outlet:
         """The ways of words from the PEs at `chosen`."""
@@ -319,12 +359,12 @@ class Transfer:
             return
         times = clock.times
         lanes = self.lanes.at(chosen)
-        if self.state.has_data:
-            self._write(chosen, done, count, lanes, values, times)
-        else:
-            self._leave(chosen, done, count, lanes, values, times)
+        send = partial(self._send, chosen, done + count, times)
+        carry_out = write if self.state.has_data else leave
+        carry_out(self.dest, self.compute, chosen, done, count, lanes, values, send)
         for port, column in columns:
             port.stream.consume(column, every(times, port.per_word // self.step))
+            self.taken.append((port.stream.color, port.stream.senders_of(column)))
         self.done[chosen] += count
         self.next[chosen] = times.end() + self.pace
         self.work(count * len(chosen))
@@ -394,77 +434,12 @@ class Transfer:
         """End it on some PEs, where the FIFO is found empty or full."""
         self._cut(places, cycles)
         self._todo_now = None
-        self.is_open = bool((self.done < self.total).any())
+        self._left -= len(places)
         self.finished(self, places)
 
     # ---- results ---------------------------------------------------------------------------------
 
-    def _write(
-        self,
-        chosen: Indices,
-        done: int,
-        count: int,
-        lanes: Lanes,
-        values: list[Any],
-        times: When,
-    ) -> None:
-        match self.dest:
-            case Access():
-                dest = part_of(self.dest, chosen, done, count, has_data=True)
-                if isinstance(dest, Access) and not any(isinstance(v, Indexed) for v in values):
-                    apply(self.compute, dest, values, lanes)
-                else:
-                    apply_indexed(self.compute, dest, values, lanes, count)
-                return
-            case _:
-                arrays = [read(value, lanes) for value in values]
-        match self.dest:
-            case Port():
-                result = self.compute(*arrays)
-                if result.shape != (count, len(chosen)):
-                    result = np.broadcast_to(result, (count, len(chosen)))
-                index = self.dest.index
-                index = index[chosen] if isinstance(index, np.ndarray) else index
-                bits = pack(result, self.dest.element, self.dest.per_word, index)
-                self._send(self.dest, chosen, bits, done + count, times)
-            case Running():
-                self.dest.take_in(self.compute, chosen, count, lanes, values)
-            case Captured(received):
-                received[chosen] = arrays[0][0]
-            case None:
-                self.compute(*arrays)
-
-    def _leave(
-        self,
-        chosen: Indices,
-        done: int,
-        count: int,
-        lanes: Lanes,
-        values: list[Any],
-        times: When,
-    ) -> None:
-        """What a run without data leaves behind: words of no value, memory that is not known."""
-        match self.dest:
-            case Port() as port:
-                known = all(is_known(v.access if isinstance(v, Indexed) else v) for v in values)
-                if known and port.stream.has_data:
-                    self._write(chosen, done, count, lanes, values, times)
-                    return
-                if port.sends_control:
-                    raise NeedsData("what a control wavelet says")
-                words = no_words(-(-count // port.per_word), len(chosen))
-                self._send(port, chosen, words, done + count, times)
-            case Access() as dest:
-                part_of(dest, chosen, done, count, has_data=False)
-                is_computed(dest, [UNKNOWN], lanes)
-            case Running(place):
-                is_computed(place, [UNKNOWN], lanes)
-            case Captured():
-                raise NeedsData
-            case None:
-                pass
-
-    def _send(self, port: Port, chosen: Indices, bits: Array, done: int, times: When) -> None:
+    def _send(self, chosen: Indices, done: int, times: When, port: Port, bits: Words) -> None:
         """Send words; behind them `done` elements are processed, the last of them at `times`."""
         ratio = port.per_word // self.step
         if ratio > 1:
@@ -472,9 +447,11 @@ class Transfer:
             times = words_at(times.starting_at(last))
         flips = self.total[chosen] == done if port.advances_switch else None
         sent = times.later(self.delay)
-        port.stream.send(self._outlet(chosen), bits, sent, port.sends_control, flips)
+        outlet = self._outlet(chosen)
+        port.stream.send(outlet, bits, sent, port.sends_control, flips)
+        self.sent.append((port.stream.color, port.stream.reached(outlet)))
 
-    def _promise(self) -> None:
+    def _promise(self, todo: Todo, where: Indices | None, has_gone_on: bool) -> None:
         """Tell senders how many words will be taken as they come, as far as that is sure.
 
         That is so if nothing but the words themselves can hold us up: the other operands are in
@@ -484,7 +461,8 @@ class Transfer:
             return
         if self.ends_at_fifo or self.total.max() >= ENDLESS:
             return
-        todo = self._todo()
+        if has_gone_on:
+            todo = self._todo() if where is None else self._todo_at(self._still_open(where))
         left, columns, start = todo.left, todo.columns[0], todo.start
         able = None if todo.is_cut_off is None else ~todo.is_cut_off
         words = -(-left // self.unit)
@@ -495,5 +473,12 @@ class Transfer:
             able = words > 0 if able is None else able & (words > 0)
         if able is not None and not able.all():
             words, columns, start = words[able], columns[able], start[able]
-        if len(words) and self.inputs[0].stream.promise(columns, words, start):
-            self.has_promised = True
+        stream = self.inputs[0].stream
+        if not len(words):
+            return
+        is_news = stream.promise(columns, words, start)
+        if is_news.any():
+            self.promised.append((stream.color, stream.senders_of(columns[is_news])))
+
+    def _still_open(self, places: Indices) -> Indices:
+        return places[self.done[places] < self.total[places]]

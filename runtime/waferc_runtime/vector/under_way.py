@@ -7,7 +7,9 @@ import numpy as np
 from waferc_ir.machine import Machine
 from waferc_runtime.builtins.timing import flight_cycles
 from waferc_runtime.vector.faults import transfer_error
+from waferc_runtime.vector.lanes import Indices
 from waferc_runtime.vector.memory import OutOfBounds
+from waferc_runtime.vector.news import News
 from waferc_runtime.vector.routes import RouteFault
 from waferc_runtime.vector.transfer import Transfer
 from waferc_runtime.vector.unknown import Misuse
@@ -25,9 +27,9 @@ class UnderWay:
         self._new: list[Transfer] = []  # that have not begun
         self._receiving: dict[int, list[Transfer]] = {}  # by color
         self._sending: dict[int, list[Transfer]] = {}
-        self._arrived: set[int] = set()  # colors on which words came
-        self._freed: set[int] = set()  # colors on which words were taken
-        self._promised: set[int] = set()  # colors on which taking words is sure
+        self._arrived = News()  # words came
+        self._freed = News()  # words were taken
+        self._promised = News()  # taking words is sure
 
     @property
     def has_news(self) -> bool:
@@ -36,8 +38,10 @@ class UnderWay:
 
     def tell(self, arrived: set[int], freed: set[int]) -> None:
         """Words have come, and words have been taken, on these colors."""
-        self._arrived |= arrived
-        self._freed |= freed
+        for color in arrived:
+            self._arrived.add(color, None)
+        for color in freed:
+            self._freed.add(color, None)
 
     def look_again(self, transfer: Transfer) -> None:
         """Something else has changed for an operation."""
@@ -72,17 +76,18 @@ class UnderWay:
                 self._step(transfer)
             self._new = []
         elif self._promised:
-            for transfer in list(self._sending.get(self._promised.pop(), ())):
-                transfer.may_promise = True
-                self._step(transfer)
+            color, pes = self._promised.take()
+            for transfer in list(self._sending.get(color, ())):
+                self._step_where(transfer, pes, may_promise=True)
         elif self._arrived:
-            for transfer in list(self._receiving.get(self._arrived.pop(), ())):
-                self._step(transfer)
+            color, pes = self._arrived.take()
+            for transfer in list(self._receiving.get(color, ())):
+                self._step_where(transfer, pes)
         else:
-            for transfer in list(self._sending.get(self._freed.pop(), ())):
+            color, pes = self._freed.take()
+            for transfer in list(self._sending.get(color, ())):
                 if transfer.wants_room:
-                    transfer.may_promise = True
-                    self._step(transfer)
+                    self._step_where(transfer, pes, may_promise=True)
 
     def go_on_in_part(self, all_of_them: bool) -> bool:
         """Let operations go on that cannot be brought to their end at once; whether some did.
@@ -92,7 +97,8 @@ class UnderWay:
         went_on = False
         for transfer in self.open():
             if transfer.could_go_on or all_of_them:
-                went_on = self._step(transfer, in_part=True) or went_on
+                where = None if all_of_them else transfer.places_of_some()
+                went_on = self._step(transfer, in_part=True, where=where) or went_on
         return went_on
 
     def end_at_fifos(self) -> bool:
@@ -117,20 +123,31 @@ class UnderWay:
                     self._forget(transfer)
         return True
 
-    def _step(self, transfer: Transfer, in_part: bool = False) -> bool:
-        """Let an operation go on; whether it did."""
+    def _step_where(
+        self, transfer: Transfer, pes: Indices | None, may_promise: bool = False
+    ) -> None:
+        """Let an operation go on where something has changed."""
+        where = None if pes is None else transfer.places_of(pes)
+        if where is None or len(where):
+            transfer.may_promise |= may_promise
+            self._step(transfer, where=where)
+
+    def _step(
+        self, transfer: Transfer, in_part: bool = False, where: Indices | None = None
+    ) -> bool:
+        """Let an operation go on, at some places or (None) all; whether it did."""
         try:
-            went_on = transfer.advance(in_part)
+            went_on = transfer.advance(in_part, where)
         except (OutOfBounds, Misuse, RouteFault) as fault:
             raise transfer_error(transfer, fault, self._width) from fault
-        if went_on:
-            for port in transfer.inputs:
-                self._freed.add(port.stream.color)
-            if transfer.outlet_color is not None:
-                self._arrived.add(transfer.outlet_color)
-        if transfer.has_promised:
-            transfer.has_promised = False
-            self._promised.add(transfer.inputs[0].stream.color)
+        for news, told in (
+            (self._freed, transfer.taken),
+            (self._arrived, transfer.sent),
+            (self._promised, transfer.promised),
+        ):
+            for color, pes in told:
+                news.add(color, pes)
+            told.clear()
         if went_on and not transfer.is_open:
             self._forget(transfer)
         return went_on
@@ -145,4 +162,4 @@ class UnderWay:
         """Words of the host have come on a color."""
         for transfer in self._receiving.get(color, ()):
             transfer.look_again()
-        self._arrived.add(color)
+        self._arrived.add(color, None)

@@ -14,7 +14,7 @@ from waferc_ir.machine import WSE2, WSE3
 from waferc_runtime.csl import core
 from waferc_runtime.csl.core import EAST, WEST, Scalar
 from waferc_runtime.vector import VectorEngine
-from waferc_runtime.vector.transfer import pack, unpack
+from waferc_runtime.vector.ports import pack, unpack
 
 FLOAT_POINTER = core.Pointer(Scalar.F32, True)
 
