@@ -194,7 +194,7 @@ class VectorEngine:
             stream = self._scheduler.network.host_stream(color)
             stream.open(pes)
             columns = np.ascontiguousarray(words, np.uint32).reshape(-1, count).T
-            stream.deliver(pes, columns, self._cycles())
+            stream.deliver(pes, columns, self._host_cycle())
             self._scheduler.under_way.delivered(color)
         self._go_on()
 
@@ -221,10 +221,11 @@ class VectorEngine:
                 f" {color} from {pe_name(x + column, y + row)}, which sent {sent[place]:,}",
                 notes=who_waits(self._scheduler.waiting(), self._scheduler.network),
             )
+        if not n:
+            return np.zeros((height, width, 0), np.uint32)
         words, arrival = stream.peek(columns, n)
         words = np.array(words)
-        if n:
-            stream.consume(columns, arrival)
+        stream.consume(columns, arrival)
         return words.T.reshape(height, width, n)
 
     def symbol(self, x: int, y: int, name: str, element: core.Scalar | None = None) -> NDArray[Any]:
@@ -378,6 +379,12 @@ class VectorEngine:
                 here = np.broadcast_to(np.asarray(bound) == color, state.count)
                 found[state.pes[here]] = depths[queue]
         return found
+
+    def _host_cycle(self) -> int:
+        """The cycle at which the host acts next: nothing on the wafer is later."""
+        blocked = self._scheduler.waiting()
+        waiting = [int(item.transfer.next.max()) for item in blocked]
+        return max([self._cycles(), *waiting])
 
     def _cycles(self) -> int:
         clocks = [int(state.clock.max()) for state in self._classes]
