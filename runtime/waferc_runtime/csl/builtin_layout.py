@@ -21,6 +21,7 @@ from waferc_runtime.csl.placement import (
 )
 from waferc_runtime.csl.types import FunctionType, Meta, PointerType, is_integer, type_name
 from waferc_runtime.csl.values import (
+    MAX_LANE_INT,
     Known,
     Number,
     StructValue,
@@ -87,6 +88,8 @@ def _coordinate(ev: Evaluator, node: syntax.Expr) -> Number:
     is_number = is_integer(type_of(value)) or type_of(value) is Meta.COMPTIME_INT
     if not is_number or not isinstance(value, Known):
         raise CslError(f"an integer is expected, not {ev.name_of(value)}", node.at)
+    if isinstance(value.data, int) and abs(value.data) >= MAX_LANE_INT:
+        raise CslError("no PE has a coordinate as large as that", node.at)
     return value.data
 
 

@@ -1,0 +1,77 @@
+"""Bad input: whatever the text is, there is a result or an error of ours, in time."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.fuzz.attempt import Hang, Outcome, attempt, limit
+from tests.fuzz.csl import damaged
+from tests.fuzz.seeds import Seed, small
+from tests.runtime.csl.programs import HEAD, layout
+
+from waferc_runtime.csl import context
+
+
+@pytest.fixture(autouse=True)
+def _short_loops(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(context, "MAX_ITERATIONS", 2_000)
+
+
+def _pe(text: str) -> Outcome:
+    sources = {"layout.csl": layout(2, 1), "pe.csl": HEAD + text}
+    return attempt(Seed(sources, "layout.csl", {}, "wse3"))
+
+
+def test_the_seed_is_sound() -> None:
+    assert attempt(small()) == Outcome("ran")
+
+
+@settings(max_examples=60, derandomize=True, deadline=None)
+@given(st.integers(0, 1 << 32))
+def test_a_damaged_program_is_run_or_refused(number: int) -> None:
+    attempt(damaged(small(), random.Random(number)), run_seconds=0.5)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "comptime { while (true) {} }",
+        "fn f(n: i32) i32 { return f(n + 1); } const x = f(0); comptime { @comptime_assert(x == 0); }",
+        'const again = @import_module("pe.csl", .{ .memcpy_params = memcpy_params });',
+        "var x: [1 << 40]f32; comptime { x[0] = 1.0; }",
+        "const x = b; const b = x; comptime { @comptime_assert(x == 0); }",
+        "const x: i32 = " + "(" * 20_000 + "1" + ")" * 20_000 + ";",
+        "const x: i32 = 1" + "0" * 5_000 + ";",
+        "const x = 1 << (1 << 40); comptime { @comptime_assert(x == 0); }",
+    ],
+)
+def test_what_has_no_end_is_refused_in_its_place(text: str) -> None:
+    outcome = _pe(text)
+    assert outcome.how == "refused"
+    assert "pe.csl" in outcome.error or "layout.csl" in outcome.error
+
+
+@pytest.mark.parametrize("coordinate", ["1 << 70", "-(1 << 70)", "3000000000"])
+def test_a_coordinate_beyond_all_bounds_is_refused_in_its_place(coordinate: str) -> None:
+    text = f'layout {{ @set_rectangle(1, 1); @set_tile_code({coordinate}, 0, "pe.csl", .{{}}); }}'
+    outcome = attempt(Seed({"layout.csl": text, "pe.csl": ""}, "layout.csl", {}, "wse3"))
+    assert outcome.how == "refused"
+    assert "layout.csl:1:" in outcome.error
+
+
+def test_a_limit_of_time_is_noticed() -> None:
+    with pytest.raises(Hang), limit(0.05):
+        time.sleep(5)
+
+
+def test_no_csl_text_reaches_the_evaluator_of_python() -> None:
+    run = subprocess.run(
+        [sys.executable, "-m", "tests.fuzz.audit"], capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
