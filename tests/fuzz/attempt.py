@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
@@ -21,7 +21,7 @@ class Hang(BaseException):
 
 
 @contextmanager
-def limit(seconds: float) -> Iterator[None]:
+def limit(seconds: float) -> Generator[None]:
     """Raises `Hang` in the main thread after so many seconds."""
 
     def over(_number: int, _frame: FrameType | None) -> None:

@@ -8,79 +8,14 @@ from collections.abc import Callable, Sequence
 
 _TOKEN = re.compile(r'//[^\n]*|\s+|@?\w+|"[^"\n]*"|\.\{|[^\w\s]')
 _NUMBERS = ("0", "-1", "1", "7", "65535", "70000", "4294967296", "1" + "0" * 30, "1.5", "0xffff")
-_WORDS = [
-    "(",
-    ")",
-    "{",
-    "}",
-    "[",
-    "]",
-    ",",
-    ";",
-    ":",
-    ".",
-    ".{",
-    ".*",
-    "&",
-    "|",
-    "+",
-    "-",
-    "*",
-    "/",
-    "%",
-    "==",
-    "<",
-    "=",
-    "and",
-    "or",
-    "if",
-    "else",
-    "while",
-    "for",
-    "fn",
-    "task",
-    "const",
-    "var",
-    "param",
-    "comptime",
-    "return",
-    "break",
-    "continue",
-    "switch",
-    "struct",
-    "layout",
-    "@as",
-    "@zeros",
-    "@range",
-    "@get_dsd",
-    "@get_color",
-    "@fadds",
-    "@mov32",
-    "@map",
-    "@activate",
-    "@block",
-    "@import_module",
-    "@set_rectangle",
-    "@get_input_queue",
-    "@concat_structs",
-    "@constants",
-    "@bitcast",
-    "@ptrcast",
-    "f32",
-    "f16",
-    "u16",
-    "i16",
-    "u32",
-    "bool",
-    "color",
-    "type",
-    "anytype",
-    "true",
-    "false",
-    "comptime_int",
-    "comptime_struct",
-    "undefined",
-]
+_TEXT = """
+    ( ) { } [ ] , ; : . .{ .* & | + - * / % == < = and or if else while for fn task const
+    var param comptime return break continue switch struct layout @as @zeros @range
+    @get_dsd @get_color @fadds @mov32 @map @activate @block @import_module @set_rectangle
+    @get_input_queue @concat_structs @constants @bitcast @ptrcast f32 f16 u16 i16 u32 bool
+    color type anytype true false comptime_int comptime_struct undefined
+"""
+_WORDS = _TEXT.split()
 
 Tokens = list[str]
 

@@ -42,7 +42,8 @@ def test_a_damaged_program_is_run_or_refused(number: int) -> None:
     "text",
     [
         "comptime { while (true) {} }",
-        "fn f(n: i32) i32 { return f(n + 1); } const x = f(0); comptime { @comptime_assert(x == 0); }",
+        "fn f(n: i32) i32 { return f(n + 1); } const x = f(0);"
+        " comptime { @comptime_assert(x == 0); }",
         'const again = @import_module("pe.csl", .{ .memcpy_params = memcpy_params });',
         "var x: [1 << 40]f32; comptime { x[0] = 1.0; }",
         "const x = b; const b = x; comptime { @comptime_assert(x == 0); }",
