@@ -38,6 +38,7 @@ from waferc_runtime.vector.state import ClassState
 from waferc_runtime.vector.unknown import UNKNOWN
 from waferc_runtime.vector.when import Times, When, steadily, words_at
 
+_AT_ONCE = 1 << 20  # elements, over all PEs
 ENDLESS = 1 << 40  # elements of an operation that never ends
 
 Array = NDArray[Any]
@@ -257,16 +258,24 @@ class Transfer:
         """Process so many elements on the PEs at `chosen`."""
         key = (self.done[chosen] << 20) + elements
         if (key == key[0]).all():
-            self._process(chosen, int(elements[0]))
+            self._process_in_parts(chosen, int(elements[0]))
         else:
             for value in np.unique(key):
                 same = key == value
-                self._process(chosen[same], int(elements[same][0]))
+                self._process_in_parts(chosen[same], int(elements[same][0]))
         self._todo_now = None
         through = chosen[self.done[chosen] >= self.total[chosen]]
         self._left -= len(through)
         if len(through):
             self.finished(self, through)
+
+    def _process_in_parts(self, chosen: Indices, count: int) -> None:
+        """Process elements so few at once that what is computed in between takes little space."""
+        step = count
+        if self.state.has_data and self.fifo is None:
+            step = max(self.unit, _AT_ONCE // len(chosen) // self.unit * self.unit)
+        for first in range(0, count, step):
+            self._process(chosen, min(step, count - first))
 
     def _todo(self) -> Todo:
         """What is left to do, worked out once until something is done."""
