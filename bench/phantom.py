@@ -1,6 +1,6 @@
 """Phantom mode on large wafers: `python -m bench.phantom [--width W] [--height H]`.
 
-The cycles of an all-reduce of `--words` numbers and of a GEMV with tiles of 64 x 64 on all PEs,
+The cycles of an all-reduce of `--words` numbers and of a GEMV with tiles of 16 x 16 on all PEs,
 without data: seconds, and the most bytes that the engine held.
 """
 
@@ -34,7 +34,7 @@ def run(name: str, width: int, height: int, words: int) -> tuple[Cost, int]:
 def _program(name: str, width: int, height: int, words: int) -> Program:
     if name == "reduce":
         return reduce.program(width, height, words)
-    return gemv.program(width, height, 64, 64)
+    return gemv.program(width, height, 16, 16)
 
 
 def main() -> None:
