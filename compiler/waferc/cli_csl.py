@@ -84,6 +84,9 @@ def add_parser(verbs: Verbs) -> None:
 def _add_run(parser: argparse.ArgumentParser) -> None:
     add_engine(parser)
     parser.add_argument(
+        "--max-cycles", type=_cycles, metavar="N", help="work of a PE past this cycle is an error"
+    )
+    parser.add_argument(
         "--launch", action="append", default=[], metavar="FN[(ARG,...)]",
         help="call an exported function; repeatable, in this order",
     )  # fmt: skip
@@ -133,7 +136,9 @@ def _check(arguments: argparse.Namespace) -> int:
 
 def _run(arguments: argparse.Namespace) -> int:
     artifact, program = _program(arguments)
-    engine = ENGINES[arguments.engine](program, artifact.machine, choices(arguments))
+    engine = ENGINES[arguments.engine](
+        program, artifact.machine, choices(arguments), max_cycles=arguments.max_cycles
+    )
     _play(arguments, program, engine)
     print(f"{engine.statistics().cycles:,} cycles", file=sys.stderr)
     if arguments.output is not None:
@@ -151,7 +156,9 @@ def _trace(arguments: argparse.Namespace) -> int:
     artifact, program = _program(arguments)
     places = frozenset(_place(text) for text in arguments.pe)
     recorder = Recorder(arguments.wavelets, places or None)
-    engine = ENGINES[arguments.engine](program, artifact.machine, choices(arguments), recorder)
+    engine = ENGINES[arguments.engine](
+        program, artifact.machine, choices(arguments), recorder, max_cycles=arguments.max_cycles
+    )
     try:
         _play(arguments, program, engine)
     finally:  # what happened before a stall is what a trace is for
@@ -262,6 +269,12 @@ def _element(export: core.Export) -> core.Scalar:
     address = _address(export)
     assert address is not None, "only exports with an extent are read"
     return address.type.target
+
+
+def _cycles(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of cycles")
+    return int(text)
 
 
 def _place(text: str) -> tuple[int, int]:

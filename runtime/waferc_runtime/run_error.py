@@ -14,3 +14,8 @@ class RunError(WaferError):
 def pe_name(x: int, y: int) -> str:
     """How errors call a PE: `PE (3, 4)`, column first."""
     return f"PE ({x}, {y})"
+
+
+def past_limit(limit: int) -> str:
+    """How errors say that a run was given no more than `limit` cycles."""
+    return f"the limit of {limit:,} cycles is passed"

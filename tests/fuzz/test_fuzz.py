@@ -15,7 +15,11 @@ from tests.fuzz.csl import damaged
 from tests.fuzz.seeds import Seed, small
 from tests.runtime.csl.programs import HEAD, layout
 
+from waferc_ir.machine import machine
 from waferc_runtime.csl import context
+from waferc_runtime.csl.elaborate import elaborate
+from waferc_runtime.host.engines import ENGINES, EngineName
+from waferc_runtime.run_error import RunError
 
 
 @pytest.fixture(autouse=True)
@@ -64,6 +68,53 @@ def test_a_coordinate_beyond_all_bounds_is_refused_in_its_place(coordinate: str)
     outcome = attempt(Seed({"layout.csl": text, "pe.csl": ""}, "layout.csl", {}, "wse3"))
     assert outcome.how == "refused"
     assert "layout.csl:1:" in outcome.error
+
+
+@pytest.mark.parametrize("engine", list(ENGINES))
+@pytest.mark.parametrize(
+    ("body", "top"),
+    [
+        ("while (true) { k += 1; }", ""),
+        ("@activate(@get_local_task_id(10));", ""),
+        ("while (true) { f(); }", "fn f() void { k += 1; }"),
+    ],
+)
+def test_a_program_without_end_ends_at_the_limit_of_cycles(
+    engine: EngineName, body: str, top: str
+) -> None:
+    pe = f"""
+        {HEAD} var k: i32 = 0; {top}
+        task run() void {{ {body} }}
+        comptime {{
+          @bind_local_task(run, @get_local_task_id(10)); @activate(@get_local_task_id(10));
+        }}
+    """
+    program = elaborate(
+        {"layout.csl": layout(2, 1), "pe.csl": pe}, "layout.csl", machine("wse3"), {}
+    )
+    wafer = ENGINES[engine](program, machine("wse3"), max_cycles=5_000)
+    with (
+        limit(20),
+        pytest.raises(RunError, match=r"5,000 cycles is passed on PE \(\d, 0\)"),
+    ):
+        wafer.start()
+
+
+def test_large_integers_that_differ_between_pes_are_refused_or_kept_apart() -> None:
+    text = f"""
+      param px: i16;
+      {HEAD} const large = if (px == 0) 1 << 70 else 3; var x: i32 = large - large;
+      comptime {{ @comptime_assert(large != 4); }}
+    """
+    outcome = attempt(
+        Seed(
+            {"layout.csl": layout(2, 1), "pe.csl": text + "param py: i16;"},
+            "layout.csl",
+            {},
+            "wse3",
+        )
+    )
+    assert outcome == Outcome("ran")
 
 
 def test_a_limit_of_time_is_noticed() -> None:

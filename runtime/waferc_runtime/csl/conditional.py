@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import cast
+from typing import TypeGuard, cast
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from waferc_runtime.csl.diagnostics import CslError, Split, not_supported
 from waferc_runtime.csl.evaluator import Evaluator, evaluates
 from waferc_runtime.csl.operators import binary
 from waferc_runtime.csl.types import CslType, EnumType, Meta, core_type
-from waferc_runtime.csl.values import Choice, Dynamic, Known, Value, known, type_of
+from waferc_runtime.csl.values import MAX_LANE_INT, Choice, Dynamic, Known, Value, known, type_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,13 +176,20 @@ def _lanes(
             return _select(ev, constant(Scalar.BOOL, data), (then, lhs), (other, rhs), at)
         if isinstance(lhs, Known) and isinstance(rhs, Known):
             lhs, rhs, type = peers(ev, lhs, rhs, at)
-            if isinstance(lhs, Known) and isinstance(rhs, Known):
+            if _fits_lanes(lhs) and _fits_lanes(rhs):
                 return known(type, np.where(data, lhs.data, rhs.data))
         if ev.frame is not None:
             return _select(ev, constant(Scalar.BOOL, data), ([], lhs), ([], rhs), at)
     except CslError:
         pass
     raise Split(data.astype(np.intp))
+
+
+def _fits_lanes(value: Value) -> TypeGuard[Known]:
+    """Whether it is known and may differ between PEs: an integer only if it is not too large."""
+    if not isinstance(value, Known):
+        return False
+    return not isinstance(value.data, int) or abs(value.data) < MAX_LANE_INT
 
 
 Apart = tuple[list[core.Stmt], Value]

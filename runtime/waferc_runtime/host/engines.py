@@ -100,7 +100,11 @@ class EngineFactory(Protocol):
         machine: Machine,
         choices: Choices = DEFAULT_CHOICES,
         observer: Observer | None = None,
-    ) -> Engine: ...
+        *,
+        max_cycles: int | None = None,
+    ) -> Engine:
+        """`max_cycles`: work of a PE past that cycle is a RunError; None: it may go on for ever."""
+        ...
 
 
 ENGINES: Mapping[str, EngineFactory] = MappingProxyType(

@@ -39,7 +39,7 @@ from waferc_runtime.reference.routers import Routers, UnroutedError
 from waferc_runtime.reference.state import State, Surroundings
 from waferc_runtime.reference.tasks import HostCall
 from waferc_runtime.reference.thread import WaferClock
-from waferc_runtime.run_error import RunError, pe_name
+from waferc_runtime.run_error import RunError, past_limit, pe_name
 from waferc_runtime.statistics import Statistics, class_sram_bytes
 
 Array = NDArray[Any]
@@ -61,6 +61,7 @@ class ReferenceEngine:
         machine: Machine,
         choices: Choices = DEFAULT_CHOICES,
         observer: Observer | None = None,
+        max_cycles: int | None = None,
     ) -> None:
         self._program = elaborated
         self._machine = machine
@@ -92,6 +93,7 @@ class ReferenceEngine:
             self._wafer,
             self._wake,
             None if observer is None else observer.event,
+            max_cycles,
         )
         self._processors: list[Processor | None] = [None] * pes
         for pe_class in elaborated.classes:
@@ -373,6 +375,13 @@ class ReferenceEngine:
             event = heapq.heappop(self._agenda)
             self._on_agenda.discard(event)
             self._wafer.now, pe = event
+            limit = self._shared.max_cycles
+            if limit is not None and self._wafer.now > limit:
+                y, x = divmod(pe, self._program.width)
+                raise RunError(
+                    f"{past_limit(limit)} on {pe_name(x, y)}",
+                    notes=[f"at cycle {self._wafer.now:,}"],
+                )
             processor = self._processors[pe]
             if processor is not None:
                 processor.run()

@@ -52,6 +52,7 @@ from waferc_runtime.reference.operands import (
 from waferc_runtime.reference.operate import operate
 from waferc_runtime.reference.state import Register, State
 from waferc_runtime.reference.thread import Enter, Steps, Thread, Wait, flattened
+from waferc_runtime.run_error import past_limit
 
 T = TypeVar("T")
 
@@ -196,6 +197,9 @@ class Interpreter:
                     return Flow.NEXT
             count += 1
             self.thread.clock += self.state.machine.loop_cycles
+            limit = self.state.shared.max_cycles
+            if limit is not None and self.thread.clock > limit:
+                raise self.state.error(past_limit(limit), self.thread, loop.at)
             flow = yield from self._body(loop.body, frame)
             if flow is Flow.BREAK:
                 return Flow.NEXT

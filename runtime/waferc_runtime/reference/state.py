@@ -53,6 +53,7 @@ class Surroundings:
     wafer: WaferClock
     wake: Callable[[int, int], None]
     tell: Callable[[Event], None] | None
+    max_cycles: int | None = None
 
 
 @dataclass(eq=False, slots=True)

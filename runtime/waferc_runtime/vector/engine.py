@@ -69,6 +69,7 @@ class VectorEngine:
         choices: Choices = DEFAULT_CHOICES,
         observer: Observer | None = None,
         phantom: bool = False,
+        max_cycles: int | None = None,
     ) -> None:
         self._program = elaborated
         self._machine = machine
@@ -78,7 +79,7 @@ class VectorEngine:
             for pe_class in elaborated.classes
         ]
         network = Network(elaborated, machine, self._input_depths, self._code, not phantom)
-        self._scheduler = Scheduler(network, machine, Order(choices), Watch(observer))
+        self._scheduler = Scheduler(network, machine, Order(choices), Watch(observer), max_cycles)
         self._is_started = False
         self._commands: deque[_Command] = deque()  # launches that wait for those before them
         self._compilers: dict[ClassState, Compiler] = {}

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from waferc_ir.diagnostics import Location
 from waferc_runtime.builtins.scalar import ZeroDivisorError
-from waferc_runtime.run_error import RunError, pe_name
+from waferc_runtime.run_error import RunError, past_limit, pe_name
 from waferc_runtime.vector.effects import AssertionFault
 from waferc_runtime.vector.group import Group
 from waferc_runtime.vector.memory import OutOfBounds
@@ -14,12 +16,31 @@ from waferc_runtime.vector.state import ClassState
 from waferc_runtime.vector.transfer import Transfer
 
 
+class LimitError(Exception):
+    """A PE, by its position in the group, works past the last cycle that was granted."""
+
+    def __init__(self, limit: int, position: int) -> None:
+        super().__init__(past_limit(limit))
+        self.position = position
+
+
+def check_limit(group: Group, limit: int) -> None:
+    """Demand that no PE of a group works past the cycle `limit`.
+
+    Raises:
+        LimitError: one does; it names the one that is furthest.
+    """
+    furthest = int(np.argmax(group.clock))
+    if int(group.clock[furthest]) + group.extra > limit:
+        raise LimitError(limit, furthest)
+
+
 def group_error(group: Group, fault: Exception, width: int) -> RunError:
     """The error for something that a group did; `width` is that of the program rectangle."""
     frame = group.frames[-1]
     position = 0
     match fault:
-        case OutOfBounds() | AssertionFault() | RegisterFault():
+        case OutOfBounds() | AssertionFault() | RegisterFault() | LimitError():
             position = fault.position or 0
         case ZeroDivisorError():
             position = fault.lane or 0

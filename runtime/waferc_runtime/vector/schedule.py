@@ -25,7 +25,7 @@ from waferc_runtime.csl import core
 from waferc_runtime.vector.deadlock import Blocked
 from waferc_runtime.vector.dsr import Operand, Save, holdings, saves_of
 from waferc_runtime.vector.effects import AssertionFault
-from waferc_runtime.vector.faults import group_error
+from waferc_runtime.vector.faults import LimitError, check_limit, group_error
 from waferc_runtime.vector.group import SUSPENDED, Frame, Group, Join, TaskRun, join
 from waferc_runtime.vector.in_memory import map_in_memory, operate_in_memory
 from waferc_runtime.vector.issue import Network, map_transfers, one_element, transfers_of
@@ -67,7 +67,15 @@ class Waiting:
 class Scheduler:
     """Runs groups until the wafer is at rest."""
 
-    def __init__(self, network: Network, machine: Machine, order: Order, watch: Watch) -> None:
+    def __init__(
+        self,
+        network: Network,
+        machine: Machine,
+        order: Order,
+        watch: Watch,
+        max_cycles: int | None = None,
+    ) -> None:
+        self._max_cycles = max_cycles
         self.network = network
         self._machine = machine
         self._order = order
@@ -138,8 +146,17 @@ class Scheduler:
         try:
             while pc != SUSPENDED:
                 group.pc = pc
+                if self._max_cycles is not None:
+                    check_limit(group, self._max_cycles)
                 pc = group.frames[-1].code.instructions[pc](group)
-        except (OutOfBounds, ZeroDivisorError, AssertionFault, Misuse, RouteFault) as fault:
+        except (
+            OutOfBounds,
+            ZeroDivisorError,
+            AssertionFault,
+            Misuse,
+            RouteFault,
+            LimitError,
+        ) as fault:
             raise group_error(group, fault, self.network.width) from fault
 
     # ---- splitting and meeting -------------------------------------------------------------------
