@@ -231,6 +231,10 @@ class Recorder:
             else v
             for v, value in zip(values, operands, strict=True)
         ]
+        for v, value in zip(shaped, operands, strict=True):
+            # a scalar is read once for all elements, the first of which may overwrite it
+            if isinstance(value, Cell) and count > 1 and v.overlaps(place):
+                raise NotFoldable
         self.items.append(Item(tuple(self.path), compute, place, tuple(shaped)))
 
     def _operand(

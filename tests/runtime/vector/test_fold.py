@@ -92,3 +92,25 @@ def test_a_contraction_is_one_operation() -> None:
     a, b, c = (memory[place] for place in range(3))
     expected = a[..., :20].reshape(HEIGHT, WIDTH, 4, 5) @ b[..., :30].reshape(HEIGHT, WIDTH, 5, 6)
     np.testing.assert_allclose(c[..., :24].reshape(HEIGHT, WIDTH, 4, 6), expected, rtol=1e-5)
+
+
+def test_a_scalar_that_its_operation_overwrites_is_read_before() -> None:
+    tile = Tile(WIDTH, HEIGHT)
+    a = tile.array("a", ELEMENTS)
+    for name in "bc":
+        tile.array(name, ELEMENTS)
+    a.initial = np.random.default_rng(2).normal(size=(ELEMENTS, 6)).astype(np.float32)
+    k = core.Local("k", I16, 0)
+    place = core.MakeMemDsd(MEMORY_DSD, tile.pointer(a, number(2)), (number(0),), (number(2),))
+    source = core.MakeMemDsd(MEMORY_DSD, tile.pointer(a, number(0)), (number(1),), (number(2),))
+    factor = core.Load(
+        Scalar.F32, tile.pointer(a, core.BinaryExpr(I16, "+", core.GetLocal(k), number(2)))
+    )
+    step = dsd("@fmacs", place, place, source, factor)
+    tile.function("main", [core.For(k, None, number(0), number(1), number(1), [step])], [k])
+    program = tile.elaborated(RouteBook(WIDTH, HEIGHT))
+    memory, *_ = outcome(program, allowed=True)
+    np.testing.assert_array_equal(memory, outcome(program, allowed=False)[0])
+    first = a.initial.T.reshape(HEIGHT, WIDTH, ELEMENTS).astype(np.float64)
+    exact = first[..., 2] * (1 + first[..., 0] + first[..., 1])
+    np.testing.assert_allclose(memory[0][..., 2], exact, rtol=1e-5)
