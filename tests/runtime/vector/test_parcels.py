@@ -26,10 +26,10 @@ def test_words_come_as_they_were_sent(data: st.DataObject) -> None:
             place = np.array([data.draw(st.integers(0, senders - 1)) for _ in columns])
             parcels.put(columns, sent[columns], words.astype(np.uint32), place)
             for column, sender in zip(columns, place, strict=True):
-                queues[column] += words[:, sender].tolist()
+                queues[column] += [int(word) for word in words[:, sender]]
             sent[columns] += count
             continue
-        most = min(len(queues[column]) for column in columns)
+        most = min(len(queues[int(column)]) for column in columns)
         if not most:
             continue
         count = data.draw(st.integers(1, most))
