@@ -65,7 +65,7 @@ class _Reader:
         changed = self._changed()
         live = self._live([*(name for _, name in outputs), *changed.values()])
         self._refuse_unreadable([self.nodes[name] for name in live])
-        tensors = self._tensors(live)
+        tensors = self._tensors({*live, *changed})
         states = tuple(self._state(name, tensors.pop(name), changed) for name in changed)
         folded = fold_constants([self.nodes[name] for name in live], tensors)
         constants = [
@@ -191,13 +191,12 @@ class _Reader:
         if problem is not None:
             raise problem
 
-    def _tensors(self, live: list[str]) -> dict[str, tuple[str, str, torch.Tensor]]:
-        """(kind, target, data) of live parameters, buffers and constants, by node name."""
+    def _tensors(self, wanted: set[str]) -> dict[str, tuple[str, str, torch.Tensor]]:
+        """(kind, target, data) of the parameters, buffers and constants wanted, by node name."""
         tensors: dict[str, tuple[str, str, torch.Tensor]] = {}
-        wanted = set(live)
         for spec in self.program.graph_signature.input_specs:
             name = _argument_name(spec.arg)
-            if spec.kind.name == "USER_INPUT" or name not in (wanted | set(self._changed())):
+            if spec.kind.name == "USER_INPUT" or name not in wanted:
                 continue
             target = str(spec.target)
             state = self.program.state_dict.get(target, self.program.constants.get(target))
