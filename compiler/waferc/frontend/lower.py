@@ -120,15 +120,10 @@ class _Lowering:
 
     def _constant(self, constant: CapturedConstant) -> Value:
         """A parameter; a fill if it is no trained weight and has one value everywhere."""
-        data = constant.data
-        kind = self._type(TensorMeta(data.shape, constant.torch_dtype), constant.label, constant.at)
-        if data.dtype == np.int64 and data.size:
-            low, high = int(data.min()), int(data.max())
-            if low < _I32.min or high > _I32.max:
-                message = f"constant {constant.label} holds integers from {low} to {high}"
-                problem = _Problem(message, "the wafer's integers have 32 bits")
-                self.problems.setdefault(problem, []).append(None)
-        array = np.ascontiguousarray(data.astype(kind.dtype.numpy)).reshape(kind.shape)
+        kind = self._type(
+            TensorMeta(constant.data.shape, constant.torch_dtype), constant.label, constant.at
+        )
+        array = self._array(f"constant {constant.label}", constant.data, kind)
         if not constant.is_parameter and array.size and np.all(array == array.flat[0]):
             op = Fill(float(array.flat[0]), kind.shape, kind.dtype)
             return self.builder.add(op, constant.at)
@@ -137,13 +132,22 @@ class _Lowering:
         self.constants[value] = array
         return value
 
+    def _array(self, what: str, data: NDArray[Any], kind: TensorType) -> NDArray[Any]:
+        """The data of a constant or state as the wafer holds it; what it cannot is a problem."""
+        if data.dtype == np.int64 and data.size:
+            low, high = int(data.min()), int(data.max())
+            if low < _I32.min or high > _I32.max:
+                message = f"{what} holds integers from {low} to {high}"
+                problem = _Problem(message, "the wafer's integers have 32 bits")
+                self.problems.setdefault(problem, []).append(None)
+        return np.ascontiguousarray(data.astype(kind.dtype.numpy)).reshape(kind.shape)
+
     def _states(self) -> None:
         for state in self.captured.states:
             kind = self._type(
                 TensorMeta(state.data.shape, state.torch_dtype), state.label, state.at
             )
-            array = np.ascontiguousarray(state.data.astype(kind.dtype.numpy)).reshape(kind.shape)
-            self.weights[state.label] = array
+            self.weights[state.label] = self._array(f"state {state.label}", state.data, kind)
             op = State(state.label, kind.shape, kind.dtype)
             self.values[state.node] = (self.builder.add(op, state.at),)
 

@@ -86,3 +86,15 @@ class Wide(nn.Module):
 class Same(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x + 1
+
+
+class Counting(nn.Module):
+    count: torch.Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("count", torch.tensor([-(2**31) - 1, 0]))
+
+    def forward(self, n: torch.Tensor) -> torch.Tensor:
+        self.count.add_(n)
+        return n + self.count

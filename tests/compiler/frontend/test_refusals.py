@@ -131,6 +131,13 @@ error[lower]: aten.div.Tensor_mode divides integers, which the wafer's kernels d
 error[lower]: constant large holds integers from 1 to 1099511627776
   = help: the wafer's integers have 32 bits""",
     ),
+    "wide_state": (
+        models.Counting,
+        torch.tensor([1, 2]),
+        """\
+error[lower]: state count holds integers from -2147483649 to 0
+  = help: the wafer's integers have 32 bits""",
+    ),
     "double_input": (
         models.Same,
         X.double(),
