@@ -84,9 +84,6 @@ def add_parser(verbs: Verbs) -> None:
 def _add_run(parser: argparse.ArgumentParser) -> None:
     add_engine(parser)
     parser.add_argument(
-        "--max-cycles", type=_cycles, metavar="N", help="work of a PE past this cycle is an error"
-    )
-    parser.add_argument(
         "--launch", action="append", default=[], metavar="FN[(ARG,...)]",
         help="call an exported function; repeatable, in this order",
     )  # fmt: skip
@@ -269,12 +266,6 @@ def _element(export: core.Export) -> core.Scalar:
     address = _address(export)
     assert address is not None, "only exports with an extent are read"
     return address.type.target
-
-
-def _cycles(text: str) -> int:
-    if not text.isdecimal() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of cycles")
-    return int(text)
 
 
 def _place(text: str) -> tuple[int, int]:

@@ -42,6 +42,15 @@ def add_engine(parser: argparse.ArgumentParser) -> None:
         help="which of several runnable tasks starts (%(default)s)",
     )  # fmt: skip
     parser.add_argument("--seed", type=int, default=0, help="for --task-order random")
+    parser.add_argument(
+        "--max-cycles", type=_cycles, metavar="N", help="work of a PE past this cycle is an error"
+    )
+
+
+def _cycles(text: str) -> int:
+    if not text.isdecimal() or len(text) > 18 or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of cycles")
+    return int(text)
 
 
 def choices(arguments: argparse.Namespace) -> Choices:
@@ -57,5 +66,7 @@ def choices(arguments: argparse.Namespace) -> Choices:
 
 def run_command(arguments: argparse.Namespace) -> int:
     """`waferc sdk`: the exit code of the command."""
-    settings = Settings(arguments.engine, choices(arguments), arguments.statistics)
+    settings = Settings(
+        arguments.engine, choices(arguments), arguments.statistics, arguments.max_cycles
+    )
     return environment.run_command(arguments.command, settings)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -31,7 +31,7 @@ from waferc_runtime.host.errors import HostError
 from waferc_runtime.host.exports import Exports
 from waferc_runtime.host.finished import WAFERS, Wafer
 from waferc_runtime.host.receipts import Receipts, Task
-from waferc_runtime.host.settings import Settings, from_environment
+from waferc_runtime.host.settings import from_environment
 from waferc_runtime.host.sim_log import SimLog, sim_log
 
 __all__ = ["HostError", "MemcpyDataType", "MemcpyOrder", "SdkRuntime", "Task"]
@@ -59,7 +59,7 @@ class SdkRuntime:
             if isinstance(address, str) and address:
                 raise HostError(f"there is no wafer at {address!r}: only a virtual one runs here")
         settings = from_environment()
-        self._settings = settings if engine is None else Settings(engine, settings.choices)
+        self._settings = settings if engine is None else replace(settings, engine=engine)
         if self._settings.engine not in ENGINES:
             raise HostError(f"no engine is called {engine!r}", help=f"known: {', '.join(ENGINES)}")
         self._path = Path(path).absolute()
@@ -95,7 +95,11 @@ class SdkRuntime:
             return
         self._log = sim_log(self._artifact)
         self._engine = ENGINES[self._settings.engine](
-            self._elaborated, self._artifact.machine, self._settings.choices, self._log
+            self._elaborated,
+            self._artifact.machine,
+            self._settings.choices,
+            self._log,
+            max_cycles=self._settings.max_cycles,
         )
         WAFERS.remember(self._path, Wafer(self._artifact, self._engine))
 

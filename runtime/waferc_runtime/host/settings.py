@@ -19,15 +19,20 @@ ENGINE = "WAFERC_ENGINE"
 TASK_ORDER = "WAFERC_TASK_ORDER"
 SEED = "WAFERC_SEED"
 STATISTICS = "WAFERC_STATISTICS"
+MAX_CYCLES = "WAFERC_MAX_CYCLES"
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The engine, its choices, and the file that `stop` appends a line of statistics to."""
+    """How a program runs.
+
+    `stop` appends a line to the file `statistics`; work of a PE past `max_cycles` is an error.
+    """
 
     engine: str = "vector"
     choices: Choices = DEFAULT_CHOICES
     statistics: Path | None = None
+    max_cycles: int | None = None
 
     def variables(self) -> dict[str, str]:
         """The environment variables that `from_environment` reads these settings from."""
@@ -38,6 +43,8 @@ class Settings:
         }
         if self.statistics is not None:
             variables[STATISTICS] = str(self.statistics.absolute())
+        if self.max_cycles is not None:
+            variables[MAX_CYCLES] = str(self.max_cycles)
         return variables
 
 
@@ -53,11 +60,21 @@ def from_environment(variables: Mapping[str, str] = os.environ) -> Settings:
     order = variables.get(TASK_ORDER, DEFAULT_CHOICES.task_order)
     if order not in TASK_ORDERS:
         raise HostError(f"{TASK_ORDER}: no order is called {order!r}", help=_known(TASK_ORDERS))
-    seed = variables.get(SEED, "0")
-    if not seed.isdecimal() or len(seed) > 18:
-        raise HostError(f"{SEED} is {seed!r}, not a whole number")
+    seed = _number(SEED, variables.get(SEED, "0"))
     file = variables.get(STATISTICS)
-    return Settings(engine, Choices(order, int(seed)), None if not file else Path(file))
+    limit = variables.get(MAX_CYCLES)
+    return Settings(
+        engine,
+        Choices(order, seed),
+        None if not file else Path(file),
+        None if not limit else _number(MAX_CYCLES, limit),
+    )
+
+
+def _number(name: str, text: str) -> int:
+    if not text.isdecimal() or len(text) > 18:
+        raise HostError(f"{name} is {text!r}, not a whole number")
+    return int(text)
 
 
 def _known(names: Mapping[str, object] | tuple[str, ...]) -> str:

@@ -123,12 +123,20 @@ def test_the_working_folder_shadows_no_module_of_ours(folder: Path) -> None:
 
 
 def test_settings_travel_in_the_environment() -> None:
-    settings = Settings("reference", Choices("random", 5), Path("/tmp/cycles"))
+    settings = Settings("reference", Choices("random", 5), Path("/tmp/cycles"), 700)
     assert from_environment(settings.variables()) == settings
     assert from_environment({}) == Settings()
-    for wrong in ({"WAFERC_ENGINE": "fast"}, {"WAFERC_TASK_ORDER": "x"}, {"WAFERC_SEED": "-1"}):
-        with pytest.raises(HostError, match=next(iter(wrong))):
-            from_environment(wrong)
+    wrong = {"ENGINE": "fast", "TASK_ORDER": "x", "SEED": "-1", "MAX_CYCLES": "many"}
+    for name, value in wrong.items():
+        with pytest.raises(HostError, match=name):
+            from_environment({f"WAFERC_{name}": value})
+
+
+def test_a_program_ends_at_the_limit_of_cycles(folder: Path) -> None:
+    assert run(["bash", "commands.sh"], Settings(max_cycles=100_000))[0] == 0
+    code, told = run(["bash", "commands.sh"], Settings(max_cycles=3))
+    assert code == 1
+    assert "the limit of 3" in told
 
 
 def test_a_command_that_is_not_there_is_told() -> None:
