@@ -1,9 +1,14 @@
-"""What happens on the wafer over time, told to whoever wants to draw or print it."""
+"""What happens on the wafer over time, told to whoever wants to draw, print or sum it up."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from waferc_runtime.csl.core import PEClass
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +58,44 @@ class PrintEvent:
     cycle: int
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Span:
+    """PEs of one class went through a function: from `begin` to `end`, what it calls included.
+
+    Functions that `@map` applies are not told. PEs that end at other times may be told apart.
+    `path` names the functions that were under way, the task's first; the span of a task begins
+    when it is chosen. Of the cycles in between the main thread was at work in `busy`: in `moving`
+    of them it received or sent, in `conflicts` it waited for its own memory (`builtins.timing`),
+    in the others it computed. In the cycles that are not busy it waited for words, for room to
+    send them, or for the datapath. All arrays are [pe].
+    """
+
+    program: PEClass
+    path: tuple[str, ...]
+    x: NDArray[np.integer]
+    y: NDArray[np.integer]
+    begin: NDArray[np.int64]
+    end: NDArray[np.int64]
+    busy: NDArray[np.int64]
+    moving: NDArray[np.int64]
+    conflicts: NDArray[np.int64]
+
+
 Event = TaskEvent | OperationEvent | WaveletEvent | PrintEvent
 
 
 class Observer:
-    """Takes events; the base class ignores them. Engines may tell them out of order."""
+    """Takes events; the base class ignores them. Engines may tell them out of order.
 
+    Events are of single PEs; an observer of many PEs wants spans alone.
+    """
+
+    wants_events: bool = True
     wants_wavelets: bool = False
+    wants_spans: bool = False
 
     def event(self, event: Event) -> None:
         """Take one event."""
+
+    def span(self, span: Span) -> None:
+        """Take one span."""

@@ -113,6 +113,17 @@ def memory_operation_cycles(
     return machine.dsd_setup_cycles * times + moving
 
 
+def unhindered_cycles(
+    op: DsdOp, elements: int, machine: Machine, loops: tuple[int, ...] = ()
+) -> int:
+    """What `memory_operation_cycles` were if the memory always kept up with the operation.
+
+    The difference are cycles in which it waits for banks, or for results to be written.
+    """
+    moving = -(-elements // op.elements_per_cycle(machine))
+    return (machine.dsd_setup_cycles + moving) * math.prod(loops)
+
+
 def task_start_cycles(
     kind: Literal["local", "data", "control", "host", "handler"], machine: Machine
 ) -> int:

@@ -15,6 +15,7 @@ from waferc_ir.dtypes import DTYPES, DType
 from waferc_ir.machine import MACHINES, Machine
 from waferc_runtime.host.json_fields import BundleError, Field
 from waferc_runtime.host.placement import Placement, Rectangle, Split
+from waferc_runtime.profile import Area
 
 FORMAT = "waferc-bundle"
 VERSION = 1
@@ -29,7 +30,10 @@ _LAYOUT = re.compile(r"(?:[A-Za-z0-9_][A-Za-z0-9_.-]*/)*[A-Za-z0-9_][A-Za-z0-9_.
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What a bundle holds and where it goes. `document` is the JSON document itself."""
+    """What a bundle holds and where it goes. `document` is the JSON document itself.
+
+    `regions` are the rectangles that run one program each, where the bundle tells them.
+    """
 
     name: str
     machine: Machine
@@ -41,6 +45,7 @@ class Manifest:
     inputs: tuple[Placement, ...]
     state: tuple[Placement, ...]
     outputs: tuple[Placement, ...]
+    regions: tuple[Area, ...]
     document: Mapping[str, object]
 
 
@@ -78,7 +83,7 @@ def read_manifest(document: object, file: str = MANIFEST) -> Manifest:
         "format", "version", "name", "target", "dtype", "layout", "width", "height", "entry",
         "inputs", "state", "outputs", "tolerance",
     )  # fmt: skip
-    fields = top.mapping(required, ("machine", "structure"))
+    fields = top.mapping(required, ("machine", "structure", "regions", "kernels"))
     if fields["format"].value != FORMAT:
         raise fields["format"].error(f"is not {FORMAT!r}")
     if fields["version"].integer(1, 10**6) != VERSION:
@@ -115,8 +120,19 @@ def read_manifest(document: object, file: str = MANIFEST) -> Manifest:
         height=height,
         entry=_identifier(fields["entry"]),
         **placements,
+        regions=_regions(fields.get("regions"), width, height),
         document=cast("dict[str, object]", document),
     )
+
+
+def _regions(field: Field | None, width: int, height: int) -> tuple[Area, ...]:
+    found: list[Area] = []
+    for item in () if field is None else field.items(_MOST_TENSORS):
+        fields = item.mapping(("name", "x", "y", "width", "height"))
+        x, y = fields["x"].integer(0, width - 1), fields["y"].integer(0, height - 1)
+        wide, high = fields["width"].integer(1, width - x), fields["height"].integer(1, height - y)
+        found.append(Area(fields["name"].text(), x, y, wide, high))
+    return tuple(found)
 
 
 def machine_changes(machine: Machine) -> dict[str, object]:

@@ -17,6 +17,7 @@ from waferc_runtime.host.bundle import Bundle, shape_text, show
 from waferc_runtime.host.engines import ENGINES, Engine, EngineFactory
 from waferc_runtime.host.placement import Placement
 from waferc_runtime.host.shards import gather, scatter
+from waferc_runtime.profile import Profile, Profiler
 from waferc_runtime.statistics import Statistics
 
 Array = NDArray[Any]
@@ -30,10 +31,14 @@ class InputError(WaferError):
 
 @dataclass(frozen=True, slots=True)
 class CallMeasures:
-    """What one call took: counts on the wafer, and seconds of simulation on this computer."""
+    """What one call took: counts on the wafer, and seconds of simulation on this computer.
+
+    `profile` is where the cycles went, if the call was watched.
+    """
 
     statistics: Statistics
     wall_seconds: float
+    profile: Profile | None = None
 
 
 class Session:
@@ -51,7 +56,8 @@ class Session:
         manifest = bundle.manifest
         self.bundle = bundle
         self.elaborated = elaborate(bundle.sources, bundle.layout, manifest.machine, {})
-        self.engine: Engine = factory(self.elaborated, manifest.machine)
+        self._profiler = Profiler(self.elaborated, manifest.regions)
+        self.engine: Engine = factory(self.elaborated, manifest.machine, observer=self._profiler)
         for placement in manifest.state:
             self._write(placement, bundle.weights[placement.label])
         self.last_call: CallMeasures | None = None
@@ -67,8 +73,8 @@ class Session:
         found = self.bundle.manifest.state
         return {p.label: self._read(p) for p in found if p.is_mutable}
 
-    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """The outputs by label, for the inputs by label.
+    def run(self, inputs: Mapping[str, Array], *, watch: bool = False) -> dict[str, Array]:
+        """The outputs by label, for the inputs by label; `watch` to see where cycles go.
 
         Raises:
             InputError: names, shapes or element types differ from the program's.
@@ -80,10 +86,14 @@ class Session:
         start = time.perf_counter()
         for placement in manifest.inputs:
             self._write(placement, arrays[placement.label])
+        if watch:
+            self._profiler.begin(before.cycles)
         self.engine.launch(manifest.entry)
         outputs = {placement.label: self._read(placement) for placement in manifest.outputs}
         seconds = time.perf_counter() - start
-        self.last_call = CallMeasures(_difference(self.engine.statistics(), before), seconds)
+        after = self.engine.statistics()
+        profile = self._profiler.end(after.cycles) if watch else None
+        self.last_call = CallMeasures(_difference(after, before), seconds, profile)
         return outputs
 
     def _carrier(self, placement: Placement) -> np.dtype[Any]:

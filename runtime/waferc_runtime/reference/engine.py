@@ -92,7 +92,7 @@ class ReferenceEngine:
             self._fabric,
             self._wafer,
             self._wake,
-            None if observer is None else observer.event,
+            observer,
             max_cycles,
         )
         self._processors: list[Processor | None] = [None] * pes

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any, TypeVar
 
+import numpy as np
+
 from waferc_ir.diagnostics import Location
 from waferc_runtime.builtins.dsd import DSD_OPS
 from waferc_runtime.builtins.printing import show
@@ -24,7 +26,7 @@ from waferc_runtime.builtins.timing import (
     statement_cycles,
 )
 from waferc_runtime.csl import core
-from waferc_runtime.observer import PrintEvent
+from waferc_runtime.observer import PrintEvent, Span
 from waferc_runtime.reference.config import UnknownRegisterError, read_register, write_register
 from waferc_runtime.reference.evaluate import (
     address,
@@ -88,20 +90,44 @@ class Interpreter:
         self.state = state
         self.thread = thread
         self._spawn = spawn
+        self._path: list[str] = []  # functions under way
+        self._maps = 0  # `@map`s under way, whose calls are not told
 
     def call(
-        self, function: core.Function, arguments: Sequence[Value], depth: int = 0
+        self,
+        function: core.Function,
+        arguments: Sequence[Value],
+        depth: int = 0,
+        begin: int | None = None,
     ) -> Steps[Value]:
-        """Run `function`; its result is the generator's value."""
+        """Run `function`; its result is the generator's value.
+
+        `begin` is when a task whose function it is was chosen.
+        """
         if depth > MAX_CALL_DEPTH:
             raise self.state.error(
                 f"calls are nested more than {MAX_CALL_DEPTH} deep", self.thread, function.at
             )
         frame = Frame(function, depth, dict(zip(function.parameters, arguments, strict=True)))
         outer, self.thread.function = self.thread.function, function.name
+        before = self.thread.account() if begin is None else (begin, begin, 0, 0)
+        self._path.append(function.name)
         yield from self._body(function.body, frame)
+        observer = self.state.shared.observer
+        if observer is not None and observer.wants_spans and not self._maps:
+            observer.span(self._span(before))
+        self._path.pop()
         self.thread.function = outer
         return frame.result
+
+    def _span(self, before: tuple[int, int, int, int]) -> Span:
+        """What the innermost call took since the thread's account was `before`."""
+        state, lane = self.state, slice(self.state.lane, self.state.lane + 1)
+        begin, *spent = np.asarray([before]).T
+        end, *total = np.asarray([self.thread.account()]).T
+        busy, moving, conflicts = (now - then for now, then in zip(total, spent, strict=True))
+        place = state.program.x[lane], state.program.y[lane]
+        return Span(state.program, tuple(self._path), *place, begin, end, busy, moving, conflicts)
 
     def constant_value(self, node: core.Expr) -> Steps[Value]:
         """The value of an expression outside of any function."""
@@ -275,7 +301,10 @@ class Interpreter:
 
         def apply(arguments: Sequence[Value]) -> Steps[Value]:
             if isinstance(function, core.Function):
-                return (yield Enter(self.call(function, arguments, frame.depth + 1)))
+                self._maps += 1
+                value = yield Enter(self.call(function, arguments, frame.depth + 1))
+                self._maps -= 1
+                return value
             self.thread.clock += library_cycles(function, self.state.machine)
             types = [statement.element] * len(arguments)
             return library(self.state, self.thread, function, arguments, types, statement.at)
@@ -360,8 +389,11 @@ class Interpreter:
     # ---- expressions -----------------------------------------------------------------------------
 
     def _evaluate(self, node: core.Expr, frame: Frame) -> Steps[Value]:
+        own = expression_cycles(node, self.state.machine)
+        before = own if isinstance(node, core.Call) else 0  # a call leads to what it calls
+        self.thread.clock += before
         value = yield from self._value(node, frame)
-        self.thread.clock += expression_cycles(node, self.state.machine)
+        self.thread.clock += own - before
         return value
 
     def _value(self, node: core.Expr, frame: Frame) -> Steps[Value]:

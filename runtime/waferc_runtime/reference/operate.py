@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from waferc_ir.diagnostics import Location
 from waferc_runtime.builtins.scalar import Uniform, from_item
-from waferc_runtime.builtins.timing import memory_operation_cycles
+from waferc_runtime.builtins.timing import memory_operation_cycles, unhindered_cycles
 from waferc_runtime.csl.core import Scalar
 from waferc_runtime.reference.buffers import Wavelet
 from waferc_runtime.reference.fabric import Fabric
@@ -73,12 +73,17 @@ def operate(state: State, thread: Thread, operation: Operation) -> Steps[bool]:
     """Run an operation on the clock of `thread`; whether it came to its last element."""
     count = operation.length(state)
     if operation.streams:
-        return (yield from _Stream(state, thread, operation, count).run())
+        before = thread.clock - thread.waited
+        is_complete = yield from _Stream(state, thread, operation, count).run()
+        thread.moving += thread.clock - thread.waited - before
+        return is_complete
     assert count is not None
     arithmetic = _Arithmetic(state, thread, operation)
     for index in range(count):
         arithmetic.element(index, {})
-    thread.clock += _memory_cycles(state, operation, count)
+    cycles = _memory_cycles(state, operation, count)
+    thread.clock += cycles
+    thread.conflicts += cycles - unhindered_cycles(operation.op, count, state.machine)
     _settle(operation, count)
     return True
 

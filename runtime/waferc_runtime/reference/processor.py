@@ -58,10 +58,9 @@ class Processor:
             if not self._main.thread.may_run(now):
                 return
             thread = self._main.thread
-            before = thread.clock
+            before = thread.clock - thread.waited
             is_done = self._resume(self._main)
-            self.state.work.busy_cycles += thread.clock - before - thread.waited
-            thread.waited = 0
+            self.state.work.busy_cycles += thread.clock - thread.waited - before
             if not is_done:
                 return
             self.free_at = thread.clock
@@ -105,7 +104,7 @@ class Processor:
 
         def steps() -> Steps[None]:
             yield Wait(cycle)
-            yield from interpreter.call(function, values)
+            yield from interpreter.call(function, values, begin=begin)
             x, y = self.state.x, self.state.y
             self.state.tell(TaskEvent(x, y, function.name, start.kind, begin, thread.clock))
 

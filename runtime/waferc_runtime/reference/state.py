@@ -11,7 +11,7 @@ from waferc_ir.machine import Machine
 from waferc_runtime.builtins.printing import PrintBuffer
 from waferc_runtime.builtins.random import Generators
 from waferc_runtime.csl import core
-from waferc_runtime.observer import Event
+from waferc_runtime.observer import Event, Observer
 from waferc_runtime.reference.fabric import Fabric
 from waferc_runtime.reference.fifo import Ring
 from waferc_runtime.reference.memory import Block, Value
@@ -52,7 +52,7 @@ class Surroundings:
     fabric: Fabric
     wafer: WaferClock
     wake: Callable[[int, int], None]
-    tell: Callable[[Event], None] | None
+    observer: Observer | None
     max_cycles: int | None = None
 
 
@@ -125,8 +125,9 @@ class State:
 
     def tell(self, event: Event) -> None:
         """Tell whoever watches."""
-        if self.shared.tell is not None:
-            self.shared.tell(event)
+        observer = self.shared.observer
+        if observer is not None and observer.wants_events:
+            observer.event(event)
 
     # ---- tasks -----------------------------------------------------------------------------------
 

@@ -87,7 +87,8 @@ class Thread:
     operations spent waiting; `microthread` is None for the main thread. `receives` are the colors
     that its operation takes words of, `queues` the queues ("in 2", "out 3") and `registers` the
     DSRs ("dest 1") that it uses. Of microthreads that could go on in one cycle the one of least
-    `rank` does first; `names_microthread`: the program says which one it is.
+    `rank` does first; `names_microthread`: the program says which one it is. `moving` and
+    `conflicts` count cycles of work in which words moved, or operations waited for banks.
     """
 
     function: str
@@ -100,7 +101,13 @@ class Thread:
     rank: int = 0
     names_microthread: bool = False
     waited: int = 0
+    moving: int = 0
+    conflicts: int = 0
     wait: Wait = field(default_factory=lambda: Wait(0))
+
+    def account(self) -> tuple[int, int, int, int]:
+        """The clock, cycles of work so far, and those of them that moved words or met conflicts."""
+        return self.clock, self.clock - self.waited, self.moving, self.conflicts
 
     def may_run(self, now: int) -> bool:
         """Whether it is time to look again."""

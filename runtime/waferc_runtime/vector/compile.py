@@ -73,6 +73,8 @@ class _FunctionCompiler(Maps):
 
         def leave(g: Group) -> int:
             frame = g.frames.pop()
+            if frame.entry is not None:
+                wafer.watch.left(g, frame)
             if not g.frames:
                 return wafer.finish(g)
             caller = g.frames[-1]
@@ -105,7 +107,8 @@ class _FunctionCompiler(Maps):
                 raise Misuse(f"calls of {name} are nested more than {MAX_CALL_DEPTH} deep")
             g.frames[-1].pc = following
             values += [None] * (target.locals - len(values))
-            g.frames.append(Frame(target, values, 0, result))
+            entry = None if g.frames[-1].entry is None else g.account()
+            g.frames.append(Frame(target, values, 0, result, entry))
             return 0
 
         self._emit(call)

@@ -118,7 +118,7 @@ class Folder:
         nest.recorder.execute()
         for index, value in finals:
             group.locals[index] = value
-        group.spend(nest.cycles)
+        group.spend(nest.cycles, nest.recorder.conflicts)
         return True
 
 

@@ -31,17 +31,22 @@ class Code:
 
 @dataclass(eq=False, slots=True)
 class Frame:
-    """A call: its code, where to go on after a call it makes, its locals and the wanted result."""
+    """A call: its code, where to go on after a call it makes, its locals and the wanted result.
+
+    `entry` is what the group's account was when the call began, if its end is to be told.
+    """
 
     code: Code
     locals: list[RunValue]
     pc: int = 0
     result: int | None = None  # local of the caller that takes the result
+    entry: NDArray[np.int64] | None = None  # [4, pe]
 
     def at(self, positions: Indices) -> Frame:
         """The same for part of the PEs."""
         values = [take(value, positions) for value in self.locals]
-        return Frame(self.code, values, self.pc, self.result)
+        entry = None if self.entry is None else self.entry[:, positions]
+        return Frame(self.code, values, self.pc, self.result, entry)
 
 
 @dataclass(eq=False, slots=True)
@@ -74,7 +79,8 @@ class TaskRun:
 class Group:
     """PEs that run together. `extra` cycles have passed on all clocks beside what they show.
 
-    `task` is kept only if somebody watches.
+    `task` is kept only if somebody watches, `spent` only for those who want spans: cycles of
+    `busy` in which words moved, and those in which operations waited for banks.
     """
 
     state: Any  # ClassState; typed there, as it holds groups itself
@@ -86,6 +92,7 @@ class Group:
     pc: int = 0
     extra: int = 0
     task: TaskRun | None = None
+    spent: NDArray[np.int64] | None = None  # [2, pe]
 
     @property
     def locals(self) -> list[RunValue]:
@@ -99,13 +106,24 @@ class Group:
             self.busy = self.busy + self.extra
             self.extra = 0
 
-    def spend(self, cycles: NDArray[np.int64] | int) -> None:
-        """Let cycles of work pass, the same on all PEs or [pe]."""
+    def spend(
+        self, cycles: NDArray[np.int64] | int, conflicts: NDArray[np.int64] | int = 0
+    ) -> None:
+        """Let cycles of work pass, the same on all PEs or [pe]; `conflicts` are some of them."""
+        if self.spent is not None:
+            self.spent[1] += conflicts
         if isinstance(cycles, np.ndarray):
             self.clock = self.clock + cycles
             self.busy = self.busy + cycles
         else:
             self.extra += cycles
+
+    def account(self) -> NDArray[np.int64] | None:
+        """Clock, busy cycles, and what `spent` says of them: [4, pe]; None if nobody wants it."""
+        if self.spent is None:
+            return None
+        self.settle()
+        return np.stack([self.clock, self.busy, *self.spent])
 
     def at(self, positions: Indices, pc: int) -> Group:
         """Part of the group, to go on at `pc`, with the same joins ahead."""
@@ -119,6 +137,7 @@ class Group:
             list(self.joins),
             pc,
             task=None if self.task is None else self.task.at(positions),
+            spent=None if self.spent is None else self.spent[:, positions],
         )
 
     def split(self, parts: Sequence[tuple[Indices, int]], meet: int) -> list[Group]:
@@ -175,7 +194,8 @@ def _join(groups: list[Group], pes: int) -> Group:
     for level, frame in enumerate(first.frames):
         columns = zip(*(group.frames[level].locals for group in groups), strict=True)
         values = [_join_values(list(column), counts, order) for column in columns]
-        frames.append(Frame(frame.code, values, frame.pc, frame.result))
+        entry = _join_accounts([group.frames[level].entry for group in groups], order)
+        frames.append(Frame(frame.code, values, frame.pc, frame.result, entry))
     return Group(
         first.state,
         lanes_of(lanes[order], pes),
@@ -185,7 +205,15 @@ def _join(groups: list[Group], pes: int) -> Group:
         first.joins,
         first.pc,
         task=_join_tasks([group.task for group in groups], order),
+        spent=_join_accounts([group.spent for group in groups], order),
     )
+
+
+def _join_accounts(
+    accounts: list[NDArray[np.int64] | None], order: Indices
+) -> NDArray[np.int64] | None:
+    kept = [account for account in accounts if account is not None]
+    return np.concatenate(kept, axis=1)[:, order] if kept else None
 
 
 def _join_tasks(tasks: list[TaskRun | None], order: Indices) -> TaskRun | None:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from waferc_ir.machine import Machine
+from waferc_runtime.builtins.timing import unhindered_cycles
 from waferc_runtime.vector.dsr import Save
 from waferc_runtime.vector.elementwise import apply
 from waferc_runtime.vector.forgetful import is_known
@@ -28,7 +29,10 @@ def operate_in_memory(
     saves: Sequence[Save],
     machine: Machine,
 ) -> int | NDArray[np.int64]:
-    """Carry out an operation without fabric operands; its cycles, [pe] if they differ."""
+    """Carry out an operation without fabric operands; its cycles, [pe] if they differ.
+
+    `kinds` are parts of the group's PEs (None: all of them) with their operands.
+    """
     pes = group.state.count
     if len(kinds) == 1 and kinds[0][0] is None:
         operands = kinds[0][1]
@@ -48,6 +52,26 @@ def operate_in_memory(
         for save in saves:
             save.at(positions).settle(lanes, operands.length, pes)
     return cycles
+
+
+def conflicts_in(
+    group: Group,
+    cycles: int | NDArray[np.int64],
+    kinds: Sequence[tuple[Indices | None, Operands]],
+    machine: Machine,
+) -> int | NDArray[np.int64]:
+    """How many of the cycles of such an operation it waited for banks; [pe] if they differ.
+
+    0 where nobody wants to know.
+    """
+    if group.spent is None:
+        return 0
+    least = np.zeros(np.shape(cycles), np.int64)
+    for positions, operands in kinds:
+        assert isinstance(operands.length, int)
+        here = unhindered_cycles(operands.op, operands.length, machine)
+        least[... if positions is None else positions] = here
+    return cycles - least
 
 
 def map_in_memory(group: Group, run: MapRun, machine: Machine) -> None:

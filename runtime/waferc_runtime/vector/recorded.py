@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from waferc_ir.machine import Machine
 from waferc_runtime.builtins.dsd import Compute, DsdOp
 from waferc_runtime.builtins.scalar import DTYPES
-from waferc_runtime.builtins.timing import memory_operation_cycles
+from waferc_runtime.builtins.timing import memory_operation_cycles, unhindered_cycles
 from waferc_runtime.csl import core
 from waferc_runtime.vector.access import Access
 from waferc_runtime.vector.affine import (
@@ -71,6 +71,7 @@ class Recorder:
     items: list[Item] = field(default_factory=lambda: [])
     reads: list[Touch] = field(default_factory=lambda: [])
     work: list[tuple[DsdOp, int]] = field(default_factory=lambda: [])
+    conflicts: int | Array = 0  # cycles in which operations wait for banks, one number or [pe]
 
     def read(self, extents: Sequence[int], cell: Cell) -> None:
         """Note a scalar that is loaded into a variable: nothing may write it in the nest."""
@@ -120,7 +121,10 @@ class Recorder:
             if isinstance(operand, AffineDsd)
         ]
         write = item.dest.walk(len(loops)) if isinstance(dest, AffineDsd) else None
-        return memory_operation_cycles(op, count, self.machine, reads, write, loops)
+        cycles = memory_operation_cycles(op, count, self.machine, reads, write, loops)
+        least = unhindered_cycles(op, count, self.machine, loops)
+        self.conflicts = self.conflicts + (cycles - least)
+        return cycles
 
     def map(
         self,

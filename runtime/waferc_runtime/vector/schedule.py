@@ -27,16 +27,13 @@ from waferc_runtime.vector.dsr import Operand, Save, holdings, saves_of
 from waferc_runtime.vector.effects import AssertionFault
 from waferc_runtime.vector.faults import LimitError, check_limit, group_error
 from waferc_runtime.vector.group import SUSPENDED, Frame, Group, Join, TaskRun, join
-from waferc_runtime.vector.in_memory import map_in_memory, operate_in_memory
+from waferc_runtime.vector.in_memory import conflicts_in, map_in_memory, operate_in_memory
 from waferc_runtime.vector.issue import Network, map_transfers, one_element, transfers_of
 from waferc_runtime.vector.lanes import Indices, Lanes
 from waferc_runtime.vector.map import MapRun
 from waferc_runtime.vector.memory import OutOfBounds
 from waferc_runtime.vector.occupancy import Holdings
-from waferc_runtime.vector.operation import (
-    Misuse,
-    variants,
-)
+from waferc_runtime.vector.operation import Misuse, variants
 from waferc_runtime.vector.order import Order
 from waferc_runtime.vector.router_events import earliest_late, run_routers
 from waferc_runtime.vector.router_registers import RouterRegisters
@@ -271,7 +268,7 @@ class Scheduler:
         if config.is_async:
             self._run_apart(group, op.name, cycles, config)
             return pc
-        group.spend(cycles)
+        group.spend(cycles, conflicts_in(group, cycles, kinds, self._machine))
         if result is not None:
             group.locals[result] = True
         if config.activate is not None or config.unblock is not None:
@@ -405,7 +402,10 @@ class Scheduler:
         words = -(-transfer.done[places] // transfer.step)
         setup = self._machine.dsd_setup_cycles
         if transfer.pace:
-            waiting.group.busy[positions] += setup + words * transfer.pace
+            moving = setup + words * transfer.pace
+            waiting.group.busy[positions] += moving
+            if waiting.group.spent is not None and transfer.name != "@map":  # that computes
+                waiting.group.spent[0, positions] += moving
         waiting.outcome[positions] = transfer.outcome(places)
         self._settle(transfer, places)
         for told in transfer.told:
@@ -491,7 +491,9 @@ class Scheduler:
         code = self.network.code(state, start.function)
         values += [None] * (code.locals - len(values))
         task = TaskRun(start.function.name, start.kind, clock) if self.watch.is_on else None
+        spent, entry = self.watch.account(clock)
         switch = task_start_cycles(start.kind, self._machine)
         busy = np.full(len(clock), switch, np.int64)
-        frames = [Frame(code, values)]
-        self.start(Group(state, start.lanes, clock + switch, busy, frames, task=task))
+        frames = [Frame(code, values, entry=entry)]
+        clock = clock + switch
+        self.start(Group(state, start.lanes, clock, busy, frames, task=task, spent=spent))

@@ -1,13 +1,16 @@
-"""What an observer is told of tasks, asynchronous operations and printed lines."""
+"""What an observer is told of functions, tasks, asynchronous operations and printed lines."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
 from waferc_runtime.builtins.printing import PrintBuffer, show
-from waferc_runtime.csl.core import Scalar, Shown
-from waferc_runtime.observer import Observer, OperationEvent, PrintEvent, TaskEvent
-from waferc_runtime.vector.group import Group
+from waferc_runtime.csl.core import PEClass, Scalar, Shown
+from waferc_runtime.observer import Observer, OperationEvent, PrintEvent, Span, TaskEvent
+from waferc_runtime.vector.group import Frame, Group
 from waferc_runtime.vector.lanes import Indices, is_array
 from waferc_runtime.vector.transfer import Transfer
 from waferc_runtime.vector.unknown import UNKNOWN
@@ -18,13 +21,37 @@ class Watch:
     """Tells an observer, if there is one."""
 
     def __init__(self, observer: Observer | None) -> None:
-        self._observer = observer
+        self._observer = observer if observer is not None and observer.wants_events else None
+        self._spans = observer  # which may want them at times only
         self._buffers: dict[tuple[int, int], PrintBuffer] = {}  # by PE
 
     @property
     def is_on(self) -> bool:
-        """Whether somebody watches."""
+        """Whether somebody wants events."""
         return self._observer is not None
+
+    def account(
+        self, begin: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]] | tuple[None, None]:
+        """What PEs whose task begins have spent [2, pe], and their account [4, pe], if wanted."""
+        if self._spans is None or not self._spans.wants_spans:
+            return None, None
+        zeros = np.zeros((4, len(begin)), np.int64)
+        zeros[0] = begin
+        return zeros[2:].copy(), zeros
+
+    def left(self, group: Group, frame: Frame) -> None:
+        """The group's PEs have left the function of `frame`."""
+        now = group.account()
+        if self._spans is None or frame.entry is None or now is None:
+            return
+        program: PEClass = group.state.program
+        index = group.lanes.index
+        busy, moving, conflicts = now[1:] - frame.entry[1:]
+        path = (*(outer.code.name for outer in group.frames), frame.code.name)
+        place = program.x[index], program.y[index]
+        times = frame.entry[0], now[0]
+        self._spans.span(Span(program, path, *place, *times, busy, moving, conflicts))
 
     def task(self, group: Group) -> None:
         """The group's task has ended."""

@@ -12,6 +12,7 @@ from waferc_ir.machine import MACHINES, Machine
 from waferc_runtime.check import check_sources
 from waferc_runtime.csl import core
 from waferc_runtime.csl.elaborate import elaborate
+from waferc_runtime.host.engines import Engine
 from waferc_runtime.reference import ReferenceEngine
 from waferc_runtime.vector import VectorEngine
 
@@ -35,7 +36,7 @@ def exported_arrays(program: core.Elaborated) -> dict[str, core.MemoryObject]:
 
 
 def run(
-    engine: ReferenceEngine | VectorEngine,
+    engine: Engine,
     program: core.Elaborated,
     inputs: dict[str, list[tuple[int, int, NDArray[np.generic]]]],
 ) -> dict[str, list[NDArray[np.generic]]]:
