@@ -79,7 +79,7 @@ class Channel(Protocol):
         ...
 
     def head_arrival(self, columns: Indices) -> Times:
-        """When the next word arrives, where there is one: [receiver]."""
+        """When the next word arrives: [receiver]; NEVER where there is none, or no receiver."""
         ...
 
     def peek(self, columns: Indices, count: int) -> tuple[Words, When]:

@@ -27,15 +27,20 @@ def data_heads(
     color: int,
     bound: int | core.Lanes,
     receiving: Receiving,
-) -> Times:
-    """When the data wavelet at the head of a color's queue arrived: [pe]."""
-    here = np.broadcast_to(np.asarray(bound) == color, state.count)
-    here, columns = _words(state, network, color, here, receiving)
-    stream = network.stream(color)
-    control = stream.controls(columns[here], 1) if here.any() else None
+) -> Times | None:
+    """When the data wavelet at the head of a color's queue arrived: [pe].
+
+    NEVER where there is none that the task could start for; None if there is none anywhere.
+    """
+    since = _arrivals(state, network, color, receiving)
+    if since is None:
+        return None
+    if isinstance(bound, np.ndarray):
+        since = np.where(bound == color, since, NEVER)
+    control = _controls(state, network, color, since)
     if control is not None:
-        here[here] = ~control[0]
-    return unblocked(state, task, _arrivals(state, network, color, here, columns))
+        since = np.where(control, NEVER, since)
+    return unblocked(state, task, since)
 
 
 def control_heads(
@@ -45,18 +50,17 @@ def control_heads(
 
     NEVER where there is none that a task could start for; None if there is none anywhere.
     """
-    here, columns = _words(state, network, color, np.ones(state.count, np.bool_), receiving)
-    if not here.any():
+    since = _arrivals(state, network, color, receiving)
+    if since is None:
         return None
-    stream = network.stream(color)
-    control = stream.controls(columns[here], 1)
+    control = _controls(state, network, color, since)
     if control is None:
         return None
-    words, _ = stream.peek(columns[here], 1)
+    stream = network.stream(color)
+    since = np.where(control, since, NEVER)
+    words, _ = stream.peek(stream.columns(state.pes[control]), 1)
     entry = np.full(state.count, -1, np.int64)
-    entry[here] = control_wavelet.entrypoint(words[0])
-    here[here] = control[0]
-    since = _arrivals(state, network, color, here, columns)
+    entry[control] = control_wavelet.entrypoint(words[0])
     if network.arch == "wse2":
         return unblocked(state, color, since), entry
     result = np.full(state.count, NEVER, np.int64)
@@ -100,35 +104,34 @@ def taker(
     return take
 
 
-def _words(
-    state: ClassState,
-    network: Network,
-    color: int,
-    where: NDArray[np.bool_],
-    receiving: Receiving,
-) -> tuple[NDArray[np.bool_], NDArray[np.intp]]:
-    """Where words of a color wait that no operation takes, and the columns of PEs: [pe]."""
-    stream = network.stream(color)
-    columns = stream.columns(state.pes)
-    here = (columns >= 0) & where
-    if color in receiving:
-        here &= ~receiving[color]
-    here[here] = stream.available(columns[here]) > 0
-    return here, columns
-
-
 def _arrivals(
-    state: ClassState,
-    network: Network,
-    color: int,
-    here: NDArray[np.bool_],
-    columns: NDArray[np.intp],
-) -> Times:
-    """Since when tasks may have the first words of a color: [pe], NEVER where not `here`."""
-    since = np.full(state.count, NEVER, np.int64)
-    since[here] = network.stream(color).head_arrival(columns[here])
+    state: ClassState, network: Network, color: int, receiving: Receiving
+) -> Times | None:
+    """Since when tasks may have the first words of a color: [pe].
+
+    NEVER where there are none, or an operation takes them; None if that is so everywhere.
+    """
+    stream = network.stream(color)
+    since = stream.head_arrival(stream.columns(state.pes))
+    if color in receiving:
+        since[receiving[color]] = NEVER
+    if since.min() == NEVER:
+        return None
     until = state.received_until.get(color)
     return since if until is None else np.maximum(since, until)
+
+
+def _controls(
+    state: ClassState, network: Network, color: int, since: Times
+) -> NDArray[np.bool_] | None:
+    """Where the first word of a color is a control wavelet: [pe]; None if nowhere."""
+    stream = network.stream(color)
+    here = since != NEVER
+    control = stream.controls(stream.columns(state.pes[here]), 1)
+    if control is None:
+        return None
+    here[here] = control[0]
+    return here
 
 
 def _argument(bits: NDArray[np.uint32], place: int, parameter: core.Local) -> RunValue:

@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from waferc_runtime.vector.first_arrivals import FirstArrivals
 from waferc_runtime.vector.lanes import Indices
+from waferc_runtime.vector.state import NEVER
 
 Times = NDArray[np.int64]
 _START_ROWS = 32
@@ -39,6 +41,7 @@ class Inbox:
         self._control = np.zeros((_START_ROWS, count), np.bool_) if has_control else None
         self._written = np.zeros(count, np.int64)
         self._read = np.zeros(count, np.int64)
+        self._first = FirstArrivals(count)
         self._last = np.full(count, -1, np.int64)  # cycle of the last word processed
         self._promised = np.zeros(count, np.int64)  # words that will be taken without delay
         self._next = np.zeros(count, np.int64)  # from this cycle on, one per cycle
@@ -52,8 +55,12 @@ class Inbox:
         return self._written[columns] - self._read[columns]
 
     def head_arrival(self, columns: Indices) -> Times:
-        """When the next word arrives, where there is one: [receiver]."""
-        return self._arrival[self._read[columns] % len(self._words), columns]
+        """When the next word arrives, NEVER where there is none: [receiver]."""
+        return self._first.of(columns, self._look_up_first)
+
+    def _look_up_first(self, columns: Indices) -> Times:
+        found = self._arrival[self._read[columns] % len(self._words), columns]
+        return np.where(self.available(columns) > 0, found, NEVER)
 
     def peek(self, columns: Indices, count: int) -> tuple[NDArray[np.uint32], Times]:
         """The next `count` words and their arrivals: two arrays [count, receiver]."""
@@ -66,6 +73,7 @@ class Inbox:
         self._processed[self._index(read, len(processed), columns)] = processed
         self._read[columns] = read + len(processed)
         self._last[columns] = processed[-1]
+        self._first.forget(columns)
 
     def controls(self, columns: Indices, count: int) -> NDArray[np.bool_] | None:
         """Which of the next `count` words are control wavelets [count, receiver]; None if none."""
@@ -135,6 +143,7 @@ class Inbox:
         self._arrival[row, columns] = arrival
         self._control[row, columns] = control
         self._written[columns] = written + 1
+        self._first.forget(columns)
         if control.any():
             ended = columns[control]
             self._promised[ended] = np.minimum(self._promised[ended], written[control])

@@ -136,19 +136,19 @@ class Network:
             dsd.index if is_narrow else 0,
         )
 
-    def is_receiving(
-        self, state: ClassState, transfers: Sequence[Transfer]
-    ) -> dict[int, NDArray[np.bool_]]:
-        """By color: on which PEs of a class an operation under way receives it."""
-        found: dict[int, NDArray[np.bool_]] = {}
+    def receiving(
+        self, transfers: Sequence[Transfer]
+    ) -> dict[ClassState, dict[int, NDArray[np.bool_]]]:
+        """By class and color: on which PEs an operation under way receives it."""
+        found: dict[ClassState, dict[int, NDArray[np.bool_]]] = {}
         for transfer in transfers:
-            if transfer.state is not state:
-                continue
-            lanes = transfer.lanes.at(np.flatnonzero(transfer.done < transfer.total))
+            here = found.setdefault(transfer.state, {})
+            is_open = transfer.done < transfer.total
             for port in transfer.inputs:
                 color = port.stream.color
-                mask = found.setdefault(color, np.zeros(state.count, np.bool_))
-                mask[lanes.index] = True
+                if color not in here:
+                    here[color] = np.zeros(transfer.state.count, np.bool_)
+                here[color][transfer.lanes.index] |= is_open
         return found
 
 

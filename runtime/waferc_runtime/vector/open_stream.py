@@ -46,6 +46,7 @@ class OpenStream(Stream):
         self._depth = np.pad(self._depth, more)
         self._arrived.add_columns(count)
         self._taken.add_columns(count)
+        self._first.add_columns(count)
         self._written = np.pad(self._written, more)
         self._read = np.pad(self._read, more)
         self._last = np.pad(self._last, more, constant_values=-1)

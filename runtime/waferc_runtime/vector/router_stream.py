@@ -47,7 +47,7 @@ class RoutedStream:
         return self._routers.inbox.available(columns)
 
     def head_arrival(self, columns: Indices) -> Times:
-        """When the next word arrives, where there is one: [receiver]."""
+        """When the next word arrives, NEVER where there is none: [receiver]."""
         return self._routers.inbox.head_arrival(columns)
 
     def peek(self, columns: Indices, count: int) -> tuple[Words, When]:

@@ -41,7 +41,7 @@ from waferc_runtime.vector.routers import Routers
 from waferc_runtime.vector.routes import RouteFault
 from waferc_runtime.vector.signals import signal, tell
 from waferc_runtime.vector.state import NEVER, ClassState
-from waferc_runtime.vector.tasks import TaskStart, candidates
+from waferc_runtime.vector.tasks import Candidates, TaskStart, candidates
 from waferc_runtime.vector.transfer import Transfer
 from waferc_runtime.vector.under_way import UnderWay
 from waferc_runtime.vector.values import FabricDsd, FifoDsd, Int, RunValue, with_index
@@ -441,29 +441,24 @@ class Scheduler:
     def _dispatch(self, classes: Sequence[ClassState]) -> bool:
         """Start the next task on PEs that have none and are to run one; whether there were any.
 
-        What a task sends or activates comes later than it begins, elsewhere by a flight at least.
-        So tasks that begin within a flight of the earliest are the next on their PEs.
+        What a task sends comes to others later than it begins, by the cycles of its start and a
+        flight; but the word that starts it makes room at once. So tasks that begin before any of
+        them can matter to another PE are the next on their PEs.
         """
-        transfers = self._under_way.open()
-        choices = [
-            choice
-            for state in classes
-            for choice in [
-                candidates(
-                    state,
-                    self.network,
-                    self.network.is_receiving(state, transfers),
-                    self._order,
-                )
-            ]
-            if choice is not None
-        ]
+        receiving = self.network.receiving(self._under_way.open())
+        choices: list[Candidates] = []
+        for state in classes:
+            choice = candidates(state, self.network, receiving.get(state, {}), self._order)
+            if choice is not None:
+                choices.append(choice)
         first = min((int(choice.begin.min()) for choice in choices), default=NEVER)
         if self._route_late(classes, first):
             return True
         if first == NEVER:
             return False
-        before = first + flight_cycles(1, self._machine)
+        crowded = self._under_way.crowded() | self.network.routed_colors
+        acts = min(choice.acts(self._machine, crowded) for choice in choices)
+        before = acts + flight_cycles(1, self._machine)
         for choice in choices:
             for start in choice.start(before):
                 self._start_task(choice.state, start)

@@ -13,10 +13,12 @@ from waferc_ir.machine import Machine
 from waferc_runtime.builtins.timing import flight_cycles
 from waferc_runtime.csl.core import RAMP
 from waferc_runtime.vector.channel import Outlet, Times, Words
+from waferc_runtime.vector.first_arrivals import FirstArrivals
 from waferc_runtime.vector.lanes import Indices
 from waferc_runtime.vector.ledger import Ledger
 from waferc_runtime.vector.parcels import Parcels
 from waferc_runtime.vector.routes import ColorRoutes
+from waferc_runtime.vector.state import NEVER
 from waferc_runtime.vector.when import When
 
 
@@ -44,6 +46,7 @@ class Stream:
         self._words = Parcels(count if has_data else 0)
         self._arrived = Ledger(count)
         self._taken = Ledger(count)  # when words were processed
+        self._first = FirstArrivals(count)
         # what belongs to a receiver lies together: chains of PEs visit few, far from each other
         book = np.zeros((5, count), np.int64, order="F")
         self._written, self._read, self._last, self._promised, self._next = book
@@ -73,8 +76,12 @@ class Stream:
         return self._written[columns] - self._read[columns]
 
     def head_arrival(self, columns: Indices) -> Times:
-        """When the next word arrives, where there is one: [receiver]."""
-        return self._arrived.lookup(columns, self._read[columns], 1).begin()
+        """When the next word arrives, NEVER where there is none: [receiver]."""
+        return self._first.of(columns, self._look_up_first)
+
+    def _look_up_first(self, columns: Indices) -> Times:
+        found = self._arrived.lookup(columns, self._read[columns], 1).begin()
+        return np.where(self.available(columns) > 0, found, NEVER)
 
     def peek(self, columns: Indices, count: int) -> tuple[Words, When]:
         """The next `count` words [count, receiver] and their arrivals."""
@@ -91,6 +98,7 @@ class Stream:
         self._taken.append(columns, read, processed, needed)
         self._read[columns] = read + count
         self._last[columns] = processed.end()
+        self._first.forget(columns)
         if self.has_data:
             self._words.drop(columns, read, count)
 
@@ -220,6 +228,7 @@ class Stream:
             place = np.arange(len(columns)) if sender is None else sender
             self._words.put(columns, written, words, place)
         self._written[columns] = written + count
+        self._first.forget(columns)
 
     def source(self, pe: int) -> int | None:
         """The PE from whose ramp the color reaches `pe`; None if the route starts nowhere."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from waferc_ir.machine import Machine
+from waferc_runtime.builtins.timing import task_start_cycles
 from waferc_runtime.csl import core
 from waferc_runtime.vector.group import TaskKind
 from waferc_runtime.vector.heads import control_heads, data_heads, taker, unblocked
@@ -73,6 +75,15 @@ class Candidates:
     begin: Times  # [pe]
     is_alone: bool
 
+    def acts(self, machine: Machine, crowded: Set[int]) -> int:
+        """The first cycle at which a task that begins can do something to others.
+
+        `crowded` are the colors on which words wait for the room that a task makes.
+        """
+        rest = np.array([_start_cycles(row, machine, crowded) for row in self.rows])
+        latest = NEVER - rest.max()
+        return int((np.minimum(self.begin, latest) + rest[self.chosen]).min())
+
     def start(self, before: int) -> list[TaskStart]:
         """What is to start now: tasks that begin before a cycle, or that are alone."""
         ready = self.begin < (NEVER if self.is_alone else before)
@@ -114,6 +125,19 @@ class Candidates:
             stream.consume(columns, steadily(self.begin[here], 1, 1))
 
 
+def _start_cycles(row: Row, machine: Machine, crowded: Set[int]) -> int:
+    """Cycles that pass from the begin of what may run until it can do something."""
+    if row.color is not None and row.color in crowded:
+        return 0
+    match row.what:
+        case HostCall() | Stray():
+            return 0
+        case Handler():
+            return task_start_cycles("handler", machine)
+        case task:
+            return task_start_cycles(task.kind, machine)
+
+
 def candidates(
     state: ClassState,
     network: Network,
@@ -127,31 +151,51 @@ def candidates(
     rows = _rows(state, network, receiving)
     if not rows:
         return None
-    table = np.stack([np.where(free, row.since, NEVER) for row in rows])
+    table = np.stack([row.since for row in rows])
+    if not free.all():
+        table[:, ~free] = NEVER
     begin = table.min(axis=0)
     begin = np.where(begin == NEVER, NEVER, np.maximum(begin, state.clock))
     chosen = order.choose(state, [row.id for row in rows], table, begin)
-    since = np.take_along_axis(table, chosen[np.newaxis], axis=0)[0]
-    return Candidates(state, network, rows, chosen, since, begin, is_alone=len(rows) == 1)
+    since = table[chosen, np.arange(state.count)]
+    return Candidates(state, network, rows, chosen, since, begin, _is_alone(state, network))
+
+
+def _is_alone(state: ClassState, network: Network) -> bool:
+    """Whether there is but one task that could ever run."""
+    tasks = len(state.host_calls) + len(state.tasks) + len(state.torn_down)
+    tasks += sum(len(colors) for _, _, colors in _data_tasks(state, network))
+    return tasks + len(network.routed_colors) == 1
+
+
+def _data_tasks(
+    state: ClassState, network: Network
+) -> Iterator[tuple[core.TaskBinding, int | core.Lanes, list[int]]]:
+    """Data tasks that are bound, to which color on each PE, and all these colors."""
+    for task in state.data_tasks:
+        bound = task.id if network.arch == "wse2" else state.program.input_queues.get(task.id)
+        if isinstance(bound, np.ndarray):
+            yield task, bound, np.unique(bound).tolist()
+        elif bound is not None:
+            yield task, bound, [bound]
 
 
 def _rows(
     state: ClassState, network: Network, receiving: Mapping[int, NDArray[np.bool_]]
 ) -> list[Row]:
-    """All that may run on PEs of a class, by id."""
+    """All that can run on some PE of a class, by id."""
     rows = [
         Row(HOST, call, np.where(call.is_pending, call.since, NEVER)) for call in state.host_calls
     ]
-    for task in state.tasks:
-        since = unblocked(state, task.id, state.active[state.row[task.id]])
-        rows.append(Row(task.id, task, since))
-    for task in state.data_tasks:
-        bound = task.id if network.arch == "wse2" else state.program.input_queues.get(task.id)
-        if bound is None:
-            continue
-        for color in np.unique(np.asarray(bound)):
-            since = data_heads(state, network, task.id, int(color), bound, receiving)
-            rows.append(Row(task.id, task, since, int(color)))
+    is_active = (state.active != NEVER).any(axis=1)
+    for number in np.flatnonzero(is_active):
+        task = state.tasks[number]
+        rows.append(Row(task.id, task, unblocked(state, task.id, state.active[number])))
+    for task, bound, colors in _data_tasks(state, network):
+        for color in colors:
+            since = data_heads(state, network, task.id, color, bound, receiving)
+            if since is not None:
+                rows.append(Row(task.id, task, since, color))
     for color in sorted(network.routed_colors):
         rows += _control_rows(state, network, color, receiving)
     for color, torn in state.torn_down.items():

@@ -158,6 +158,14 @@ class UnderWay:
         transfers = [transfer for here in tables for transfer in here]
         return list({id(transfer): transfer for transfer in transfers}.values())
 
+    def crowded(self) -> set[int]:
+        """Colors on which words wait for room."""
+        return {
+            color
+            for color, transfers in self._sending.items()
+            if any(transfer.wants_room for transfer in transfers)
+        }
+
     def delivered(self, color: int) -> None:
         """Words of the host have come on a color."""
         for transfer in self._receiving.get(color, ()):
