@@ -71,7 +71,9 @@ class ReferenceEngine:
         self._is_started = False
         self._commands: deque[_Command] = deque()  # launches that wait for those before them
         pes = elaborated.width * elaborated.height
-        self._input_queues: list[dict[int, int]] = [{} for _ in range(pes)]  # color to queue
+        self._input_queues: list[dict[int, int]] = [
+            {} for _ in range(pes)
+        ]  # color to queue, at the start
         watches = observer is not None and observer.wants_wavelets
         hooks = FabricHooks(
             self._input_depth,
@@ -268,7 +270,7 @@ class ReferenceEngine:
                 y,
                 pe_class,
                 self._shared,
-                queues,
+                dict(queues),
                 _by_lane(pe_class.output_queues, lane),
             )
             set_up(state)

@@ -135,9 +135,10 @@ class Fabric:
         """Whether output queue `queue` has room at cycle `now`."""
         return self.output(pe, queue).has_space_after_departure(now)
 
-    def is_drained(self, pe: int, queue: int) -> bool:
-        """Whether an output queue is empty."""
-        return not self.output(pe, queue).words
+    def drained_at(self, pe: int, queue: int) -> int | None:
+        """The cycle since which an output queue is empty; None if it is not."""
+        output = self.output(pe, queue)
+        return None if output.words else output.served + 1
 
     def put(self, pe: int, queue: int, wavelet: Wavelet, now: int) -> None:
         """Put a word into an output queue at cycle `now`.

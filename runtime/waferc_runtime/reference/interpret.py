@@ -349,7 +349,8 @@ class Interpreter:
                 self.thread,
                 statement.at,
             )
-        self.state.flushing[queue] = None
+        self.state.flushing[queue] = self.thread.clock
+        self.state.wake(self.thread.clock)
 
     def _set_config(self, statement: core.SetConfig, frame: Frame) -> Steps[None]:
         place = int(number((yield from self._evaluate(statement.address, frame))))

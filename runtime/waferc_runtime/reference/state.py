@@ -62,8 +62,8 @@ class State:
 
     `active`, `unblocked_at` are by task, the cycles since which it is active and not blocked;
     `torn_down` are colors whose handler is still to run, `flushing` output queues whose handler
-    is to run when they are empty, with the cycle since which it can (None: not yet), `flushed`
-    those of which it does not know yet. Tasks in `urgent` are chosen first.
+    is to run when they are empty, with the cycle at which that was asked for, `flushed` those
+    whose flush the program has not left. Tasks in `urgent` are chosen first.
     """
 
     index: int
@@ -83,7 +83,7 @@ class State:
     unblocked_at: dict[int, int] = field(default_factory=lambda: {})
     blocked_microthreads: set[int] = field(default_factory=lambda: set())
     torn_down: dict[int, int] = field(default_factory=lambda: {})
-    flushing: dict[int, int | None] = field(default_factory=lambda: {})
+    flushing: dict[int, int] = field(default_factory=lambda: {})
     flushed: set[int] = field(default_factory=lambda: set())
     urgent: set[int] = field(default_factory=lambda: set())
     kept_registers: dict[int, int] = field(default_factory=lambda: {})

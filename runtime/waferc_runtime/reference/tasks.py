@@ -89,7 +89,8 @@ class Picker:
                 return []
             case "handler":
                 state.torn_down.pop(start.color, None)
-                state.flushing.pop(start.queue, None)
+                if state.flushing.pop(start.queue, None) is not None:
+                    state.flushed.add(start.queue)
                 return []
             case "data":
                 wavelet = state.fabric.take(state.index, start.color, now)
@@ -112,14 +113,14 @@ class Picker:
                 since = max(state.active[task.id], state.unblocked_at.get(task.id, 0))
                 found.append(Start(since, task.id, "local", task.function, task.id))
         if TEARDOWN_TASK not in state.blocked:
-            found += self._handlers(now)
+            found += self._handlers()
         for color in state.fabric.colors(state.index):
             start = self._of_color(color, now)
             if start is not None:
                 found.append(start)
         return found
 
-    def _handlers(self, now: int) -> list[Start]:
+    def _handlers(self) -> list[Start]:
         state = self._state
         program = state.program
         task: tuple[int, Literal["handler"]] = TEARDOWN_TASK, "handler"
@@ -127,12 +128,10 @@ class Picker:
             Start(since, *task, program.teardown_handlers[color], TEARDOWN_TASK, color)
             for color, since in state.torn_down.items()
         ]
-        for queue, since in state.flushing.items():
-            if since is None and state.fabric.is_drained(state.index, queue):
-                state.flushing[queue] = since = now
-                state.flushed.add(queue)
-            if since is not None:
-                handler = program.empty_queue_handlers[queue]
+        for queue, asked in state.flushing.items():
+            drained = state.fabric.drained_at(state.index, queue)
+            if drained is not None:
+                since, handler = max(asked, drained), program.empty_queue_handlers[queue]
                 found.append(Start(since, *task, handler, TEARDOWN_TASK, queue=queue))
         return found
 

@@ -17,7 +17,7 @@ from waferc_runtime.vector.expression import Compiled
 from waferc_runtime.vector.group import Code, Group, Instruction
 from waferc_runtime.vector.lanes import Indices, is_array
 from waferc_runtime.vector.map import MapRun
-from waferc_runtime.vector.router_registers import RouterRegisters
+from waferc_runtime.vector.registers import Registers
 from waferc_runtime.vector.state import ClassState, Variable
 from waferc_runtime.vector.values import FabricDsd, Int, RunValue
 from waferc_runtime.vector.watch import Watch
@@ -29,7 +29,7 @@ class Wafer(Protocol):
     watch: Watch
 
     @property
-    def registers(self) -> RouterRegisters: ...
+    def registers(self) -> Registers: ...
 
     def split(self, group: Group, parts: Sequence[tuple[Indices, int]], meet: int) -> int: ...
 

@@ -133,6 +133,10 @@ class Channel(Protocol):
         """
         ...
 
+    def drained(self, outlet: Outlet, output_depth: int) -> Times:
+        """Since when the output queue of each sender is empty; NEVER: not yet known."""
+        ...
+
     def senders_of(self, columns: Indices) -> Indices | None:
         """The PEs whose words come to these receivers and that may wait; None: any."""
         ...

@@ -201,7 +201,7 @@ class _FunctionCompiler(Maps):
             case core.SetConfig():
                 self._set_config(statement)
             case core.FlushQueue():
-                self._refuse("@queue_flush")
+                self._flush_queue(statement)
 
     def _if(self, statement: core.If) -> None:
         other, end = Label(), Label()

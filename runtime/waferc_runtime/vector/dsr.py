@@ -60,7 +60,7 @@ def operand(state: ClassState, kind: core.Dsr, number: RunValue, lanes: Lanes) -
     loaded = variable.get(lanes)
     if not isinstance(loaded, Loaded):
         raise Misuse(f"DSR {kind.file} {first} is used, into which nothing was loaded,")
-    value = loaded.dsd
+    value = state.queues.with_color(loaded.dsd, lanes)
     if loaded.single_step and isinstance(value, MemoryDsd):
         value = replace(value, extents=(*(1 for _ in value.extents),))
     return Operand(value, variable, loaded, (kind.file, first))

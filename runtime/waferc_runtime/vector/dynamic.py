@@ -33,11 +33,18 @@ def written_colors(elaborated: core.Elaborated) -> frozenset[int]:
     """Colors whose routes or switches the program may change while it runs."""
     found: set[int] = set()
     for program in elaborated.classes:
-        for function in functions_of(program):
-            for statement in statements(function.body):
-                if isinstance(statement, core.SetConfig):
-                    found |= _written(statement.address)
+        for address in _addresses(program):
+            found |= _written(address)
     return frozenset(found)
+
+
+def _addresses(program: core.PEClass) -> Iterator[core.Expr]:
+    """The addresses of registers that a class writes."""
+    yield from (write.address for write in program.configs)
+    for function in functions_of(program):
+        for statement in statements(function.body):
+            if isinstance(statement, core.SetConfig):
+                yield statement.address
 
 
 def _written(address: core.Expr) -> set[int]:

@@ -158,7 +158,7 @@ class Effects(Assembler):
             closure, cost = self._expressions.operand(node, element)
         kind, state = node.type, self._state
         if not isinstance(kind, core.Dsr):
-            return lambda g: Operand(closure(g)), cost
+            return lambda g: Operand(state.queues.with_color(closure(g), g.lanes)), cost
         self._registers.append((kind, closure))
         return lambda g: operand(state, kind, closure(g), g.lanes), cost
 
@@ -246,6 +246,24 @@ class Effects(Assembler):
             return following
 
         self._emit(configure)
+
+    def _flush_queue(self, statement: core.FlushQueue) -> None:
+        queue, cost = self._expression(statement.queue)
+        self._separate()
+        following, state = self._here + 1, self._state
+
+        def flush(g: Group) -> int:
+            g.extra += cost
+            g.settle()
+            numbers = np.broadcast_to(np.asarray(queue(g)), g.lanes.count)
+            for number in np.unique(numbers):
+                if int(number) not in state.program.empty_queue_handlers:
+                    raise Misuse(f"output queue {number} is flushed, which has no handler,")
+                here = np.flatnonzero(numbers == number)
+                state.queues.flush(int(number), g.lanes.at(here), g.clock[here])
+            return following
+
+        self._emit(flush)
 
     def _get_config(self, g: Group, address: RunValue) -> RunValue:
         return self._wafer.registers.get_config(g, address)

@@ -22,7 +22,7 @@ from waferc_runtime.vector.beyond import read_addresses
 from waferc_runtime.vector.compile import Compiler
 from waferc_runtime.vector.deadlock import deadlock, who_waits
 from waferc_runtime.vector.dsr import load_register
-from waferc_runtime.vector.expression import constant_value
+from waferc_runtime.vector.expression import constant_value, group_of_all
 from waferc_runtime.vector.group import Code
 from waferc_runtime.vector.host_stream import HostStream
 from waferc_runtime.vector.issue import Network
@@ -78,6 +78,7 @@ class VectorEngine:
             ClassState(pe_class, elaborated.width, self._work, not phantom)
             for pe_class in elaborated.classes
         ]
+        self._endpoints = [endpoints(c, elaborated.arch) for c in elaborated.classes]
         network = Network(elaborated, machine, self._input_depths, self._code, not phantom)
         self._scheduler = Scheduler(network, machine, Order(choices), Watch(observer), max_cycles)
         self._is_started = False
@@ -92,7 +93,8 @@ class VectorEngine:
             self._compilers[state] = Compiler(state, machine, self._scheduler)
             for load in state.program.dsrs:
                 self._load(state, load)
-        self._endpoints = [endpoints(c, elaborated.arch) for c in elaborated.classes]
+            for write in state.program.configs:
+                self._configure(state, write)
 
     # ---- the host's side -------------------------------------------------------------------------
 
@@ -362,6 +364,15 @@ class VectorEngine:
             raise RunError(f"{fault} in a load of a DSR", load.at) from fault
         value = Loaded(dsd, config, load.save_address, load.single_step, index)
         load_register(state, kind, number, value, all_lanes(state.count))
+
+    def _configure(self, state: ClassState, write: core.SetConfig) -> None:
+        """Write a configuration register before the program starts."""
+        try:
+            address = constant_value(state, self._machine, write.address)
+            value = constant_value(state, self._machine, write.value)
+            self._scheduler.registers.set_config(group_of_all(state), address, value)
+        except Misuse as fault:
+            raise RunError(f"{fault} in a write of a configuration register", write.at) from fault
 
     def _input_depths(self, color: int) -> NDArray[np.int64]:
         """Depth of the input queue that takes `color`, by PE.

@@ -310,6 +310,7 @@ class Expressions:
                 control,
                 advance,
                 node.takes_index,
+                node.color is None,
             )
 
         return make, cost + own
@@ -317,11 +318,12 @@ class Expressions:
     def _color(self, node: core.MakeFabDsd, queue: int | None) -> Closure:
         if node.color is not None:
             return self.compile(node.color)[0]
-        program = self._state.program
-        bound = program.input_queues if node.type.kind == "fabin" else program.output_queues
-        if queue is None or queue not in bound:
+        if queue is None:
             return lambda g: None
-        return self._constant(core.Const(core.Handle.COLOR, bound[queue]))
+        number = queue
+        queues = self._state.queues
+        side = "fabin" if node.type.kind == "fabin" else "fabout"
+        return lambda g: queues.color(side, number, g.lanes)
 
     def _update(self, node: core.UpdateDsd, own: int) -> Compiled:
         dsd, cost = self.compile(node.dsd)

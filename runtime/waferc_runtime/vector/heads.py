@@ -64,7 +64,7 @@ def control_heads(
     if network.arch == "wse2":
         return unblocked(state, color, since), entry
     result = np.full(state.count, NEVER, np.int64)
-    for queue, bound in state.program.input_queues.items():
+    for queue, bound in state.queues.inputs.items():
         mine = np.asarray(bound) == color
         result = np.where(mine, unblocked(state, queue, since), result)
     return result, entry

@@ -32,6 +32,7 @@ from waferc_runtime.vector.operation import (
 )
 from waferc_runtime.vector.ports import Captured, Port, Running
 from waferc_runtime.vector.recorded import with_out
+from waferc_runtime.vector.registers import Registers
 from waferc_runtime.vector.router_registers import RouterRegisters
 from waferc_runtime.vector.router_stream import RoutedStream
 from waferc_runtime.vector.routers import Routers
@@ -113,10 +114,10 @@ class Network:
         return self.routers
 
     @property
-    def registers(self) -> RouterRegisters:
-        """The configuration registers of all routers."""
+    def registers(self) -> Registers:
+        """The configuration registers of the wafer."""
         routers = self._made_routers() if self.routed_colors else None
-        return RouterRegisters(routers, self._routes, self.width * self.height)
+        return Registers(RouterRegisters(routers, self._routes, self.width * self.height))
 
     def port(self, dsd: FabricDsd, element: core.Scalar) -> Port:
         """A fabric operand; its color is the same on all PEs at hand."""
@@ -135,6 +136,16 @@ class Network:
             dsd.advances_switch,
             dsd.index if is_narrow else 0,
         )
+
+    def drained(self, color: int, queue: int, pes: Indices) -> Times:
+        """Since when nothing of a color lies in the output queue of PEs; NEVER: not yet known."""
+        stream, depth = self.stream(color), self.machine.output_queue_depths[queue]
+        since = np.zeros(len(pes), np.int64)
+        has_sent = np.flatnonzero(stream.sent[pes] > 0)
+        if len(has_sent):
+            outlet = stream.outlet(pes[has_sent], depth)
+            since[has_sent] = stream.drained(outlet, depth)
+        return since
 
     def receiving(
         self, transfers: Sequence[Transfer]
@@ -279,7 +290,7 @@ def microthread_of(state: ClassState, fabric: Sequence[FabricDsd], config: core.
         return first.queue
     color = first.color if isinstance(first.color, int) else int(first.color.flat[0])
     if first.kind == "fabin":
-        for queue, bound in state.program.input_queues.items():
+        for queue, bound in state.queues.inputs.items():
             if np.all(np.asarray(bound) == color):
                 return queue
     return -1 - color

@@ -22,19 +22,24 @@ class Order:
         self._random = np.random.default_rng(choices.seed)
 
     def choose(
-        self, state: ClassState, ids: Sequence[int], since: Times, begin: Times
+        self,
+        state: ClassState,
+        ids: Sequence[int],
+        since: Times,
+        begin: Times,
+        urgent: NDArray[np.bool_] | None,
     ) -> NDArray[np.intp]:
         """The place in `ids`, which ascend, of the task that each PE takes next: [pe].
 
         `since` [task, pe] is when a task became runnable (NEVER: it is not), `begin` [pe] the
-        cycle at which the PE takes one: what is not runnable then has no part in it.
+        cycle at which the PE takes one: what is not runnable then has no part in it. Those in
+        `urgent` [task, pe] go first.
         """
-        high = state.program.high_priority
-        if self._order == "arrival" and not high:
+        if self._order == "arrival" and urgent is None:
             return since.argmin(axis=0)
         allowed: NDArray[np.bool_] = (since <= begin) & (since != NEVER)
-        if high:
-            first = allowed & np.array([task in high for task in ids])[:, np.newaxis]
+        if urgent is not None:
+            first = allowed & urgent
             allowed = np.where(first.any(axis=0), first, allowed)
         match self._order:
             case "arrival":

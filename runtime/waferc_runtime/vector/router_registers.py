@@ -1,27 +1,23 @@
-"""`@get_config` and `@set_config` of routers: routes, switches, filters, what is torn down."""
+"""Configuration registers of routers: routes, switches, filters, what is torn down."""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
 from waferc_runtime.builtins import registers
 from waferc_runtime.csl.core import Routes
-from waferc_runtime.vector.group import Group
 from waferc_runtime.vector.lanes import Indices
 from waferc_runtime.vector.operation import Misuse
 from waferc_runtime.vector.router_config import RouterConfig
 from waferc_runtime.vector.routers import Routers
-from waferc_runtime.vector.values import RunValue
 
 Times = NDArray[np.int64]
 Values = NDArray[np.uint16]
 
-_BANKS = (
+BANKS = (
     (registers.ROUTES, registers.COLORS),
     (registers.SWITCHES, registers.COLORS),
     (registers.PENDING, 2),
@@ -51,40 +47,12 @@ class RouterRegisters:
         self._routes = routes
         self._pes = pes
 
-    def get_config(self, group: Group, address: RunValue) -> RunValue:
-        """`@get_config` of a group, whose addresses may differ.
+    def read(self, bank: int, place: int, pes: Indices, cycles: Times) -> Values:
+        """What register `place` of a bank holds: [pe].
 
         Raises:
-            RegisterFault: see `read`.
+            RegisterFault: there is none.
         """
-        group.settle()
-        pes: Indices = group.state.pes[group.lanes.index]
-        result = np.zeros(len(pes), np.uint16)
-        for number, here in _by_address(address, len(pes)):
-            with _on(here):
-                result[here] = self.read(number, pes[here], group.clock[here])
-        return result
-
-    def set_config(self, group: Group, address: RunValue, value: RunValue) -> None:
-        """`@set_config` of a group.
-
-        Raises:
-            RegisterFault: see `write`.
-        """
-        group.settle()
-        pes: Indices = group.state.pes[group.lanes.index]
-        values = np.broadcast_to(np.asarray(value), len(pes)).astype(np.int64)
-        for number, here in _by_address(address, len(pes)):
-            with _on(here):
-                self.write(number, pes[here], values[here], group.clock[here])
-
-    def read(self, address: int, pes: Indices, cycles: Times) -> Values:
-        """What a register holds: [pe].
-
-        Raises:
-            RegisterFault: there is none at the address.
-        """
-        bank, place = _bank(address)
         if bank == registers.PENDING:
             return self._pending(place, pes, cycles)
         routers = self._routers
@@ -98,14 +66,13 @@ class RouterRegisters:
             return routers.config.read(bank, nodes)
         return routers.filters.read(bank, nodes).astype(np.uint16)
 
-    def write(self, address: int, pes: Indices, values: Times, cycles: Times) -> None:
-        """Set a register at `cycles`.
+    def write(self, bank: int, place: int, pes: Indices, values: Times, cycles: Times) -> None:
+        """Set register `place` of a bank at `cycles`.
 
         Raises:
-            RegisterFault: there is none at the address, or wavelets went through the router later
-                than now, which cannot be undone.
+            RegisterFault: there is none, or wavelets went through the router later than now, which
+                cannot be undone.
         """
-        bank, place = _bank(address)
         routers = self._routers
         if bank == registers.PENDING:
             self._set_pending(place, pes, values)
@@ -141,29 +108,6 @@ class RouterRegisters:
             if self._routers is not None and color in self._routers.config.slots:
                 is_set = (values >> (color % _PENDING_BITS)) & 1 != 0
                 self._routers.config.set_pending(self._routers.config.nodes(color, pes), is_set)
-
-
-def _by_address(address: RunValue, pes: int) -> list[tuple[int, Indices]]:
-    numbers = np.broadcast_to(np.asarray(address), pes).astype(np.int64)
-    return [(int(number), np.flatnonzero(numbers == number)) for number in np.unique(numbers)]
-
-
-@contextmanager
-def _on(positions: Indices) -> Generator[None, Any, None]:
-    """Name the PE by its place in the whole group."""
-    try:
-        yield
-    except RegisterFault as fault:
-        fault.position = int(positions[fault.position])
-        raise
-
-
-def _bank(address: int) -> tuple[int, int]:
-    """The bank of an address, and the place in it."""
-    for base, count in _BANKS:
-        if base <= address < base + count:
-            return base, address - base
-    raise RegisterFault(f"no configuration register is known at {address:#06x}", 0)
 
 
 def _pending_colors(half: int) -> range:

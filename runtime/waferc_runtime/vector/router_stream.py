@@ -10,6 +10,7 @@ from waferc_runtime.vector.channel import Outlet, Times, Words
 from waferc_runtime.vector.lanes import Indices
 from waferc_runtime.vector.router_buffers import CONTROL, FLIP
 from waferc_runtime.vector.routers import Routers
+from waferc_runtime.vector.state import NEVER
 from waferc_runtime.vector.when import When, words_at
 
 
@@ -124,6 +125,12 @@ class RoutedStream:
             self._routers.outputs.push(nodes, words[row], kind[row], times[row] + 1)
         self._routers.sent[nodes] += len(words)
         self._routers.sends(nodes)
+
+    def drained(self, outlet: Outlet, output_depth: int) -> Times:
+        """Since when the output queue of each sender is empty; NEVER: it is not."""
+        queues, nodes = self._routers.outputs, outlet.column
+        left = queues.left[nodes, (queues.written[nodes] - 1) % queues.rows]
+        return np.where(queues.held(nodes) > 0, NEVER, left + 1)
 
     def senders_of(self, columns: Indices) -> Indices | None:
         """Any: routers decide."""

@@ -35,8 +35,8 @@ from waferc_runtime.vector.memory import OutOfBounds
 from waferc_runtime.vector.occupancy import Holdings
 from waferc_runtime.vector.operation import Misuse, variants
 from waferc_runtime.vector.order import Order
+from waferc_runtime.vector.registers import Registers
 from waferc_runtime.vector.router_events import earliest_late, run_routers
-from waferc_runtime.vector.router_registers import RouterRegisters
 from waferc_runtime.vector.routers import Routers
 from waferc_runtime.vector.routes import RouteFault
 from waferc_runtime.vector.signals import signal, tell
@@ -84,8 +84,8 @@ class Scheduler:
         self.ended = 0  # the cycle at which the last operation ended
 
     @property
-    def registers(self) -> RouterRegisters:
-        """The configuration registers of routers."""
+    def registers(self) -> Registers:
+        """The configuration registers."""
         return self.network.registers
 
     @property
@@ -445,10 +445,12 @@ class Scheduler:
         flight; but the word that starts it makes room at once. So tasks that begin before any of
         them can matter to another PE are the next on their PEs.
         """
-        receiving = self.network.receiving(self._under_way.open())
+        transfers = self._under_way.open()
+        receiving = self.network.receiving(transfers)
         choices: list[Candidates] = []
         for state in classes:
-            choice = candidates(state, self.network, receiving.get(state, {}), self._order)
+            here = receiving.get(state, {})
+            choice = candidates(state, self.network, here, self._order, transfers)
             if choice is not None:
                 choices.append(choice)
         first = min((int(choice.begin.min()) for choice in choices), default=NEVER)

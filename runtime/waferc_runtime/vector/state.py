@@ -15,9 +15,9 @@ from waferc_runtime.csl import core
 from waferc_runtime.vector.forgetful import block_of
 from waferc_runtime.vector.lanes import Indices, Lanes, lanes_of
 from waferc_runtime.vector.occupancy import Occupancy
+from waferc_runtime.vector.queues import NEVER, Queues
 from waferc_runtime.vector.values import RunValue, may_merge, merge, take
 
-NEVER = np.iinfo(np.int64).max
 TEARDOWN_TASK = 29  # the id that handlers of torn down colors share
 
 
@@ -130,6 +130,11 @@ class ClassState:
         self.torn_down = {
             color: np.full(self.count, NEVER, np.int64) for color in program.teardown_handlers
         }  # since when a handler waits to run
+        self.queues = Queues(program, self.count)
+        self.urgent = {
+            task: np.ones(self.count, np.bool_) for task in program.high_priority
+        }  # tasks that are chosen first, and where
+        self.kept_registers: dict[int, NDArray[np.uint16]] = {}  # that change nothing, by address
         self.occupancy = Occupancy(self.count)
         self.blocked_microthreads: dict[int, NDArray[np.bool_]] = {}  # by id
         self._work = work

@@ -218,6 +218,20 @@ class Stream:
             sent = sent.of(outlet.sender)
         self._put(outlet.column, words, sent.later(outlet.flight), outlet.sender)
 
+    def drained(self, outlet: Outlet, output_depth: int) -> Times:
+        """Since when the output queue of each sender is empty; NEVER: not yet known.
+
+        Its last word leaves as soon as there is room on the way behind it.
+        """
+        column = outlet.column
+        written, read = self._written[column], self._read[column]
+        sent = self._arrived.last(column, written) - outlet.flight
+        before = written - 1 - (outlet.capacity - output_depth)  # whose room the last word takes
+        room = self._taken.lookup(column, np.maximum(before, 0), 1).begin()
+        left = np.where(before < 0, sent + 1, np.maximum(sent + 1, room))
+        since = np.where(before < read, left + 1, NEVER)
+        return since if outlet.first is None else np.maximum.reduceat(since, outlet.first)
+
     def _put(
         self, columns: Indices, words: Words, arrival: When, sender: Indices | None = None
     ) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +17,7 @@ from waferc_runtime.vector.issue import Network
 from waferc_runtime.vector.lanes import Lanes, lanes_of
 from waferc_runtime.vector.order import HOST, Order
 from waferc_runtime.vector.state import NEVER, TEARDOWN_TASK, ClassState, HostCall
+from waferc_runtime.vector.transfer import Transfer
 from waferc_runtime.vector.values import RunValue
 from waferc_runtime.vector.when import steadily
 
@@ -38,10 +39,11 @@ class TaskStart:
 
 @dataclass(frozen=True, slots=True)
 class Handler:
-    """The function that a PE runs when a wavelet tore a color down."""
+    """The function that a PE runs when a wavelet tore a color down, or a queue was flushed."""
 
-    color: int
     function: core.Function
+    color: int | None = None
+    queue: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +105,11 @@ class Candidates:
                     start = TaskStart(call.function, "host", lanes, since, lambda _, v=values: v)
                 case Stray():
                     continue
-                case Handler(color, function):
-                    self.state.torn_down[color][lanes.index] = NEVER
+                case Handler(function, color, queue):
+                    if color is not None:
+                        self.state.torn_down[color][lanes.index] = NEVER
+                    if queue is not None:
+                        self.state.queues.begin_handler(queue, lanes)
                     start = TaskStart(function, "handler", lanes, since)
                 case task if row.color is None:
                     self.state.begin(task.id, lanes, self.begin[lanes.index])
@@ -143,20 +148,24 @@ def candidates(
     network: Network,
     receiving: Mapping[int, NDArray[np.bool_]],
     order: Order,
+    transfers: Sequence[Transfer],
 ) -> Candidates | None:
     """The next tasks of the PEs of a class that do nothing; None if there are none."""
     free = ~state.is_running
     if not free.any():
         return None
     rows = _rows(state, network, receiving)
+    rows += _flushes(state, network, transfers)
     if not rows:
         return None
+    rows.sort(key=lambda row: row.id)
     table = np.stack([row.since for row in rows])
     if not free.all():
         table[:, ~free] = NEVER
     begin = table.min(axis=0)
     begin = np.where(begin == NEVER, NEVER, np.maximum(begin, state.clock))
-    chosen = order.choose(state, [row.id for row in rows], table, begin)
+    urgent = np.stack([_urgent(state, network, row) for row in rows]) if state.urgent else None
+    chosen = order.choose(state, [row.id for row in rows], table, begin, urgent)
     since = table[chosen, np.arange(state.count)]
     return Candidates(state, network, rows, chosen, since, begin, _is_alone(state, network))
 
@@ -164,6 +173,7 @@ def candidates(
 def _is_alone(state: ClassState, network: Network) -> bool:
     """Whether there is but one task that could ever run."""
     tasks = len(state.host_calls) + len(state.tasks) + len(state.torn_down)
+    tasks += len(state.program.empty_queue_handlers)
     tasks += sum(len(colors) for _, _, colors in _data_tasks(state, network))
     return tasks + len(network.routed_colors) == 1
 
@@ -173,9 +183,9 @@ def _data_tasks(
 ) -> Iterator[tuple[core.TaskBinding, int | core.Lanes, list[int]]]:
     """Data tasks that are bound, to which color on each PE, and all these colors."""
     for task in state.data_tasks:
-        bound = task.id if network.arch == "wse2" else state.program.input_queues.get(task.id)
+        bound = task.id if network.arch == "wse2" else state.queues.inputs.get(task.id)
         if isinstance(bound, np.ndarray):
-            yield task, bound, np.unique(bound).tolist()
+            yield task, bound, np.unique(bound[bound >= 0]).tolist()
         elif bound is not None:
             yield task, bound, [bound]
 
@@ -199,10 +209,45 @@ def _rows(
     for color in sorted(network.routed_colors):
         rows += _control_rows(state, network, color, receiving)
     for color, torn in state.torn_down.items():
-        handler = Handler(color, state.program.teardown_handlers[color])
+        handler = Handler(state.program.teardown_handlers[color], color)
         rows.append(Row(TEARDOWN_TASK, handler, unblocked(state, TEARDOWN_TASK, torn)))
-    rows.sort(key=lambda row: row.id)
     return rows
+
+
+def _flushes(state: ClassState, network: Network, transfers: Sequence[Transfer]) -> list[Row]:
+    """Handlers of output queues that were flushed and are empty.
+
+    One that an operation in progress sends through counts as filled.
+    """
+    rows: list[Row] = []
+    for queue, asked in state.queues.asked.items():
+        here = np.flatnonzero(asked != NEVER)
+        since = asked.copy()
+        colors = state.queues.color("fabout", queue, lanes_of(here, state.count))
+        for color in () if colors is None else np.unique(colors):
+            chosen = here[np.broadcast_to(np.asarray(colors) == color, len(here))]
+            drained = network.drained(int(color), queue, state.pes[chosen])
+            since[chosen] = np.maximum(since[chosen], drained)
+        for transfer in transfers:
+            if transfer.state is state and ("output", queue) in transfer.uses.queues:
+                places = np.flatnonzero(transfer.done < transfer.total)
+                since[transfer.lanes.at(places).index] = NEVER
+        handler = Handler(state.program.empty_queue_handlers[queue], queue=queue)
+        rows.append(Row(TEARDOWN_TASK, handler, unblocked(state, TEARDOWN_TASK, since)))
+    return rows
+
+
+def _urgent(state: ClassState, network: Network, row: Row) -> NDArray[np.bool_]:
+    """On which PEs a task is chosen first: its id, or the color or queue its words come by."""
+    nowhere = np.zeros(state.count, np.bool_)
+    if row.color is None:
+        return state.urgent.get(row.id, nowhere)
+    if network.arch == "wse2":
+        return state.urgent.get(row.color, nowhere)
+    found = nowhere
+    for queue, color in state.queues.inputs.items():
+        found = found | ((np.asarray(color) == row.color) & state.urgent.get(queue, nowhere))
+    return found
 
 
 def _control_rows(

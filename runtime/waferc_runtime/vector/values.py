@@ -59,6 +59,7 @@ class MemoryDsd:
 class FabricDsd:
     """A fabin or fabout DSD. `queue` is None where the program names none.
 
+    `is_bound`: its color is what the queue is bound to.
     `index` is the high half of what a 16-bit operation sends, where it `takes_index`.
     """
 
@@ -70,6 +71,7 @@ class FabricDsd:
     sends_control: bool = False
     advances_switch: bool = False  # the sender's own, behind the last wavelet
     takes_index: bool = False
+    is_bound: bool = False
     index: Int = 0
 
 
@@ -196,6 +198,7 @@ def _form(dsd: FabricDsd) -> tuple[object, ...]:
         dsd.sends_control,
         dsd.advances_switch,
         dsd.takes_index,
+        dsd.is_bound,
     )
 
 
