@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from waferc_ir.diagnostics import WaferError, collect, counted
+from waferc_ir.entries import common, entries, is_marker, own
 from waferc_ir.ops import graph_structure, tile_structure
 from waferc_ir.ops.declare import VerifyError
 from waferc_ir.ops.stream import Transfer
@@ -26,13 +27,20 @@ def verify(program: Program) -> None:
     numbers = value_numbers(program)
     problems: list[WaferError] = list(wafer_problems(program, numbers))
     defined: set[Value] = set()
+    elsewhere: set[Value] = set()  # made in entries that are over
+    shared = {s.result for s in common(program)}
     for statement in program.statements:
-        for problem in _statement_problems(program, statement, defined, numbers):
+        if is_marker(statement.op):
+            elsewhere |= defined - shared
+            defined &= shared
+        for problem in _statement_problems(program, statement, defined, elsewhere, numbers):
             problems.append(_placed(problem, statement, numbers))
         if statement.result is not None:
             defined.add(statement.result)
+    problems += _entry_problems(program)
     problems += _label_problems(program)
-    problems += _store_problems(program)
+    for entry in entries(program):
+        problems += _store_problems(common(program), own(program, entry))
     error = collect(problems[:_MAX_PROBLEMS])
     if error is not None:
         raise error
@@ -48,7 +56,11 @@ def _placed(problem: VerifyError, statement: Statement, numbers: dict[Value, int
 
 
 def _statement_problems(
-    program: Program, statement: Statement, defined: set[Value], numbers: dict[Value, int]
+    program: Program,
+    statement: Statement,
+    defined: set[Value],
+    elsewhere: set[Value],
+    numbers: dict[Value, int],
 ) -> Iterator[VerifyError]:
     op, result = statement.op, statement.result
     if op.name.split(".")[0] not in _FAMILIES[program.kind]:
@@ -57,8 +69,14 @@ def _statement_problems(
     unknown = [value for value in op.operands() if value not in defined]
     for value in unknown:
         name = f"%{numbers[value]}" if value in numbers else "an operand"
-        yield VerifyError(f"{op.name}: {name} is not defined before it is used")
-    if result is not None and result in defined:
+        if value in elsewhere:
+            yield VerifyError(
+                f"{op.name}: {name} is made in another entry",
+                help="entries share what stands before the first of them",
+            )
+        else:
+            yield VerifyError(f"{op.name}: {name} is not defined before it is used")
+    if result is not None and (result in defined or result in elsewhere):
         yield VerifyError(f"{op.name}: its result is the result of an earlier statement too")
     if (result is None) != (op.results == 0):
         has = "no result" if op.results == 0 else "a result"
@@ -120,11 +138,41 @@ def _transfer_problems(program: Program, op: Transfer) -> Iterator[VerifyError]:
         )
 
 
-def _store_problems(program: Program) -> Iterator[VerifyError]:
+def _entry_problems(program: Program) -> Iterator[VerifyError]:
+    """Only sources are common to entries, and states are; labels differ."""
+    sources = (
+        graph_structure.Parameter,
+        graph_structure.State,
+        graph_structure.Fill,
+        tile_structure.State,
+    )
+    shared = common(program)
+    for statement in shared:
+        if not isinstance(statement.op, sources):
+            yield VerifyError(
+                f"{statement.op.name} stands before the first entry",
+                statement.at,
+                help="only weights and states are common to entries, and fills of a graph",
+            )
+    labels: dict[str, Statement] = {}
+    for statement in program.statements[len(shared) :]:
+        match statement.op:
+            case graph_structure.Entry(label=label) | tile_structure.Entry(label=label):
+                if labels.setdefault(label, statement) is not statement:
+                    yield VerifyError(f"two entries are called {label!r}", statement.at)
+            case graph_structure.State() | tile_structure.State(mutable=True) if labels:
+                yield VerifyError(f"{statement.op.name} stands in an entry", statement.at)
+            case _:
+                pass
+
+
+def _store_problems(
+    shared: tuple[Statement, ...], mine: tuple[Statement, ...]
+) -> Iterator[VerifyError]:
     """A store is to a state that nothing else stores to; only outputs and stores follow it."""
-    makers = {s.result: s.op for s in program.statements if s.result is not None}
+    makers = {s.result: s.op for s in (*shared, *mine) if s.result is not None}
     stored: dict[Value, Statement] = {}
-    for statement in program.statements:
+    for statement in mine:
         op = statement.op
         if isinstance(op, graph_structure.Output | tile_structure.Output):
             continue
@@ -143,19 +191,23 @@ def _store_problems(program: Program) -> Iterator[VerifyError]:
 
 
 def _label_problems(program: Program) -> Iterator[VerifyError]:
-    """A label names one input, one parameter, one output.
+    """A label names one parameter or state, and in each entry one input, one output.
 
     In a tiled program an input or state may stand in several places (regions or layouts), as the
     same tensor.
     """
-    tensors: dict[tuple[str, str], tuple[tuple[int, ...], object]] = {}
+    tensors: dict[tuple[str, str, str], tuple[tuple[int, ...], object]] = {}
     placed: dict[tuple[str, ...], Statement] = {}
+    entry = ""
     for statement in program.statements:
         match statement.op:
+            case graph_structure.Entry(label=label) | tile_structure.Entry(label=label):
+                entry = label
+                continue
             case graph_structure.Output(label=label) | tile_structure.Output(label=label):
-                where = ("output", label)
+                where = ("output", label, entry)
             case graph_structure.Input(label=label):
-                where = ("input", label)
+                where = ("input", label, entry)
             case graph_structure.Parameter(label=label):
                 where = ("parameter", label)
             case graph_structure.State(label=label):
@@ -163,10 +215,11 @@ def _label_problems(program: Program) -> Iterator[VerifyError]:
             case tile_structure.State(label=label, mutable=True):
                 where = ("state", label)
             case tile_structure.Input() | tile_structure.State() as op:
-                role = "input" if isinstance(op, tile_structure.Input) else "state"
+                is_input = isinstance(op, tile_structure.Input)
+                role, inside = ("input", entry) if is_input else ("state", "")
                 label = op.label
-                where = (role, label, op.region, str(op.layout))
-                first = tensors.setdefault((role, label), (op.shape, op.dtype))
+                where = (role, label, inside, op.region, str(op.layout))
+                first = tensors.setdefault((role, label, inside), (op.shape, op.dtype))
                 if first != (op.shape, op.dtype):
                     yield VerifyError(
                         f"{role} {label!r} has another shape or element type than before",

@@ -79,13 +79,14 @@ def test_every_op_says_what_it_means() -> None:
 def test_every_graph_op_has_a_meaning() -> None:
     from_and_to_outside = {
         "graph.input", "graph.parameter", "graph.state", "graph.store", "graph.output",
+        "graph.entry",
     }  # fmt: skip
     graph = {name for name in OPS if name.startswith("graph.")}
     assert {op.name for op in MEANINGS} == graph - from_and_to_outside
 
 
 def test_every_tiled_op_has_a_kernel_or_moves_nothing_on_a_pe() -> None:
-    named_only = {"tile.input", "tile.state", "tile.store", "tile.output"}
+    named_only = {"tile.input", "tile.state", "tile.store", "tile.entry", "tile.output"}
     between_regions = {"stream.transfer"}
     tiled = {name for name in OPS if not name.startswith("graph.")}
     assert set(KERNELS) == tiled - named_only - between_regions

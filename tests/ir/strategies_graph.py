@@ -270,13 +270,34 @@ MAKERS: tuple[Callable[[Growing], Op], ...] = (
 
 @st.composite
 def graph_programs(draw: st.DrawFn, max_ops: int = 8) -> Program:
-    """Graph programs that verify, with up to `max_ops` operations besides inputs and parameters."""
+    """Graph programs that verify, with up to `max_ops` operations besides inputs and parameters.
+
+    Some have entries over common parameters and states.
+    """
     growing = Growing(draw)
-    for _ in range(draw(st.integers(1, 2))):
-        dtype = draw(st.sampled_from([DType.F32, DType.F32, DType.F16, DType.I32, DType.BOOL]))
-        growing.add(structure.Input(growing.label(), draw(shapes()), dtype))
-    for _ in range(draw(st.integers(0, max_ops))):
-        growing.add(draw(st.sampled_from(MAKERS))(growing))
-    for value in draw(st.lists(st.sampled_from(growing.values), min_size=1, max_size=2)):
-        growing.builder.effect(structure.Output(value, growing.label()), draw(PLACES))
+    entries = draw(st.sampled_from([0, 0, 1, 2]))
+    shared: list[Value] = []
+    if entries:
+        for _ in range(draw(st.integers(0, 2))):
+            kind = draw(st.sampled_from([structure.Parameter, structure.State]))
+            growing.add(kind(growing.label(), draw(shapes()), DType.F32))
+        shared = growing.values
+    states = [s.result for s in growing.builder.statements if isinstance(s.op, structure.State)]
+    for entry in range(max(1, entries)):
+        if entries:
+            growing.builder.effect(structure.Entry(f"{draw(NAMES)}{entry}"), draw(PLACES))
+            growing.values = [*shared]
+        for _ in range(draw(st.integers(1, 2))):
+            dtype = draw(st.sampled_from([DType.F32, DType.F32, DType.F16, DType.I32, DType.BOOL]))
+            growing.add(structure.Input(growing.label(), draw(shapes()), dtype))
+        for _ in range(draw(st.integers(0, max_ops))):
+            growing.add(draw(st.sampled_from(MAKERS))(growing))
+        for value in draw(st.lists(st.sampled_from(growing.values), min_size=1, max_size=2)):
+            growing.builder.effect(structure.Output(value, growing.label()), draw(PLACES))
+        for state in states:
+            assert state is not None
+            fitting = [value for value in growing.values if value.type == state.type]
+            stored = draw(st.none() | st.sampled_from(fitting))
+            if stored is not None:
+                growing.builder.effect(structure.Store(state, stored), draw(PLACES))
     return Program("graph", draw(NAMES), tuple(growing.builder.statements))

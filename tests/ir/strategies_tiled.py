@@ -316,22 +316,36 @@ MAKERS: tuple[Callable[[GrowingTiled], Op], ...] = (
 
 @st.composite
 def tiled_programs(draw: st.DrawFn, max_ops: int = 8) -> Program:
-    """Tiled programs that verify, of one or two regions, some of them placed with buffers."""
+    """Tiled programs that verify, of one or two regions, some of them placed with buffers.
+
+    Some have entries over common weights.
+    """
     height = draw(st.integers(1, 4))
     count = draw(st.integers(1, 2))
     regions = [Region(f"r{i}", draw(st.integers(1, 4)), height) for i in range(count)]
     growing = GrowingTiled(draw, regions)
-    for _ in range(draw(st.integers(1, 2))):
-        region, shape = draw(st.sampled_from(regions)), draw(shapes())
-        dtype = draw(st.sampled_from([DType.F32, DType.F32, DType.F16, DType.I32]))
-        layout = growing.layout(region, shape)
-        growing.add(structure.Input(growing.label(), shape, dtype, region.name, layout))
-    for _ in range(draw(st.integers(0, max_ops))):
-        growing.add(draw(st.sampled_from(MAKERS))(growing))
-    if count > 1 and draw(st.booleans()):
-        growing.add(_transfer(growing))
-    for value in draw(st.lists(st.sampled_from(growing.values), min_size=1, max_size=2)):
-        growing.builder.effect(structure.Output(value, growing.label()), draw(PLACES))
+    entries = draw(st.sampled_from([0, 0, 1, 2]))
+    shared: list[Value] = []
+    if entries:
+        for _ in range(draw(st.integers(0, 2))):
+            region, shape = draw(st.sampled_from(regions)), draw(shapes())
+            growing.state(shape, DType.F32, region.name, growing.layout(region, shape))
+        shared = growing.values
+    for entry in range(max(1, entries)):
+        if entries:
+            growing.builder.effect(structure.Entry(f"{draw(NAMES)}{entry}"), draw(PLACES))
+            growing.values = [*shared]
+        for _ in range(draw(st.integers(1, 2))):
+            region, shape = draw(st.sampled_from(regions)), draw(shapes())
+            dtype = draw(st.sampled_from([DType.F32, DType.F32, DType.F16, DType.I32]))
+            layout = growing.layout(region, shape)
+            growing.add(structure.Input(growing.label(), shape, dtype, region.name, layout))
+        for _ in range(draw(st.integers(0, max_ops))):
+            growing.add(draw(st.sampled_from(MAKERS))(growing))
+        if count > 1 and draw(st.booleans()):
+            growing.add(_transfer(growing))
+        for value in draw(st.lists(st.sampled_from(growing.values), min_size=1, max_size=2)):
+            growing.builder.effect(structure.Output(value, growing.label()), draw(PLACES))
     program = Program("tiled", draw(NAMES), tuple(growing.builder.statements), tuple(regions))
     return _placed(draw, program) if draw(st.booleans()) else program
 

@@ -72,6 +72,15 @@ class Fill(Op, name="graph.fill"):
         return TensorType(declared_shape(self, self.shape), self.dtype)
 
 
+class Entry(Op, name="graph.entry", results=0):
+    """Here begins an entry: what the host calls by `label`. It ends where the next one begins."""
+
+    label: str
+
+    def result_type(self) -> None:
+        declared_label(self, self.label)
+
+
 class Output(Op, name="graph.output", results=0):
     """An output of the model."""
 

@@ -74,6 +74,15 @@ class Fill(Op, name="tile.fill"):
         return TiledType(shape, self.dtype, self.region, declared_layout(self, shape, self.layout))
 
 
+class Entry(Op, name="tile.entry", results=0):
+    """Here begins an entry: what the host calls by `label`. It ends where the next one begins."""
+
+    label: str
+
+    def result_type(self) -> None:
+        declared_label(self, self.label)
+
+
 class Output(Op, name="tile.output", results=0):
     """An output of the model: the host reads one replica, without the padding."""
 
