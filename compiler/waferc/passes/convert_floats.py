@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
@@ -23,7 +24,9 @@ class ConvertFloats(Pass):
     """Give every float of a graph program the element type `dtype` (f32 or f16).
 
     Inputs, parameters, states, fills and casts are converted, everything else follows. Parameters
-    are rounded to nearest; one that overflows is an error.
+    are rounded to nearest; one that overflows is an error. A finite fill beyond what `dtype` holds
+    becomes the largest number that it holds: such fills hide scores from a softmax, and -inf
+    would make a row that is hidden whole NaN.
     """
 
     name: ClassVar[str] = "convert-floats"
@@ -46,7 +49,11 @@ class ConvertFloats(Pass):
 
 
 def _converted(op: Op, dtype: DType) -> Op:
-    if isinstance(op, Input | Parameter | State | Fill | Cast) and op.dtype.is_float:
+    if isinstance(op, Fill) and op.dtype.is_float:
+        largest = float(np.finfo(dtype.numpy).max)
+        value = min(max(op.value, -largest), largest) if math.isfinite(op.value) else op.value
+        return replace(op, dtype=dtype, value=value)
+    if isinstance(op, Input | Parameter | State | Cast) and op.dtype.is_float:
         return replace(op, dtype=dtype)
     return op
 

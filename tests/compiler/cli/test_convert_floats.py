@@ -51,3 +51,14 @@ def test_a_parameter_that_overflows_is_named() -> None:
         ConvertFloats().run(unit(largest=1e6))
     assert "'table' has 4 values beyond what f16 holds" in str(caught.value)
     assert "1e+06" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("value", "held"), [(-3.4e38, -65504.0), (1e5, 65504.0), (-np.inf, -np.inf), (2.0, 2.0)]
+)
+def test_a_fill_that_hides_scores_stays_finite(value: float, held: float) -> None:
+    builder = Builder()
+    builder.effect(Output(builder.add(Fill(value, (2,), DType.F32)), "hidden"))
+    given = Unit(Program("graph", "p", tuple(builder.statements)), {}, WSE3)
+    [found] = evaluate(ConvertFloats().run(given).program, {}, {}).values()
+    np.testing.assert_array_equal(found, np.full(2, held, np.float16))
