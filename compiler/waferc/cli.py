@@ -109,9 +109,14 @@ def build_parser() -> argparse.ArgumentParser:
         "--tolerance", type=float, metavar="T", help="largest relative L2 error instead"
     )
 
-    one = verbs_parser.add_parser("report", help="cycles, memory, traffic and energy of a call")
+    one = verbs_parser.add_parser(
+        "report",
+        help="cycles by kernel, memory, traffic and energy of a call",
+        description="Run a bundle once and say where the cycles go.",
+    )
     _bundle(one)
     one.add_argument("--input", type=Path, metavar="X.npz", help="inputs by label; zeros if none")
+    one.add_argument("--all", action="store_true", help="all kernels, in order of the program")
 
     one = verbs_parser.add_parser(
         "opt",

@@ -152,6 +152,15 @@ class Compiled:
             )
         return report(self.session)
 
+    def profile(self, inputs: Mapping[str, Array] | None = None) -> Report:
+        """Run the model on inputs by label (zeros if none), and say where the cycles went."""
+        given = {p.label: np.zeros(p.shape, p.dtype.numpy) for p in self.bundle.manifest.inputs}
+        known = set(self.signature.arguments.labels())
+        if inputs is not None:
+            given = {k: v for k, v in inputs.items() if k in given or k not in known}
+        self.session.run(given, watch=True)
+        return report(self.session)
+
     def save(self, folder: str | Path) -> None:
         """Write CSL, manifest, weights and host script to `folder`, whole or not at all.
 

@@ -1,4 +1,4 @@
-"""What a call costs on the wafer: cycles, time, utilisation, memory, traffic, energy.
+"""What a call costs on the wafer: cycles by kernel, time, utilisation, memory, traffic, energy.
 
 Energy is a band, and power times time: see `waferc_runtime.energy`.
 """
@@ -8,11 +8,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from waferc.kernels import (
+    KernelCost,
+    Leg,
+    critical_path,
+    kernel_costs,
+    kernels_of,
+    rank_correlation,
+)
 from waferc_ir.dtypes import DType
 from waferc_ir.machine import Machine
 from waferc_runtime.csl.core import PEClass
 from waferc_runtime.energy import Energy, energy, scaled
 from waferc_runtime.host.session import Session
+from waferc_runtime.profile import ColorLoad, Profile, Spent
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +34,26 @@ class RegionMemory:
 
 
 @dataclass(frozen=True, slots=True)
+class Watched:
+    """Where the cycles of a call went: sums over all PEs, kernels, the critical path, colors."""
+
+    spent: Spent
+    kernels: tuple[KernelCost, ...]
+    path: tuple[Leg, ...]
+    colors: tuple[ColorLoad, ...]
+
+    @property
+    def rank_correlation(self) -> float | None:
+        """Of the cost model's estimates and what kernels took."""
+        return rank_correlation(self.kernels)
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """Costs of one call. `busy` is the share of PE cycles that compute or move data.
 
     `mac_rate` is multiply-accumulates per PE and cycle. `wall_seconds` is what the simulation
-    took.
+    took. `watched` is there if the call was.
     """
 
     name: str
@@ -47,6 +71,7 @@ class Report:
     busiest_link_wavelets: int
     energy: Energy
     wall_seconds: float
+    watched: Watched | None = None
 
     @property
     def pes(self) -> int:
@@ -95,7 +120,17 @@ class Report:
             f"  simulation   {self.wall_seconds:.3f} s, "
             f"{self.simulated_macs_per_second / 1e6:,.1f} million multiply-accumulates per second",
         ]
+        if self.watched is not None:
+            lines[4:4] = [f"  cycles go to {_shares(self.watched.spent)}"]
         return "\n".join(lines)
+
+
+def _shares(spent: Spent) -> str:
+    total = max(1, spent.total)
+    return (
+        f"computing {spent.compute / total:.1%}, moving words {spent.moving / total:.1%}, "
+        f"waiting for memory {spent.conflicts / total:.1%}, waiting {spent.waiting / total:.1%}"
+    )
 
 
 def report(session: Session) -> Report:
@@ -123,7 +158,17 @@ def report(session: Session) -> Report:
         busiest_link_wavelets=int(statistics.link_load.max(initial=0)),
         energy=energy(statistics, machine),
         wall_seconds=session.last_call.wall_seconds,
+        watched=_watched(session.last_call.profile, session),
     )
+
+
+def _watched(profile: Profile | None, session: Session) -> Watched | None:
+    if profile is None:
+        return None
+    costs = kernel_costs(kernels_of(session.bundle.manifest), profile)
+    classes = session.elaborated.classes
+    sums = [sum(int(part[c.y, c.x].sum()) for c in classes) for part in profile.spent]
+    return Watched(Spent(*sums), costs, critical_path(costs), profile.colors)
 
 
 def _memory(classes: Sequence[PEClass], sram_bytes: Sequence[int]) -> tuple[RegionMemory, ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from waferc_runtime.csl.core import Elaborated, PEClass
 from waferc_runtime.observer import Observer, Span
 
 Path = tuple[str, ...]
+_DIRECTIONS: Final = ("east", "west", "north", "south")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,22 @@ class Part:
     samples: tuple[Sample, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class ColorLoad:
+    """What a color carried: words times links, over so many links, and over the busiest of them.
+
+    That leads from PE (x, y) to `direction`.
+    """
+
+    color: int
+    word_hops: int
+    links: int
+    busiest_words: int
+    x: int
+    y: int
+    direction: Literal["east", "west", "north", "south"]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Profile:
     """What a call went through, from cycle 0 of the call on.
@@ -103,6 +121,7 @@ class Profile:
     cycles: int
     spent: NDArray[np.int64]
     parts: tuple[Part, ...]
+    colors: tuple[ColorLoad, ...] = ()
 
 
 @dataclass(slots=True)
@@ -137,8 +156,8 @@ class _Sums:
             _spent(duration, self.busy, self.moving, self.conflicts),
             self.first - since,
             self.last - since,
-            self.begin / self.calls - since,
-            self.end / self.calls - since,
+            (self.begin - since * self.calls) / self.calls,
+            (self.end - since * self.calls) / self.calls,
             self.longest,
         )
 
@@ -164,6 +183,7 @@ class Profiler(Observer):
         self._classes = program.classes
         self._areas = areas
         self._since = 0
+        self._loads: dict[int, NDArray[np.int64]] = {}
         self._places: list[_Place] = []
         self._places_of: dict[int, Sequence[int]] = {}  # by class (its id)
         self._place = np.zeros(0, np.int32)  # [y, x] number of the PE's part
@@ -171,14 +191,15 @@ class Profiler(Observer):
         self._busy = np.zeros(0, np.int64)  # [3, y, x] busy, moving, conflicts
         self._spans: list[tuple[int, int, list[SampledSpan]]] = []  # of samples: x, y, calls
 
-    def begin(self, cycle: int) -> None:
-        """Watch from a cycle on at which the wafer is at rest."""
+    def begin(self, cycle: int, loads: Mapping[int, NDArray[np.int64]] | None = None) -> None:
+        """Watch from a cycle on at which the wafer is at rest; `loads` are of links by color."""
         self.wants_spans = True
+        self._loads = dict(loads or {})
         self._since = cycle
         self._busy = np.zeros((3, *self._shape), np.int64)
         self._divide()
 
-    def end(self, cycle: int) -> Profile:
+    def end(self, cycle: int, loads: Mapping[int, NDArray[np.int64]] | None = None) -> Profile:
         """What was seen until a cycle at which the wafer is at rest."""
         self.wants_spans = False
         cycles = cycle - self._since
@@ -195,7 +216,11 @@ class Profiler(Observer):
             )
             for place in self._places
         ]
-        return Profile(cycles, spent, tuple(parts))
+        colors = [
+            _color_load(color, load - self._loads.get(color, 0))
+            for color, load in sorted((loads or {}).items())
+        ]
+        return Profile(cycles, spent, tuple(parts), tuple(c for c in colors if c.links))
 
     def span(self, span: Span) -> None:
         """Take one span."""
@@ -250,6 +275,13 @@ class Profiler(Observer):
 def _ordered(sums: Mapping[Path, _Sums], since: int) -> tuple[FunctionTotals, ...]:
     found = [one.totals(path, since) for path, one in sums.items()]
     return tuple(sorted(found, key=lambda totals: (totals.begin, totals.path)))
+
+
+def _color_load(color: int, load: NDArray[np.int64]) -> ColorLoad:
+    direction, y, x = map(int, np.unravel_index(int(load.argmax()), load.shape))
+    links = int(np.count_nonzero(load))
+    most = int(load[direction, y, x])
+    return ColorLoad(color, int(load.sum()), links, most, x, y, _DIRECTIONS[direction])
 
 
 def _spent(duration: int, busy: int, moving: int, conflicts: int) -> Spent:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
+from pathlib import PurePath
 from typing import Any
 
+from waferc.analysis.bounds import bounds
 from waferc.emit.layout import LAYOUT, extent
-from waferc.emit.regions import EmittedRegions, HostTensor, float_type
+from waferc.emit.regions import EmittedRegions, HostTensor, Kernel, float_type
+from waferc.layouts.cost import CostModel
+from waferc.layouts.estimate import estimate
 from waferc_ir.machine import MACHINES, Machine
-from waferc_ir.ops import Op, tile_compute
-from waferc_ir.program import Program
+from waferc_ir.ops import Op, stream, tile_compute
+from waferc_ir.program import Program, Statement, Value
 from waferc_ir.types import Split, TiledType
 from waferc_runtime.host.manifest import machine_changes
 
@@ -32,11 +37,48 @@ def manifest(program: Program, machine: Machine, emitted: EmittedRegions) -> dic
         "state": _placements(program, emitted.state),
         "outputs": _placements(program, emitted.outputs),
         "tolerance": _tolerance(program),
+        "regions": [
+            {"name": r.name, "x": r.x, "y": r.y, "width": r.width, "height": r.height}
+            for r in program.regions
+        ],
+        "kernels": [_kernel(program, machine, kernel) for kernel in emitted.kernels],
     }
     changes = machine_changes(machine)
     if changes or machine.name not in MACHINES:
         document["machine"] = {"arch": machine.arch, **changes}
     return document
+
+
+def _kernel(program: Program, machine: Machine, kernel: Kernel) -> dict[str, Any]:
+    """What a function is for, what the cost model expects of it, and what it takes at least."""
+    statement = kernel.statement
+    op, value = statement.op, statement.result
+    region = program.region(kernel.region)
+    result = value.type if value is not None and isinstance(value.type, TiledType) else None
+    cost = CostModel(machine, region.width, region.height)
+    document: dict[str, Any] = {
+        "region": kernel.region,
+        "function": kernel.function,
+        "operation": op.name,
+        "place": _place(statement),
+        "estimate": estimate(op, result, cost),
+        "bounds": dataclasses.asdict(bounds(op, result, region, machine)),
+    }
+    if isinstance(op, stream.Transfer) and result is not None:
+        if result.region != kernel.region:  # it sends, over one link
+            document["estimate"] = cost.send(result.local_elements)
+        document["stream"] = {"from": _region_of(op.x), "to": result.region}
+    return document
+
+
+def _region_of(value: Value) -> str:
+    assert isinstance(value.type, TiledType)
+    return value.type.region
+
+
+def _place(statement: Statement) -> str:
+    at = statement.at
+    return "" if at is None else f"{PurePath(at.file).name}:{at.line}"
 
 
 def _placements(program: Program, tensors: Sequence[HostTensor]) -> list[dict[str, Any]]:

@@ -33,14 +33,24 @@ class HostTensor:
     is_mutable: bool = False
 
 
+@dataclass(frozen=True)
+class Kernel:
+    """A function of a region's PE file, and the statement that it carries out there."""
+
+    region: str
+    function: str
+    statement: Statement
+
+
 @dataclass
 class EmittedRegions:
-    """PE programs by region, and the host's tensors in program order."""
+    """PE programs by region, their kernels, and the host's tensors in program order."""
 
     programs: list[PeProgram] = field(default_factory=lambda: [])
     inputs: list[HostTensor] = field(default_factory=lambda: [])
     state: list[HostTensor] = field(default_factory=lambda: [])
     outputs: list[HostTensor] = field(default_factory=lambda: [])
+    kernels: list[Kernel] = field(default_factory=lambda: [])
 
 
 def float_type(program: Program) -> DType:
@@ -84,9 +94,12 @@ def emit_regions(program: Program, machine: Machine) -> EmittedRegions:
         pe_functions: list[PeFunction] = []
         for statement in program.statements:
             try:
-                pe_functions += _functions(statement, numbers, context)
+                made = list(_functions(statement, numbers, context))
             except EmitError as problem:
                 problems.append(_placed(problem, statement))
+                continue
+            pe_functions += made
+            emitted.kernels += [Kernel(region.name, one.name, statement) for one in made]
         exports = _exports(program, region, tiles, symbols, emitted)
         used = used_ports(pe_functions)
         own_arrays = {tile.array.name: tile.array for tile in tiles.values()}

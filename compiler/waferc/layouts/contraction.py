@@ -10,7 +10,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 
+from waferc.layouts.cost import CostModel
 from waferc.layouts.strategy import AnyFamily, Family, Space, Strategy, result_of, tensor
+from waferc_ir.dtypes import DType
 from waferc_ir.ops import graph_compute as graph
 from waferc_ir.ops import tile_compute as tile
 from waferc_ir.ops.declare import Op
@@ -31,9 +33,6 @@ def _contract(op: graph.Contract, space: Space) -> Iterator[Strategy]:
             letter: splits[letter].block if letter in splits else extent
             for letter, extent in extents.items()
         }
-        # the emitted loop nest has its vector along a dimension of one operand alone
-        free = [local[c] for c in op.out_dims if (c in op.lhs_dims) != (c in op.rhs_dims)]
-        vector = max(free, default=1)
         elements = math.prod(local[letter] for letter in op.out_dims)
         axes: list[Axis] = [
             split.axis for letter, split in splits.items() if letter not in op.out_dims
@@ -41,11 +40,21 @@ def _contract(op: graph.Contract, space: Space) -> Iterator[Strategy]:
         yield Strategy(
             (_named(op.lhs_dims, splits), _named(op.rhs_dims, splits)),
             _named(op.out_dims, splits),
-            space.cost.vector(elements, lhs.dtype)
-            + space.cost.multiply_add(math.prod(local.values()), vector, lhs.dtype)
-            + space.reduced(axes, elements),
+            contract_cycles(op, local, lhs.dtype, space.cost) + space.reduced(axes, elements),
             len(axes),
         )
+
+
+def contract_cycles(
+    op: graph.Contract | tile.Contract, local: Mapping[str, int], dtype: DType, cost: CostModel
+) -> int:
+    """Cycles of a contraction of tiles whose letters have the extents `local`."""
+    # the emitted loop nest has its vector along a dimension of one operand alone
+    free = [local[c] for c in op.out_dims if (c in op.lhs_dims) != (c in op.rhs_dims)]
+    elements = math.prod(local[letter] for letter in op.out_dims)
+    return cost.vector(elements, dtype) + cost.multiply_add(
+        math.prod(local.values()), max(free, default=1), dtype
+    )
 
 
 def _lower_contract(op: graph.Contract, operands: tuple[Value, ...]) -> Op:

@@ -139,6 +139,10 @@ class CostModel:
         """The copy of a block of `elements` out of a whole dimension."""
         return self.vector(elements, dtype)
 
+    def send(self, elements: int) -> int:
+        """The sending of a tile to another region, on the PE that does."""
+        return self.machine.call_cycles + self.machine.dsd_setup_cycles + elements
+
     def transfer(self, elements: int, down: bool) -> int:
         """A stream of `elements` in each row; `down` if row 0 alone receives."""
         machine = self.machine

@@ -90,6 +90,10 @@ class Engine(Protocol):
         """Counts over all launches so far."""
         ...
 
+    def link_loads(self) -> Mapping[int, Array]:
+        """Words that left PEs eastward, westward, northward, southward: [4, h, w] by color."""
+        ...
+
 
 class EngineFactory(Protocol):
     """What makes an engine that holds a program: a class of engines, for one."""

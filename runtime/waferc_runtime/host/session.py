@@ -87,12 +87,14 @@ class Session:
         for placement in manifest.inputs:
             self._write(placement, arrays[placement.label])
         if watch:
-            self._profiler.begin(before.cycles)
+            self._profiler.begin(before.cycles, self.engine.link_loads())
         self.engine.launch(manifest.entry)
         outputs = {placement.label: self._read(placement) for placement in manifest.outputs}
         seconds = time.perf_counter() - start
         after = self.engine.statistics()
-        profile = self._profiler.end(after.cycles) if watch else None
+        profile = None
+        if watch:
+            profile = self._profiler.end(after.cycles, self.engine.link_loads())
         self.last_call = CallMeasures(_difference(after, before), seconds, profile)
         return outputs
 

@@ -51,14 +51,14 @@ class Buffer:
 
 @dataclass(slots=True)
 class Traffic:
-    """What crossed the fabric so far. `link_load` [4, h, w] counts words leaving E, W, N, S.
+    """What crossed the fabric so far. `link_load` counts words leaving E, W, N, S, by color.
 
     `contended` counts how often a word found its link taken by another color, `stalled` how often
     it found no room ahead; `multicast_wait` sums the cycles that words bound for several
     directions lay in routers.
     """
 
-    link_load: NDArray[np.int64]
+    link_load: dict[int, NDArray[np.int64]] = field(default_factory=lambda: {})  # [4, h, w]
     wavelets_sent: int = 0
     wavelet_hops: int = 0
     contended: int = 0

@@ -227,6 +227,9 @@ class ReferenceEngine:
         for state in states:
             busy[state.y, state.x] = state.work.busy_cycles
         traffic = self._fabric.traffic
+        load = np.zeros((4, *shape), np.int64)
+        for words in traffic.link_load.values():
+            load += words
         return Statistics(
             cycles=cycles,
             busy_cycles=busy,
@@ -235,10 +238,14 @@ class ReferenceEngine:
             flops=sum(state.work.flops for state in states),
             wavelets_sent=traffic.wavelets_sent,
             wavelet_hops=traffic.wavelet_hops,
-            link_load=traffic.link_load.copy(),
+            link_load=load,
             sram_bytes=tuple(class_sram_bytes(c) for c in self._program.classes),
             f16_flops=sum(state.work.f16_flops for state in states),
         )
+
+    def link_loads(self) -> dict[int, Array]:
+        """Words that left PEs so far: [E W N S, h, w] by color."""
+        return {color: load.copy() for color, load in self._fabric.traffic.link_load.items()}
 
     @property
     def traffic(self) -> Traffic:

@@ -94,7 +94,7 @@ class Fabric:
     ) -> None:
         pes = routers.width * routers.height
         self.routers = routers
-        self.traffic = Traffic(np.zeros((4, routers.height, routers.width), np.int64))
+        self.traffic = Traffic()
         self._machine = machine
         self._hooks = hooks
         self._wake = hooks.wake
@@ -312,7 +312,9 @@ class Fabric:
             target = self._buffer(there, taken_as, come_from)
             self._land(target, there, arrival, _on_color(onward, taken_as))
             y, x = divmod(pe, self.routers.width)
-            self.traffic.link_load[DIRECTIONS.index(direction), y, x] += 1
+            shape = 4, self.routers.height, self.routers.width
+            load = self.traffic.link_load.setdefault(taken_as, np.zeros(shape, np.int64))
+            load[DIRECTIONS.index(direction), y, x] += 1
             self.traffic.wavelet_hops += 1
         if arrives:
             self._land(queue[0], pe, now + self._machine.ramp_cycles, wavelet)

@@ -275,6 +275,11 @@ class VectorEngine:
             f16_flops=self._work.f16_flops,
         )
 
+    def link_loads(self) -> dict[int, NDArray[Any]]:
+        """Words that left PEs so far: [E W N S, h, w] by color."""
+        streams = self._scheduler.network.streams.items()
+        return {color: stream.link_load() for color, stream in streams}
+
     # ---- commands and streams --------------------------------------------------------------------
 
     def _functions(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 from tests.runtime.agreement.programs import RouteBook
 
@@ -131,4 +130,4 @@ def test_sources_and_destinations_follow_the_routes() -> None:
     assert fabric.routers.destinations(0, 2) == [1, 2, 3]
     assert [fabric.routers.source(pe, 2) for pe in range(4)] == [0, 0, 0, 0]
     assert fabric.routers.source(2, 5) is None
-    assert np.array(fabric.traffic.link_load).sum() == 0
+    assert not fabric.traffic.link_load

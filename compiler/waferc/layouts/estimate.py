@@ -1,0 +1,81 @@
+"""What the cost model says of the statements of a tiled program, one by one.
+
+The search prices strategies, which may become several statements: an operation, the collectives
+that end its partial results, relayouts of its operands. These are the same formulas, for each.
+"""
+
+from __future__ import annotations
+
+import math
+
+from waferc.layouts.contraction import contract_cycles
+from waferc.layouts.cost import CostModel
+from waferc_ir.ops import collective, stream, tile_compute, tile_move, tile_structure
+from waferc_ir.ops.declare import Op
+from waferc_ir.program import Value
+from waferc_ir.types import TiledType
+
+
+def estimate(op: Op, result: TiledType | None, cost: CostModel) -> int | None:
+    """Cycles of an operation in the region of `cost`; of a stream, of receiving it.
+
+    None if the cost model does not know the operation.
+    """
+    if isinstance(op, tile_structure.Store):
+        x = _tiled(op.x)
+        return cost.vector(x.local_elements, x.dtype)
+    if result is None:
+        return None
+    elements, dtype = result.local_elements, result.dtype
+    match op:
+        case tile_compute.Unary(fn=fn) | tile_compute.Binary(fn=fn):
+            return cost.elementwise(fn, elements, dtype)
+        case tile_compute.BinaryScalar(fn=fn):
+            is_division = fn == "div" and not op.reverse  # by a constant: a multiplication
+            return cost.elementwise("mul" if is_division else fn, elements, dtype)
+        case tile_compute.Select():
+            return cost.elementwise("select", elements, dtype)
+        case tile_compute.Cast():
+            return cost.elementwise("cast", elements, _tiled(op.x).dtype)
+        case tile_compute.CausalMask():
+            return cost.elementwise("max", elements, dtype)
+        case tile_compute.Contract():
+            local = {
+                letter: extent
+                for dims, operand in ((op.lhs_dims, op.lhs), (op.rhs_dims, op.rhs))
+                for letter, extent in zip(dims, _tiled(operand).local_shape, strict=True)
+            }
+            return contract_cycles(op, local, dtype, cost)
+        case tile_compute.Reduce():
+            return cost.reduce(_tiled(op.x).local_elements, elements, dtype)
+        case tile_compute.GatherRows():
+            *rows, columns = result.local_shape
+            return cost.rows(math.prod(rows), columns, dtype)
+        case tile_compute.Conv2d():
+            taps = math.prod(_tiled(op.weight).local_shape[1:])
+            plane = math.prod(result.local_shape[2:])
+            return cost.vector(elements, dtype) + cost.multiply_add(elements * taps, plane, dtype)
+        case tile_compute.Pool2d():
+            plane = math.prod(result.local_shape[2:])
+            return cost.multiply_add(elements * math.prod(op.kernel), plane, dtype)
+        case collective.AllReduce(axis=axis):
+            return cost.all_reduce(elements, axis)
+        case collective.AllGather(axis=axis):
+            return cost.all_gather(_tiled(op.x).local_elements, axis)
+        case stream.Transfer():
+            return cost.transfer(elements, down=result.layout.split_of("y") is None)
+        case (
+            tile_compute.MaskPadding() | tile_move.Permute() | tile_move.Slice()
+            | tile_move.Concat() | tile_move.Pad() | tile_move.Expand() | tile_move.Shard()
+            | tile_structure.Fill()
+        ):  # fmt: skip
+            return cost.vector(elements, dtype)
+        case tile_move.Reshape():
+            return 0
+        case _:
+            return None
+
+
+def _tiled(value: Value) -> TiledType:
+    assert isinstance(value.type, TiledType)
+    return value.type

@@ -1,0 +1,65 @@
+"""`Compiled.profile` and the text of a report."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from waferc.compiled import Compiled
+from waferc.report_tables import tables
+
+
+def test_a_call_that_is_not_watched_has_no_kernels(two_regions: Compiled) -> None:
+    watched = two_regions.profile()
+    two_regions.run({"input": np.zeros((4, 12), np.float32)})
+    plain = two_regions.report()
+    assert watched.watched is not None
+    assert plain.watched is None
+    assert plain.cycles == watched.cycles  # watching takes no cycles
+
+
+def test_both_engines_report_the_same(two_regions: Compiled) -> None:
+    reference = Compiled(
+        two_regions.bundle, two_regions.signature, two_regions.host_script, engine="reference"
+    )
+    first, second = two_regions.profile(), reference.profile()
+    assert first.watched is not None
+    assert first.watched == second.watched
+
+
+def test_all_cycles_are_told(two_regions: Compiled) -> None:
+    report = two_regions.profile()
+    assert report.watched is not None
+    assert report.watched.spent.total == report.cycles * report.pes
+    for region in ("r0", "r1"):
+        costs = [cost for cost in report.watched.kernels if cost.kernel.region == region]
+        assert sum(cost.cycles for cost in costs) < report.cycles
+        calls = 4 * len(costs)  # what `main` itself takes
+        assert sum(c.cycles for c in costs) + calls >= max(c.end for c in costs) - 1
+    assert sum(color.word_hops for color in report.watched.colors) == report.wavelet_hops
+
+
+def test_the_text_of_a_report(two_regions: Compiled) -> None:
+    report = two_regions.profile()
+    assert report.watched is not None
+    text = tables(report.watched)
+    assert "critical path, " in text
+    assert "rank correlation of estimate and cycles" in text
+    rows = [line.split() for line in text.splitlines() if line.startswith("  r0.op")]
+    assert rows[0][0] == "r0." + report.watched.kernels[0].kernel.function
+    assert rows[0][-1].startswith("linear.py:")
+    for row in rows:
+        cycles, *parts = (int(number.replace(",", "")) for number in row[1:6])
+        assert abs(cycles - sum(parts)) <= 2  # rounded to whole cycles
+    few = tables(report.watched, 3)
+    longest = sorted(report.watched.kernels, key=lambda cost: -cost.cycles)[:3]
+    listed = [line.split()[0] for line in few.splitlines() if line.startswith("  r")]
+    assert listed[:3] == [f"{c.kernel.region}.{c.kernel.function}" for c in longest]
+
+
+@pytest.mark.parametrize("most", [1, None])
+def test_the_busiest_are_listed_or_all(two_regions: Compiled, most: int | None) -> None:
+    report = two_regions.profile()
+    assert report.watched is not None
+    rows = [line for line in tables(report.watched, most).splitlines() if ".op" in line]
+    assert len(rows) == (1 if most == 1 else len(report.watched.kernels))
