@@ -158,21 +158,26 @@ class _Tiling:
             Region(f"r{number}", self.grid.width, self.grid.height) for number in range(len(parts))
         )
         writer = TiledWriter(Padding({region.name: region for region in regions}))
-        made: dict[Value, RegionWriter] = {}
-        for region, part, part_rates in zip(regions, parts, rates, strict=True):
+        crossing = _crossing(parts)
+        before: RegionWriter | None = None
+        stores: list[tuple[RegionWriter, Statement]] = []
+        for region, part, values, part_rates in zip(regions, parts, crossing, rates, strict=True):
             here = RegionWriter(region.name, writer, self.relayouts)
-            arriving = self._arriving(part, made)
+            arriving = self._arriving(values, before)
             strategies = self._choose(part, arriving, part_rates)
             for value in arriving:
-                here.receive(value, made[value], strategies[value].result)
-            stores = [s for s in part if isinstance(s.op, graph_structure.Store)]
+                assert before is not None
+                here.receive(value, before, strategies[value].result)
             for statement in part:
-                if statement in stores:
+                if isinstance(statement.op, graph_structure.Store):
+                    stores.append((here, statement))
                     continue
                 self._write(statement, here, strategies)
-                if statement.result is not None and not _from_outside(statement):
-                    made[statement.result] = here
-            here.stores(stores)
+            before = here
+        # behind all regions, as nothing but outputs follows a store
+        prepared = [(here.store(statement), statement.at) for here, statement in stores]
+        for op, at in prepared:
+            writer.effect(op, at)
         return Program(
             "tiled", program.name, tuple(writer.statements), regions, attributes=program.attributes
         )
@@ -193,22 +198,19 @@ class _Tiling:
                 here.compute(statement, strategies[statement.result])
 
     def _arriving(
-        self, part: Sequence[Statement], made: Mapping[Value, RegionWriter]
+        self, values: Sequence[Value], source: RegionWriter | None
     ) -> dict[Value, dict[Layout, int]]:
-        """Values that earlier regions made for this part, with the price of each way to send."""
-        own = {statement.result for statement in part}
-        arriving: dict[Value, dict[Layout, int]] = {}
-        for statement in part:
-            for value in statement.op.operands():
-                if value in own or value in arriving:
-                    continue
-                given = tensor(value)
-                arriving[value] = {
-                    layout: self._price(value, made[value], layout)
-                    for layout in self.grid.layouts(given.shape)
-                    if layout.split_of("x") is None
-                }
-        return arriving
+        """Values that the region before sends, with the price of each way to send them."""
+        if source is None:
+            return {}
+        return {
+            value: {
+                layout: self._price(value, source, layout)
+                for layout in self.grid.layouts(tensor(value).shape)
+                if layout.split_of("x") is None
+            }
+            for value in values
+        }
 
     def _price(self, value: Value, source: RegionWriter, layout: Layout) -> int:
         given = tensor(value)
@@ -235,14 +237,20 @@ class _Tiling:
         }
 
 
-def _from_outside(statement: Statement) -> bool:
-    return isinstance(
-        statement.op,
-        graph_structure.Input
-        | graph_structure.Parameter
-        | graph_structure.State
-        | graph_structure.Fill,
-    )
+def _crossing(parts: Sequence[Sequence[Statement]]) -> list[list[Value]]:
+    """For each part, the values made in parts before it that it or a later one reads.
+
+    Every part passes on what later ones need, so that streams join neighbours only.
+    """
+    crossing: list[list[Value]] = []
+    needed: dict[Value, None] = {}
+    for part in reversed(parts):
+        for statement in part:
+            needed |= dict.fromkeys(statement.op.operands())
+        own = {statement.result for statement in part}
+        needed = {value: None for value in needed if value not in own}
+        crossing.append(list(needed))
+    return crossing[::-1]
 
 
 def _parameter_bytes(statement: Statement) -> int:

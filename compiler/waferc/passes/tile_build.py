@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from waferc.analysis.padding import Padding, tiled
@@ -96,17 +95,13 @@ class RegionWriter:
         if isinstance(op, graph_structure.State):
             self.homes[result] = value
 
-    def stores(self, statements: Sequence[Statement]) -> None:
-        """Write stores, of values in the layouts of their states, behind all that they need."""
-        written: list[tuple[Op, Location | None]] = []
-        for statement in statements:
-            op, at = statement.op, statement.at
-            assert isinstance(op, graph_structure.Store)
-            state = self.homes[op.state]
-            x = self._detached(self.value(op.x, tiled(state).layout, at), at, but=state)
-            written.append((self.writer.prepared(tile_structure.Store(state, x), at), at))
-        for op, at in written:
-            self.writer.effect(op, at)
+    def store(self, statement: Statement) -> Op:
+        """Write what a store needs; the store itself, of a value in its state's layout."""
+        op, at = statement.op, statement.at
+        assert isinstance(op, graph_structure.Store)
+        state = self.homes[op.state]
+        x = self._detached(self.value(op.x, tiled(state).layout, at), at, but=state)
+        return self.writer.prepared(tile_structure.Store(state, x), at)
 
     def _detached(self, value: Value, at: Location | None, but: Value | None = None) -> Value:
         """A copy of what is a state or a view of one, as a store will change that."""

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.compiler.tile.strategies_graph import graphs, grids
 
+from waferc.analysis.padding import tiled as tiled_type
 from waferc.evaluate import graph as graph_meaning
 from waferc.evaluate import tiled as tiled_meaning
 from waferc.layouts.problem import TileError
@@ -19,7 +20,7 @@ from waferc.passes.tile import Tile
 from waferc.unit import Unit
 from waferc_ir.dtypes import DType
 from waferc_ir.machine import machine
-from waferc_ir.ops import graph_compute, graph_structure, tile_structure
+from waferc_ir.ops import graph_compute, graph_structure, stream, tile_structure
 from waferc_ir.ops.declare import VerifyError
 from waferc_ir.parser import parse
 from waferc_ir.printer import print_program
@@ -33,12 +34,15 @@ def tiled(unit: Unit, grid: tuple[int, int], stages: int = 1) -> Unit:
 
 
 @settings(max_examples=120)
-@given(graphs(may_have_state=True), grids)
+@given(graphs(may_have_state=True), grids, st.integers(1, 3))
 def test_states_of_tiled_programs_are_those_of_their_graphs(
-    drawn: Any, grid: tuple[int, int]
+    drawn: Any, grid: tuple[int, int], stages: int
 ) -> None:
     program, inputs, weights = drawn
-    unit = tiled(Unit(program, weights, machine("wse2")), grid)
+    try:
+        unit = tiled(Unit(program, weights, machine("wse2")), grid, stages)
+    except TileError:
+        return  # fewer operations than stages, or a state would be in two of them
     verify(unit.program)
     assert print_program(parse(print_program(unit.program))) == print_program(unit.program)
     graph_states: dict[str, Any] = {}
@@ -78,6 +82,29 @@ def test_what_is_stored_is_made_in_the_state_s_own_array() -> None:
     store = next(s.op for s in unit.program.statements if isinstance(s.op, tile_structure.Store))
     home = next(buffer for buffer in unit.program.buffers if state in buffer.values)
     assert results.index(store.x) in home.values
+
+
+def test_streams_join_neighbours_and_each_passes_on_what_later_ones_read() -> None:
+    builder = Builder()
+    x = builder.add(graph_structure.Input("x", (8, 6), DType.F32))
+    first = builder.add(graph_compute.Unary(x, "exp"))
+    second = builder.add(graph_compute.Unary(first, "tanh"))
+    third = builder.add(graph_compute.Unary(second, "neg"))
+    last = builder.add(graph_compute.Binary(third, first, "add"))
+    builder.effect(graph_structure.Output(last, "y"))
+    program = Program("graph", "skip", tuple(builder.statements))
+    found = tiled(Unit(program, {}, machine("wse3")), (3, 2), stages=4).program
+    pairs = [
+        (tiled_type(s.op.x).region, s.op.region)
+        for s in found.statements
+        if isinstance(s.op, stream.Transfer)
+    ]
+    assert set(pairs) == {("r0", "r1"), ("r1", "r2"), ("r2", "r3")}
+    inputs = {"x": np.linspace(-1, 1, 48, dtype=np.float32).reshape(8, 6)}
+    expected = graph_meaning.evaluate(program, inputs, {})["y"]
+    np.testing.assert_allclose(
+        tiled_meaning.evaluate(found, inputs, {})["y"], expected, rtol=1e-5, atol=1e-6
+    )
 
 
 def test_a_state_in_two_stages_is_refused() -> None:
