@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
-from waferc import cli_csl, cli_generate, cli_sdk
+from waferc import cli_csl, cli_generate, cli_report, cli_sdk
 from waferc import cli_verbs as verbs
 from waferc.options import FLOATS
 from waferc_ir.diagnostics import WaferError
@@ -109,15 +109,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--tolerance", type=float, metavar="T", help="largest relative L2 error instead"
     )
 
-    one = verbs_parser.add_parser(
-        "report",
-        help="cycles by kernel, memory, traffic and energy of a call",
-        description="Run a bundle once and say where the cycles go.",
-    )
-    _bundle(one)
-    one.add_argument("--input", type=Path, metavar="X.npz", help="inputs by label; zeros if none")
-    one.add_argument("--all", action="store_true", help="all kernels, in order of the program")
-
+    cli_report.add_parsers(verbs_parser)
     one = verbs_parser.add_parser(
         "opt",
         help="run passes on a program's text",
@@ -169,7 +161,8 @@ VERBS = {
     "compile": verbs.compile_model,
     "run": verbs.run_bundle,
     "verify": verbs.verify_bundle,
-    "report": verbs.report_bundle,
+    "report": cli_report.report_bundle,
+    "trace": cli_report.trace_bundle,
     "generate": cli_generate.run_verb,
     "opt": verbs.optimise,
     "csl": cli_csl.run_verb,

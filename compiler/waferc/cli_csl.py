@@ -169,10 +169,7 @@ def _tell(recorder: Recorder, output: Path | None) -> None:
         for line in text_lines(events):
             print(line)
     else:
-        try:
-            output.write_text(perfetto(events), encoding="utf-8")
-        except OSError as problem:
-            raise files.FileError(f"cannot write {output}: {problem.strerror or problem}") from None
+        files.write_text(output, perfetto(events))
         print(f"wrote {output}", file=sys.stderr)
     if recorder.lost:
         print(f"{recorder.lost:,} further events are not shown", file=sys.stderr)

@@ -8,10 +8,10 @@ import sys
 import tempfile
 import traceback
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import IO, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -158,13 +158,22 @@ def read_arrays(path: Path) -> dict[str, Array]:
 
 def write_arrays(path: Path, arrays: Mapping[str, Array]) -> None:
     """Write arrays to an `.npz` file, whole or not at all. Raises FileError."""
+    _write(path, lambda file: np.savez(file, allow_pickle=False, **arrays))
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file, whole or not at all. Raises FileError."""
+    _write(path, lambda file: file.write(text.encode()))
+
+
+def _write(path: Path, content: Callable[[IO[bytes]], object]) -> None:
     try:
         with tempfile.NamedTemporaryFile(
             dir=path.absolute().parent, prefix=f".{path.name}.", delete=False
         ) as file:
             scratch = Path(file.name)
             try:
-                np.savez(file, allow_pickle=False, **arrays)
+                content(file)
                 file.flush()
                 scratch.replace(path)
             except BaseException:

@@ -22,7 +22,6 @@ from waferc.options import CompileOptions, OptionError, parse_region
 from waferc.passes.base import Pass, PassError, option_types, parse_passes
 from waferc.pipeline import PASSES, PIPELINE, passes_for, run_passes
 from waferc.progress import Progress
-from waferc.report_tables import MOST_KERNELS, tables
 from waferc.unit import Unit
 from waferc_ir.machine import MACHINES, Machine, machine
 from waferc_ir.ops import OPS
@@ -104,17 +103,6 @@ def verify_bundle(arguments: argparse.Namespace) -> int:
         verification = compiled.verify_outputs(inputs, expected, tolerance=arguments.tolerance)
     print(verification)
     return 0 if verification.passed else 1
-
-
-def report_bundle(arguments: argparse.Namespace) -> int:
-    """`waferc report`: costs of a call on the given inputs, or on zeros."""
-    compiled = load(arguments.bundle, engine=arguments.engine)
-    with Progress().step(f"run {compiled.bundle.manifest.name}"):
-        report = compiled.profile(None if arguments.input is None else _arrays(arguments))
-    print(report)
-    if report.watched is not None:
-        print(tables(report.watched, None if arguments.all else MOST_KERNELS))
-    return 0
 
 
 def optimise(arguments: argparse.Namespace) -> int:

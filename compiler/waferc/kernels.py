@@ -23,8 +23,9 @@ _MOST_CYCLES = 2**62
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """The regions that a stream leads from and to."""
+    """A stream by its number in the program, and the regions that it leads from and to."""
 
+    number: int
     source: str
     target: str
 
@@ -124,14 +125,21 @@ def kernel_costs(kernels: Iterable[Kernel], profile: Profile) -> tuple[KernelCos
             if kernel is not None and len(totals.path) == 2:
                 found.setdefault(kernel, []).append(totals)
     costs = [_cost(kernel, parts) for kernel, parts in found.items()]
-    sends = {
-        (cost.kernel.stream, _number(cost.kernel)): cost.begin
-        for cost in costs
-        if cost.kernel.sends
-    }
+    sends = {cost.kernel.stream: cost.begin for cost in costs if cost.kernel.sends}
     order = {kernel.region: place for place, kernel in enumerate(known.values())}
     costs = [_of_stream(cost, sends) for cost in costs]
     return tuple(sorted(costs, key=lambda cost: (order[cost.kernel.region], cost.begin)))
+
+
+def streams(costs: Iterable[KernelCost]) -> list[tuple[KernelCost, KernelCost]]:
+    """The sending and the receiving kernel of each stream between regions that were watched."""
+    found = [cost for cost in costs if cost.kernel.stream is not None]
+    senders = {cost.kernel.stream: cost for cost in found if cost.kernel.sends}
+    return [
+        (senders[cost.kernel.stream], cost)
+        for cost in found
+        if cost.kernel.receives and cost.kernel.stream in senders
+    ]
 
 
 def critical_path(costs: Sequence[KernelCost]) -> tuple[Leg, ...]:
@@ -144,7 +152,7 @@ def critical_path(costs: Sequence[KernelCost]) -> tuple[Leg, ...]:
     for cost in costs:
         regions.setdefault(cost.kernel.region, []).append(cost)
     places = {
-        (cost.kernel.stream, _number(cost.kernel)): place
+        cost.kernel.stream: place
         for own in regions.values()
         for place, cost in enumerate(own)
         if cost.kernel.sends
@@ -159,7 +167,7 @@ def critical_path(costs: Sequence[KernelCost]) -> tuple[Leg, ...]:
         own = regions[region]
         here = own[place]
         before = own[place - 1].last if place else 0
-        source = places.get((here.kernel.stream, _number(here.kernel)))
+        source = places.get(here.kernel.stream)
         if here.kernel.receives and here.kernel.stream is not None and source is not None:
             sender = regions[here.kernel.stream.source][source]
             if sender.last > before:
@@ -196,15 +204,10 @@ def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return (last - (counts - 1) / 2)[which]
 
 
-def _number(kernel: Kernel) -> str:
-    """What the two ends of a stream have in common: their names begin with the value's number."""
-    return kernel.function.partition("_")[0]
-
-
-def _of_stream(cost: KernelCost, sends: Mapping[tuple[Stream | None, str], float]) -> KernelCost:
+def _of_stream(cost: KernelCost, sends: Mapping[Stream | None, float]) -> KernelCost:
     if cost.kernel.sends:
         return replace(cost, measured=cost.longest)
-    begin = sends.get((cost.kernel.stream, _number(cost.kernel)))
+    begin = sends.get(cost.kernel.stream)
     if not cost.kernel.receives or begin is None:
         return cost
     return replace(cost, measured=max(0.0, cost.end - max(begin, cost.begin)))
@@ -237,7 +240,7 @@ def _kernel(item: Field) -> Kernel:
     limits = fields["bounds"].mapping(("arithmetic", "memory", "bisection"))
     estimate = fields["estimate"]
     stream = fields.get("stream")
-    ends = None if stream is None else stream.mapping(("from", "to"))
+    ends = None if stream is None else stream.mapping(("number", "from", "to"))
     return Kernel(
         fields["region"].text(),
         fields["function"].text(),
@@ -245,5 +248,9 @@ def _kernel(item: Field) -> Kernel:
         fields["place"].text(),
         None if estimate.value is None else estimate.integer(0, _MOST_CYCLES),
         Bounds(**{name: limit.integer(0, _MOST_CYCLES) for name, limit in limits.items()}),
-        None if ends is None else Stream(ends["from"].text(), ends["to"].text()),
+        None
+        if ends is None
+        else Stream(
+            ends["number"].integer(0, _MOST_KERNELS), ends["from"].text(), ends["to"].text()
+        ),
     )

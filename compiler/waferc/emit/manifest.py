@@ -67,7 +67,9 @@ def _kernel(program: Program, machine: Machine, kernel: Kernel) -> dict[str, Any
     if isinstance(op, stream.Transfer) and result is not None:
         if result.region != kernel.region:  # it sends, over one link
             document["estimate"] = cost.send(result.local_elements)
-        document["stream"] = {"from": _region_of(op.x), "to": result.region}
+        streams = [s for s in program.statements if isinstance(s.op, stream.Transfer)]
+        number = streams.index(statement)
+        document["stream"] = {"number": number, "from": _region_of(op.x), "to": result.region}
     return document
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -92,9 +93,11 @@ def test_from_a_module_to_verified_outputs(
     assert waferc("verify", out, "--model", f"{module}:small", "--input", x) == 0
     assert waferc("verify", out, "--model", f"{module}:small") == 0
     assert waferc("report", out, "--input", x) == 0
+    assert waferc("trace", out, tmp_path / "trace.json") == 0
+    assert json.loads((tmp_path / "trace.json").read_text())["traceEvents"]
     printed = capsys.readouterr()
     assert "equal within tolerance" in printed.out
-    assert "cycles" in printed.out
+    assert "critical path" in printed.out
     assert "Traceback" not in printed.err
 
 
@@ -254,6 +257,7 @@ def test_damaged_bundles_and_programs_are_named(
     module: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert "is not a folder" in complaint(capsys, "report", tmp_path / "nowhere")
+    assert "is not a folder" in complaint(capsys, "trace", tmp_path / "nowhere", tmp_path / "t")
     out = tmp_path / "out"
     waferc("compile", f"{module}:small", "--region", "1x1", "-o", out)
     capsys.readouterr()

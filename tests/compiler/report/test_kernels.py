@@ -73,7 +73,7 @@ def cost(
 
 
 def test_the_critical_path_goes_back_to_the_sender_that_was_waited_for() -> None:
-    there, back = Stream("a", "b"), Stream("b", "a")
+    there, back = Stream(0, "a", "b"), Stream(1, "b", "a")
     costs = [
         cost("a", "op1_add", 0, 100),
         cost("a", "op2_send", 100, 110, stream=there),
@@ -93,7 +93,7 @@ def test_the_critical_path_goes_back_to_the_sender_that_was_waited_for() -> None
 
 
 def test_the_critical_path_stays_where_nothing_was_waited_for() -> None:
-    there = Stream("a", "b")
+    there = Stream(0, "a", "b")
     costs = [
         cost("a", "op2_send", 0, 10, stream=there),
         cost("b", "op1_add", 0, 300),
