@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from waferc_runtime.choices import DEFAULT_CHOICES, TASK_ORDERS, Choices
+from waferc_runtime.choices import DATAPATH_USES, DEFAULT_CHOICES, TASK_ORDERS, Choices
 from waferc_runtime.drop_in import environment
 from waferc_runtime.host.engines import ENGINES
 from waferc_runtime.host.errors import HostError
@@ -45,6 +45,10 @@ def add_engine(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--max-cycles", type=_cycles, metavar="N", help="work of a PE past this cycle is an error"
     )
+    parser.add_argument(
+        "--datapath", default=DEFAULT_CHOICES.datapath, choices=DATAPATH_USES,
+        help="shared: operations in progress on a PE take turns (reference engine; %(default)s)",
+    )  # fmt: skip
 
 
 def _cycles(text: str) -> int:
@@ -57,11 +61,13 @@ def choices(arguments: argparse.Namespace) -> Choices:
     """What the options of `add_engine` say.
 
     Raises:
-        HostError: the seed is negative.
+        HostError: the seed is negative, or the engine has no such datapath.
     """
+    if arguments.datapath == "shared" and arguments.engine != "reference":
+        raise HostError("--datapath shared needs --engine reference")
     if arguments.seed < 0:
         raise HostError(f"--seed {arguments.seed}: seeds are not negative")
-    return Choices(arguments.task_order, arguments.seed)
+    return Choices(arguments.task_order, arguments.seed, arguments.datapath)
 
 
 def run_command(arguments: argparse.Namespace) -> int:

@@ -11,6 +11,8 @@ from typing import Literal, get_args
 
 TaskOrder = Literal["arrival", "lowest_id", "round_robin", "random"]
 TASK_ORDERS: tuple[TaskOrder, ...] = get_args(TaskOrder)
+DatapathUse = Literal["per_thread", "shared"]
+DATAPATH_USES: tuple[DatapathUse, ...] = get_args(DatapathUse)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,10 +22,15 @@ class Choices:
     `task_order`: which of several runnable tasks of one priority starts: that which has been
     runnable longest (then the lowest id), the lowest id, the next id after the one that ran last,
     or one drawn with `seed`.
+
+    `datapath`: whether DSD operations of one PE that are in progress at once take turns on its one
+    datapath, an element (or group) of one thread in a cycle ("shared", as the machine does), or
+    go on side by side ("per_thread"). Only the reference engine can do the former.
     """
 
     task_order: TaskOrder = "arrival"
     seed: int = 0
+    datapath: DatapathUse = "per_thread"
 
 
 DEFAULT_CHOICES = Choices()

@@ -11,13 +11,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from waferc_runtime.choices import DEFAULT_CHOICES, TASK_ORDERS, Choices
+from waferc_runtime.choices import DATAPATH_USES, DEFAULT_CHOICES, TASK_ORDERS, Choices
 from waferc_runtime.host.engines import ENGINES
 from waferc_runtime.host.errors import HostError
 
 ENGINE = "WAFERC_ENGINE"
 TASK_ORDER = "WAFERC_TASK_ORDER"
 SEED = "WAFERC_SEED"
+DATAPATH = "WAFERC_DATAPATH"
 STATISTICS = "WAFERC_STATISTICS"
 MAX_CYCLES = "WAFERC_MAX_CYCLES"
 
@@ -40,6 +41,7 @@ class Settings:
             ENGINE: self.engine,
             TASK_ORDER: self.choices.task_order,
             SEED: str(self.choices.seed),
+            DATAPATH: self.choices.datapath,
         }
         if self.statistics is not None:
             variables[STATISTICS] = str(self.statistics.absolute())
@@ -61,11 +63,14 @@ def from_environment(variables: Mapping[str, str] = os.environ) -> Settings:
     if order not in TASK_ORDERS:
         raise HostError(f"{TASK_ORDER}: no order is called {order!r}", help=_known(TASK_ORDERS))
     seed = _number(SEED, variables.get(SEED, "0"))
+    datapath = variables.get(DATAPATH, DEFAULT_CHOICES.datapath)
+    if datapath not in DATAPATH_USES:
+        raise HostError(f"{DATAPATH}: it is not {datapath!r}", help=_known(DATAPATH_USES))
     file = variables.get(STATISTICS)
     limit = variables.get(MAX_CYCLES)
     return Settings(
         engine,
-        Choices(order, seed),
+        Choices(order, seed, datapath),
         None if not file else Path(file),
         None if not limit else _number(MAX_CYCLES, limit),
     )

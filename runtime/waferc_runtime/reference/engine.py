@@ -30,6 +30,7 @@ from waferc_runtime.csl import core
 from waferc_runtime.observer import Observer
 from waferc_runtime.reference import exported
 from waferc_runtime.reference.buffers import Traffic
+from waferc_runtime.reference.datapath import Datapath
 from waferc_runtime.reference.deadlock import Report
 from waferc_runtime.reference.evaluate import scalar_type
 from waferc_runtime.reference.fabric import CollisionError, Fabric, FabricHooks
@@ -253,6 +254,11 @@ class ReferenceEngine:
         return self._fabric.traffic
 
     @property
+    def datapath_waits(self) -> int:
+        """Cycles that threads waited for others of their PE, over all threads."""
+        return sum(processor.state.datapath.waits for processor in self._running())
+
+    @property
     def words_under_way(self) -> int:
         """Words that have been sent and not been received."""
         return self._fabric.words_under_way()
@@ -279,6 +285,7 @@ class ReferenceEngine:
                 self._shared,
                 dict(queues),
                 _by_lane(pe_class.output_queues, lane),
+                Datapath(choices.datapath == "shared"),
             )
             set_up(state)
             self._processors[index] = Processor(state, choices)

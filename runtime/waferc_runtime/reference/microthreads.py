@@ -13,9 +13,9 @@ from __future__ import annotations
 from waferc_ir.diagnostics import Location
 from waferc_runtime.reference.operands import Operation
 from waferc_runtime.reference.state import State
-from waferc_runtime.reference.thread import Thread
+from waferc_runtime.reference.thread import MAIN_RANK, Thread
 
-RANKS = {"high": 0, "medium": 1, None: 2, "low": 3}  # by the priority of an operation
+RANKS = {"high": 0, "medium": 1, None: MAIN_RANK, "low": 3}  # by the priority of an operation
 
 _NO_QUEUE = -1
 _NO_FABRIC = -100

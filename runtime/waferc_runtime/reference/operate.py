@@ -82,10 +82,28 @@ def operate(state: State, thread: Thread, operation: Operation) -> Steps[bool]:
     for index in range(count):
         arithmetic.element(index, {})
     cycles = _memory_cycles(state, operation, count)
-    thread.clock += cycles
+    setup = state.machine.dsd_setup_cycles
+    thread.clock += setup
+    yield from _in_turns(state, thread, cycles - setup)
     thread.conflicts += cycles - unhindered_cycles(operation.op, count, state.machine)
     _settle(operation, count)
     return True
+
+
+def _in_turns(state: State, thread: Thread, cycles: int) -> Steps[None]:
+    """Use the datapath for so many cycles, beside microthreads that use it too."""
+    left = cycles
+    thread.is_operating = True
+    while left and state.microthreads and state.datapath.is_shared:
+        if thread.clock > state.now:
+            yield Wait(thread.clock)
+        if state.datapath.take(thread, thread.clock):
+            left -= 1
+        else:
+            thread.waited += 1
+        thread.clock += 1
+    thread.clock += left
+    thread.is_operating = False
 
 
 def _memory_cycles(state: State, operation: Operation, count: int) -> int:
@@ -133,6 +151,7 @@ class _Stream:
 
     def run(self) -> Steps[bool]:
         self._thread.clock += self._state.machine.dsd_setup_cycles
+        self._thread.is_operating = True
         ending: Ending | None = None
         while self._total is None or self._done < self._total:
             count = self._group
@@ -143,6 +162,7 @@ class _Stream:
                 break
             self._step(count)
             self._thread.clock += 1
+        self._thread.is_operating = False
         _settle(self._operation, self._done)
         if self._to_send and isinstance(self._operation.dest, FabricDsd):
             self._send_rest(self._operation.dest)
@@ -164,6 +184,8 @@ class _Stream:
                 yield Wait(ready, obstacle)
             elif ending is None and obstacle is not None:
                 yield Wait(None, obstacle)
+            elif ending is None and not state.datapath.take(thread, state.now):
+                yield Wait(state.now + 1)
             else:
                 break
         thread.waited += state.now - earliest

@@ -31,7 +31,7 @@ class Processor:
         self.free_at = 0  # the cycle at which the main thread can take the next task
         self._picker = Picker(state, choices)
         self._main: _Running | None = None
-        self._microthreads: list[_Running] = []  # by rank, then in the order of their start
+        self._microthreads: list[_Running] = []  # in the order of their start
 
     def launch(self, call: HostCall) -> None:
         """Let the host start a function."""
@@ -47,26 +47,46 @@ class Processor:
     def run(self) -> None:
         """Do everything that can be done at the wafer's cycle."""
         now = self.state.now
-        for running in list(self._microthreads):
-            if running.thread.may_run(now) and self._resume(running):
+        for running in self._in_turn():
+            if running is self._main:
+                self._run_main(now)
+            elif running.thread.may_run(now) and self._resume(running):
                 self._microthreads.remove(running)
                 self.state.microthreads.remove(running.thread)
         while True:
             if self._main is None and not self._next_task():
                 return
-            assert self._main is not None
-            if not self._main.thread.may_run(now):
+            if not self._run_main(now):
                 return
-            thread = self._main.thread
-            before = thread.clock - thread.waited
-            is_done = self._resume(self._main)
-            self.state.work.busy_cycles += thread.clock - thread.waited - before
-            if not is_done:
-                return
+
+    def _in_turn(self) -> list[_Running]:
+        """Threads in an operation, the more urgent first, then who was served longest ago.
+
+        The main thread comes last anyway if each has a datapath for itself.
+        """
+        if not self.state.datapath.is_shared:
+            return sorted(self._microthreads, key=lambda running: running.thread.rank)
+        operating = list(self._microthreads)
+        if self._main is not None and self._main.thread.is_operating:
+            operating.append(self._main)
+        operating.sort(key=lambda running: (running.thread.rank, running.thread.served))
+        return operating
+
+    def _run_main(self, now: int) -> bool:
+        """Let the main thread go on; whether its task has ended."""
+        running = self._main
+        if running is None or not running.thread.may_run(now):
+            return False
+        thread = running.thread
+        before = thread.clock - thread.waited
+        is_done = self._resume(running)
+        self.state.work.busy_cycles += thread.clock - thread.waited - before
+        if is_done:
             self.free_at = thread.clock
             self.state.work.ended = max(self.state.work.ended, thread.clock)
             self._main = None
             self.state.wake(self.free_at)
+        return is_done
 
     def _resume(self, running: _Running) -> bool:
         """Run a thread to its next wait; whether it has ended."""
@@ -136,6 +156,5 @@ class Processor:
             self.state.tell(OperationEvent(x, y, name, number, begin, thread.clock))
 
         self._microthreads.append(_Running(thread, flattened(steps())))
-        self._microthreads.sort(key=lambda running: running.thread.rank)
         self.state.microthreads.append(thread)
         self.state.wake(thread.clock)

@@ -12,6 +12,7 @@ from waferc_runtime.builtins.printing import PrintBuffer
 from waferc_runtime.builtins.random import Generators
 from waferc_runtime.csl import core
 from waferc_runtime.observer import Event, Observer
+from waferc_runtime.reference.datapath import Datapath
 from waferc_runtime.reference.fabric import Fabric
 from waferc_runtime.reference.fifo import Ring
 from waferc_runtime.reference.memory import Block, Value
@@ -74,6 +75,7 @@ class State:
     shared: Surroundings
     input_queues: dict[int, int]  # color: queue
     output_colors: dict[int, int]  # queue: color
+    datapath: Datapath
     blocks: dict[core.MemoryObject, Block] = field(default_factory=lambda: {})
     rings: dict[core.Fifo, Ring] = field(default_factory=lambda: {})
     slots: dict[core.Slot, Value] = field(default_factory=lambda: {})

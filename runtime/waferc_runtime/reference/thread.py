@@ -15,6 +15,8 @@ from waferc_ir.diagnostics import Location
 
 T = TypeVar("T")
 
+MAIN_RANK = 2  # of the main thread: behind operations of high and medium priority (csl.md 7.3)
+
 
 @dataclass(slots=True)
 class WaferClock:
@@ -86,9 +88,10 @@ class Thread:
     `place` and `function` say where in the program it is; `waited` counts cycles that fabric
     operations spent waiting; `microthread` is None for the main thread. `receives` are the colors
     that its operation takes words of, `queues` the queues ("in 2", "out 3") and `registers` the
-    DSRs ("dest 1") that it uses. Of microthreads that could go on in one cycle the one of least
-    `rank` does first; `names_microthread`: the program says which one it is. `moving` and
-    `conflicts` count cycles of work in which words moved, or operations waited for banks.
+    DSRs ("dest 1") that it uses. Of threads that could use the datapath in one cycle one of least
+    `rank` does, of those the one that was `served` longest ago; `is_operating`: it is in a DSD
+    operation. `names_microthread`: the program says which microthread it is. `moving`
+    and `conflicts` count cycles of work in which words moved, or operations waited for banks.
     """
 
     function: str
@@ -98,8 +101,10 @@ class Thread:
     queues: frozenset[str] = frozenset()
     registers: frozenset[str] = frozenset()
     place: Location | None = None
-    rank: int = 0
+    rank: int = MAIN_RANK
     names_microthread: bool = False
+    served: int = -1
+    is_operating: bool = False
     waited: int = 0
     moving: int = 0
     conflicts: int = 0

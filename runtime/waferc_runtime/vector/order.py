@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from waferc_runtime.choices import Choices, TaskOrder
+from waferc_runtime.run_error import RunError
 from waferc_runtime.vector.state import NEVER, ClassState
 
 HOST = -1  # stands for an id where the host calls a function
@@ -15,9 +16,18 @@ Times = NDArray[np.int64]
 
 
 class Order:
-    """Chooses among runnable tasks."""
+    """Chooses among runnable tasks.
+
+    Raises:
+        RunError: this engine has no shared datapath.
+    """
 
     def __init__(self, choices: Choices) -> None:
+        if choices.datapath == "shared":
+            raise RunError(
+                "the vector engine gives each thread of a PE a datapath for itself",
+                help="take the reference engine, or datapath per_thread",
+            )
         self._order: TaskOrder = choices.task_order
         self._random = np.random.default_rng(choices.seed)
 
