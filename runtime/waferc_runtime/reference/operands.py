@@ -28,13 +28,16 @@ class Operand:
     register: Register | None = None
 
     def settle(self, done: int) -> None:
-        """Leave the address where an operation of `done` elements stopped, if it is to stay."""
+        """Leave the address where an operation of `done` elements stopped, if it is to stay.
+
+        A register that stands for several operands moves once.
+        """
         register = self.register
         if register is None or not isinstance(register.value, MemoryDsd):
             return
         if register.save_address or register.single_step:
-            moved = register.value.first + done
-            register.value = replace(register.value, first=moved)
+            assert isinstance(self.value, MemoryDsd)
+            register.value = replace(register.value, first=self.value.first + done)
 
 
 def operand(state: State, thread: Thread, kind: core.CoreType, value: Value) -> Operand:

@@ -198,7 +198,7 @@ def _shapes(values: Sequence[RunValue], pes: int) -> NDArray[np.int64] | None:
     for value in values:
         match value:
             case MemoryDsd():
-                parts += [*value.strides, *value.extents]
+                parts += [value.first, *value.strides, *value.extents]
             case FabricDsd():
                 parts += [value.color, value.extent]
             case _:

@@ -24,6 +24,14 @@ class Operand:
     loaded: Loaded | None = None
     name: Key | None = None  # of the register
 
+    @property
+    def single(self) -> RunValue:
+        """The value for one operation, which takes one element if it is a single step."""
+        if self.loaded is None or not self.loaded.single_step:
+            return self.value
+        is_memory = isinstance(self.value, MemoryDsd)
+        return replace(self.value, is_single=True) if is_memory else self.value
+
 
 def register(state: ClassState, file: core.DsrFile, number: int) -> Variable:
     """A register of all PEs of a class."""
@@ -61,8 +69,6 @@ def operand(state: ClassState, kind: core.Dsr, number: RunValue, lanes: Lanes) -
     if not isinstance(loaded, Loaded):
         raise Misuse(f"DSR {kind.file} {first} is used, into which nothing was loaded,")
     value = state.queues.with_color(loaded.dsd, lanes)
-    if loaded.single_step and isinstance(value, MemoryDsd):
-        value = replace(value, extents=(*(1 for _ in value.extents),))
     return Operand(value, variable, loaded, (kind.file, first))
 
 
@@ -124,17 +130,15 @@ class Save:
         return Save(self.register, take(self.loaded, positions), self.size)
 
     def settle(self, lanes: Lanes, elements: Int, pes: int) -> None:
-        """Move the base behind `elements`, along the outermost dimension."""
+        """Move the base behind `elements`, the outermost dimension going on."""
         dsd = self.loaded.dsd
         assert isinstance(dsd, MemoryDsd)
-        if self.loaded.single_step:
-            step = wide(dsd.strides[-1])
-        else:
-            inner = [wide(extent) for extent in dsd.extents[1:]]
-            step = wide(dsd.strides[0])
-            for extent in inner:
-                elements = wide(elements) // extent
-        moved = replace(dsd, words=wide(dsd.words) + wide(elements) * step * self.size)
+        inner: Int = 1
+        for extent in dsd.extents[1:]:
+            inner = inner * wide(extent)
+        elements = wide(dsd.first) + wide(elements)
+        rows = wide(elements // inner) * wide(dsd.strides[0]) * self.size
+        moved = replace(dsd, words=wide(dsd.words) + rows, first=elements % inner)
         self.register.set(lanes, replace(self.loaded, dsd=moved), pes)
 
 

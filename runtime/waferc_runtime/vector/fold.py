@@ -294,11 +294,16 @@ def _is_candidate(statement: core.Stmt) -> bool:
             right = is_known and len(statement.sources) == len(
                 DSD_OPS[statement.op].source_elements
             )
-            return right and all(map(_is_plain, operands))
-        case core.MapOperation():
-            return statement.output is not None and all(map(_is_plain, statement.inputs))
+            return right and all(map(_is_operand, operands))
+        case core.MapOperation(_, _, inputs, output):
+            return output is not None and all(map(_is_operand, (*inputs, output)))
         case _:
             return False
+
+
+def _is_operand(node: core.Expr) -> bool:
+    """Whether an operand is no register, whose address may go on by itself."""
+    return not isinstance(node.type, core.Dsr) and _is_plain(node)
 
 
 def _is_plain(node: core.Expr) -> bool:

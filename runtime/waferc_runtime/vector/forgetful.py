@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from waferc_runtime.csl.core import MemoryObject, Scalar
 from waferc_runtime.vector.access import Access
+from waferc_runtime.vector.indexed import Indexed
 from waferc_runtime.vector.lanes import Lanes
 from waferc_runtime.vector.memory import Block
 from waferc_runtime.vector.unknown import UNKNOWN
@@ -148,6 +149,8 @@ def is_computed(dest: Access, sources: Sequence[Any], lanes: Lanes) -> bool:
 
 def is_known(operand: Any) -> bool:
     """Whether a number, or all that an access visits, depends on no data."""
+    if isinstance(operand, Indexed):
+        operand = operand.access
     if not isinstance(operand, Access):
         return operand is not UNKNOWN
     match operand.block:

@@ -11,13 +11,12 @@ from numpy.typing import NDArray
 from waferc_ir.machine import Machine
 from waferc_runtime.builtins.timing import unhindered_cycles
 from waferc_runtime.vector.dsr import Save
-from waferc_runtime.vector.elementwise import apply
 from waferc_runtime.vector.forgetful import is_known
 from waferc_runtime.vector.group import Group
 from waferc_runtime.vector.lanes import Indices
 from waferc_runtime.vector.map import MapRun
 from waferc_runtime.vector.memory import OutOfBounds
-from waferc_runtime.vector.operation import Operands, access_of, resized, run_in_memory
+from waferc_runtime.vector.operation import Operands, carry_out, elements_of, run_in_memory
 from waferc_runtime.vector.recorded import with_out
 from waferc_runtime.vector.unknown import NeedsData
 from waferc_runtime.vector.values import MemoryDsd
@@ -83,13 +82,13 @@ def map_in_memory(group: Group, run: MapRun, machine: Machine) -> None:
     if count == 0:
         return
     values = [
-        resized(access_of(value, kind), count) if isinstance(value, MemoryDsd) else value
+        elements_of(value, kind, count) if isinstance(value, MemoryDsd) else value
         for value, kind in zip(run.inputs, run.types, strict=True)
     ]
-    dest = resized(access_of(run.output, run.result), count)
+    dest = elements_of(run.output, run.result, count)
     if pure.cycles is not None:
         group.extra += count * pure.cycles
-        apply(with_out(pure.compute), dest, values, lanes)
+        carry_out(with_out(pure.compute), dest, values, lanes, count)
         return
     if not all(map(is_known, values)):
         raise NeedsData("what @map costs")
@@ -100,7 +99,7 @@ def map_in_memory(group: Group, run: MapRun, machine: Machine) -> None:
         steps.append(np.asarray(pure.varying(*arrays), np.int64))
         return pure.compute(*arrays)
 
-    apply(with_out(compute), dest, values, lanes)
+    carry_out(with_out(compute), dest, values, lanes, count)
     size = count // len(steps)
     spent = np.zeros(lanes.count, np.int64)
     for step in steps:

@@ -20,6 +20,7 @@ from waferc_runtime.vector.dynamic import dynamic_colors, written_colors
 from waferc_runtime.vector.fifo import Fifos
 from waferc_runtime.vector.group import Code, Group
 from waferc_runtime.vector.host_stream import HostStream
+from waferc_runtime.vector.indexed import Indexed
 from waferc_runtime.vector.lanes import Indices
 from waferc_runtime.vector.map import MapRun
 from waferc_runtime.vector.occupancy import Holdings
@@ -27,8 +28,8 @@ from waferc_runtime.vector.operation import (
     Misuse,
     Operands,
     access_of,
+    elements_of,
     folds,
-    resized,
 )
 from waferc_runtime.vector.ports import Captured, Port, Running
 from waferc_runtime.vector.recorded import with_out
@@ -395,14 +396,13 @@ class Ends:
             case _:
                 raise Misuse(f"{op.name} cannot write to its first operand")
 
-    def memory(self, dsd: MemoryDsd, element: core.Scalar) -> Access:
+    def memory(self, dsd: MemoryDsd, element: core.Scalar) -> Access | Indexed:
         """An operand in memory."""
-        access = access_of(dsd, element)
-        if len(access.extents) == 1:
-            return access
+        if len(dsd.extents) == 1:
+            return access_of(dsd, element)
         if isinstance(self.count, np.ndarray):
             raise Misuse("an operation of different lengths has an operand of several dimensions")
-        return resized(access, self.count)
+        return elements_of(dsd, element, self.count)
 
     def _fifo(self, value: FifoDsd, element: core.Scalar) -> Port:
         stream = self.network.fifos.of(self.state, value.fifo)

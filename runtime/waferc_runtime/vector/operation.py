@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from waferc_ir.machine import Machine
+from waferc_runtime.builtins.banks import Walk
 from waferc_runtime.builtins.dsd import Compute, DsdOp
 from waferc_runtime.builtins.scalar import DTYPES
 from waferc_runtime.builtins.timing import memory_operation_cycles
@@ -19,6 +20,7 @@ from waferc_runtime.vector.access import Access
 from waferc_runtime.vector.elementwise import apply, fold
 from waferc_runtime.vector.forgetful import is_computed
 from waferc_runtime.vector.group import Group
+from waferc_runtime.vector.indexed import Indexed, apply_indexed, read
 from waferc_runtime.vector.lanes import Indices, Lanes
 from waferc_runtime.vector.unknown import UNKNOWN, Misuse
 from waferc_runtime.vector.values import (
@@ -28,6 +30,7 @@ from waferc_runtime.vector.values import (
     PointerValue,
     RunValue,
     take,
+    wide,
 )
 
 Array = NDArray[Any]
@@ -56,13 +59,16 @@ def variants(
         part
         for operand in operands
         if isinstance(operand, MemoryDsd)
-        for part in (*operand.strides, *operand.extents)
+        for part in (operand.first, *operand.strides, *operand.extents)
         if isinstance(part, np.ndarray)
     ]
+    is_flat = all(len(o.extents) == 1 for o in operands if isinstance(o, MemoryDsd))
     varying += [
-        operand.color
+        part
         for operand in operands
-        if isinstance(operand, FabricDsd) and isinstance(operand.color, np.ndarray)
+        if isinstance(operand, FabricDsd)
+        for part in (operand.color, *(() if is_flat else (operand.extent,)))
+        if isinstance(part, np.ndarray)
     ]
     if not varying:
         return [(None, _plain(op, dest, sources))]
@@ -86,32 +92,53 @@ def run_in_memory(group: Group, operands: Operands, lanes: Lanes, machine: Machi
     op, count = operands.op, operands.length
     assert isinstance(count, int)
     reads = [
-        access_of(source, element).walk()
+        walk_of(source, element)
         for source, element in zip(operands.sources, op.source_elements, strict=True)
         if isinstance(source, MemoryDsd)
     ]
     dest = operands.dest
-    write = access_of(dest, op.element).walk() if isinstance(dest, MemoryDsd) else None
+    write = walk_of(dest, op.element) if isinstance(dest, MemoryDsd) else None
     cycles = memory_operation_cycles(op, count, machine, reads, write)
     if count == 0:
         return cycles
     compute = op.computation(machine)
-    elements = op.source_elements
     match dest:
         case MemoryDsd():
             sources = [
-                resized(access_of(source, element), count)
-                if isinstance(source, MemoryDsd)
-                else source
-                for source, element in zip(operands.sources, elements, strict=True)
+                elements_of(source, element, count) if isinstance(source, MemoryDsd) else source
+                for source, element in zip(operands.sources, op.source_elements, strict=True)
             ]
-            apply(compute, resized(access_of(dest, op.element), count), sources, lanes)
+            carry_out(compute, elements_of(dest, op.element, count), sources, lanes, count)
         case PointerValue():
             _into_pointer(compute, dest, operands, lanes, count)
         case _:
             raise Misuse(f"{op.name} cannot write to its first operand")
     group.state.count_work(op, count * lanes.count)
     return cycles
+
+
+def carry_out(
+    compute: Compute,
+    dest: Access | Indexed,
+    sources: Sequence[Any],
+    lanes: Lanes,
+    count: int,
+) -> None:
+    """`dest[i] = compute(sources[i]...)` in order.
+
+    Raises:
+        OutOfBounds: an operand leaves its object.
+    """
+    parts = (dest, *sources)
+    if isinstance(dest, Access) and not any(isinstance(part, Indexed) for part in parts):
+        apply(compute, dest, sources, lanes)
+        return
+    for part in parts:
+        if isinstance(part, Access | Indexed):
+            part.check()
+    place = dest if isinstance(dest, Access) else dest.access
+    if is_computed(place, sources, lanes):
+        apply_indexed(compute, dest, sources, lanes, count)
 
 
 def _into_pointer(
@@ -121,24 +148,24 @@ def _into_pointer(
     op = operands.op
     place = Access(pointer.block, pointer.words, (), (), op.element)
     place.check()
-    sources: list[Access | Array] = []
+    sources: list[Access | Indexed | Array] = []
     for source, element in zip(operands.sources, op.source_elements, strict=True):
         if isinstance(source, MemoryDsd):
-            access = resized(access_of(source, element), count)
+            access = elements_of(source, element, count)
             access.check()
             sources.append(access)
         else:
             sources.append(source if source is UNKNOWN else np.asarray(source))
     if not is_computed(place, sources, lanes):
         return
-    accesses = [source for source in sources if isinstance(source, Access)]
+    accesses = [source for source in sources if isinstance(source, Access | Indexed)]
     is_fold = folds(pointer, operands.sources)
     start = sources[0]
     total: Array | None = None
     if is_fold and isinstance(start, np.ndarray):
         total = np.broadcast_to(start, (lanes.count,)).astype(DTYPES[op.element])
-    rows = [_rows(source, lanes) for source in sources]
-    if not any(access.overlaps(place) for access in accesses):
+    rows = [read(source, lanes) for source in sources]
+    if not any(_overlap(access, place) for access in accesses):
         if total is not None and accesses:
             result = fold(compute, total, rows[1:])
         elif total is not None:
@@ -148,18 +175,17 @@ def _into_pointer(
         place.write(lanes, result)
         return
     for step in range(count):  # a source sees what was written before
-        rows = [_rows(source, lanes) for source in sources]
+        rows = [read(source, lanes) for source in sources]
         row = [part[step] if part.ndim == 2 else part for part in rows]
         total = compute(*(row if total is None else (total, *row[1:])))
         place.write(lanes, total)
         total = total if is_fold else None
 
 
-def _rows(source: Access | Array, lanes: Lanes) -> Array:
-    """The elements of an operand one after the other: [element, lane]; numbers as they are."""
-    if isinstance(source, Access):
-        return source.read(lanes).reshape(source.count, lanes.count)
-    return source
+def _overlap(access: Access | Indexed, place: Access) -> bool:
+    if isinstance(access, Indexed):
+        return access.access.block is place.block
+    return access.overlaps(place)
 
 
 def folds(dest: RunValue, sources: Sequence[RunValue]) -> bool:
@@ -177,6 +203,32 @@ def access_of(dsd: MemoryDsd, element: Scalar) -> Access:
     strides = tuple([int(stride) * size for stride in dsd.strides])
     extents = tuple([int(extent) for extent in dsd.extents])
     return Access(dsd.block, dsd.words, strides, extents, element)
+
+
+def walk_of(dsd: MemoryDsd, element: Scalar) -> Walk:
+    """What an operation on `element` visits, by addresses of the PE's SRAM."""
+    if not isinstance(dsd.first, int) or dsd.first:
+        dsd = replace(dsd, words=wide(dsd.words) + wide(dsd.offset(0)) * element.words)
+    return access_of(dsd, element).walk()
+
+
+def elements_of(dsd: MemoryDsd, element: Scalar, count: int) -> Access | Indexed:
+    """The `count` elements that an operation on `element` visits; shapes are uniform.
+
+    Beyond the end the outermost dimension goes on.
+    """
+    access = access_of(dsd, element)
+    inner = math.prod(access.extents[1:])
+    first = int(np.asarray(dsd.first).flat[0])
+    if access.count == count and not first:
+        return access
+    if inner == 0:
+        raise Misuse(f"an operand of no elements stands for {count}")
+    if not first and count % inner == 0:
+        return resized(access, count)
+    rows = -(-(first + count) // inner)
+    offsets = resized(access, rows * inner).offsets().reshape(-1)[first : first + count]
+    return Indexed(access, access.words, offsets)
 
 
 def resized(access: Access, count: int) -> Access:
@@ -210,7 +262,8 @@ def length_of(operands: Sequence[RunValue]) -> int | Array:
     for operand in operands:
         match operand:
             case MemoryDsd():
-                here: int | Array = math.prod(int(extent) for extent in operand.extents)
+                extents = () if operand.is_single else operand.extents
+                here: int | Array = math.prod(int(extent) for extent in extents)
             case FabricDsd() | FifoDsd():
                 here = operand.extent
             case _:
@@ -235,6 +288,7 @@ def uniform_shape(value: RunValue) -> RunValue:
                 value,
                 strides=tuple(_first(stride) for stride in value.strides),
                 extents=tuple(_first(extent) for extent in value.extents),
+                first=_first(value.first),
             )
         case FabricDsd():
             extent = value.extent

@@ -16,8 +16,9 @@ from waferc_runtime.csl.core import Scalar
 from waferc_runtime.vector.access import Access
 from waferc_runtime.vector.channel import Channel, Outlet, Times
 from waferc_runtime.vector.fifo import FifoStream
+from waferc_runtime.vector.indexed import Indexed, read
 from waferc_runtime.vector.lanes import Indices, Lanes
-from waferc_runtime.vector.memory import Block, OutOfBounds
+from waferc_runtime.vector.memory import OutOfBounds
 from waferc_runtime.vector.values import Int
 
 Array = NDArray[Any]
@@ -77,7 +78,7 @@ class Running:
         place.write(lanes, total)
 
 
-Source = Port | Access | Array
+Source = Port | Access | Indexed | Array
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,7 +88,7 @@ class Captured:
     values: Array
 
 
-Dest = Port | Access | Running | Captured | None
+Dest = Port | Access | Indexed | Running | Captured | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,12 +107,17 @@ class Todo:
 
 
 def part_of(
-    access: Access, chosen: Indices, done: int, count: int, has_data: bool
+    access: Access | Indexed, chosen: Indices, done: int, count: int, has_data: bool
 ) -> Access | Indexed:
     """Elements `done` to `done + count` of a memory operand, on the chosen PEs."""
     words = access.words
     if isinstance(words, np.ndarray):
         words = words[chosen]
+    if isinstance(access, Indexed):
+        part = Indexed(access.access, words, access.offsets[done : done + count])
+        with _on(chosen):
+            part.check()
+        return part
     if len(access.extents) == 1:
         stride = access.strides[0]
         start = words + done * stride
@@ -123,11 +129,10 @@ def part_of(
         with _on(chosen):
             Access(access.block, words, access.strides, access.extents, access.element).check()
         return access
-    offsets = access.offsets().reshape(-1)[done : done + count]
-    size = access.element.words
+    part = Indexed(access, words, access.offsets().reshape(-1)[done : done + count])
     with _on(chosen):
-        access.block.check(words, int(offsets.min()), int(offsets.max()) + size)
-    return Indexed(access, words, offsets)
+        part.check()
+    return part
 
 
 @contextmanager
@@ -138,62 +143,6 @@ def _on(chosen: Indices) -> Generator[None, Any, None]:
     except OutOfBounds as fault:
         fault.position = int(chosen[fault.position or 0])
         raise
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Indexed:
-    """Some elements of a multi-dimensional access, by their offsets in words."""
-
-    access: Access
-    words: int | Array
-    offsets: NDArray[np.int64]  # [element]
-
-    def read(self, lanes: Lanes) -> Array:
-        """The elements [element, lane]."""
-        return self.access.block.gather(self.words, self.offsets, self.access.element, lanes)
-
-
-def read(value: Any, lanes: Lanes) -> Array:
-    """The elements of an operand [element, lane], or a number."""
-    return value.read(lanes) if isinstance(value, Access | Indexed) else np.asarray(value)
-
-
-def apply_indexed(
-    compute: Compute,
-    dest: Access | Indexed,
-    values: Sequence[Any],
-    lanes: Lanes,
-    count: int,
-) -> None:
-    """`dest[i] = compute(values[i]...)` in order, where some operand is not regular."""
-    if isinstance(dest, Access):
-        dest = Indexed(dest, dest.words, dest.offsets().reshape(-1))
-    block, element = dest.access.block, dest.access.element
-    is_plain = len(np.unique(dest.offsets)) == count and not any(
-        _is_in(value, block) and not (isinstance(value, Indexed) and value.access is dest.access)
-        for value in values
-    )
-    if is_plain:
-        arrays = [read(value, lanes) for value in values]
-        result = np.broadcast_to(compute(*arrays), (count, lanes.count))
-        block.scatter(dest.words, dest.offsets, element, lanes, result)
-        return
-    for step in range(count):
-        row: list[Array] = []
-        for value in values:
-            array = read(value, lanes)
-            row.append(array[step] if array.ndim == 2 else array)
-        block.store(dest.words + int(dest.offsets[step]), element, lanes, compute(*row))
-
-
-def _is_in(value: Any, block: Block) -> bool:
-    match value:
-        case Access():
-            return value.block is block
-        case Indexed():
-            return value.access.block is block
-        case _:
-            return False
 
 
 def pack(values: Array, element: Scalar, per_word: int, index: Int = 0) -> NDArray[np.uint32]:

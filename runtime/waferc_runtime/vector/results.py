@@ -12,17 +12,15 @@ from waferc_runtime.vector.access import Access
 from waferc_runtime.vector.channel import Words
 from waferc_runtime.vector.elementwise import apply
 from waferc_runtime.vector.forgetful import is_computed, is_known
+from waferc_runtime.vector.indexed import Indexed, apply_indexed, read
 from waferc_runtime.vector.lanes import Indices, Lanes
 from waferc_runtime.vector.ports import (
     Captured,
     Dest,
-    Indexed,
     Port,
     Running,
-    apply_indexed,
     pack,
     part_of,
-    read,
 )
 from waferc_runtime.vector.stream import no_words
 from waferc_runtime.vector.unknown import UNKNOWN, NeedsData
@@ -41,7 +39,7 @@ def write(
     send: Send,
 ) -> None:
     """Compute elements `done` to `done + count` on the PEs at `chosen`, on `lanes`."""
-    if isinstance(dest, Access):
+    if isinstance(dest, Access | Indexed):
         part = part_of(dest, chosen, done, count, has_data=True)
         if isinstance(part, Access) and not any(isinstance(v, Indexed) for v in values):
             apply(compute, part, values, lanes)
@@ -78,16 +76,16 @@ def leave(
     """What a run without data leaves behind: words of no value, memory that is not known."""
     match dest:
         case Port():
-            known = all(is_known(v.access if isinstance(v, Indexed) else v) for v in values)
+            known = all(map(is_known, values))
             if known and dest.stream.has_data:
                 write(dest, compute, chosen, done, count, lanes, values, send)
                 return
             if dest.sends_control:
                 raise NeedsData("what a control wavelet says")
             send(dest, no_words(-(-count // dest.per_word), len(chosen)))
-        case Access():
+        case Access() | Indexed():
             part_of(dest, chosen, done, count, has_data=False)
-            is_computed(dest, [UNKNOWN], lanes)
+            is_computed(dest if isinstance(dest, Access) else dest.access, [UNKNOWN], lanes)
         case Running(place):
             is_computed(place, [UNKNOWN], lanes)
         case Captured():

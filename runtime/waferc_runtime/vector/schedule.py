@@ -252,7 +252,7 @@ class Scheduler:
         """
         state, lanes = group.state, group.lanes
         values = [
-            self._operand(state, with_index(item.value, index), place, lanes)
+            self._operand(state, with_index(item.single, index), place, lanes)
             for place, item in enumerate(operands)
         ]
         kinds = variants(op, values[0], values[1:], lanes.count)

@@ -22,6 +22,7 @@ from waferc_runtime.vector.channel import Outlet, Words
 from waferc_runtime.vector.clock import Clock, every
 from waferc_runtime.vector.dsr import Save
 from waferc_runtime.vector.fifo import FifoStream
+from waferc_runtime.vector.indexed import Indexed
 from waferc_runtime.vector.lanes import Indices, Lanes
 from waferc_runtime.vector.news import sorted_pes
 from waferc_runtime.vector.occupancy import NOTHING, Holdings
@@ -43,7 +44,7 @@ ENDLESS = 1 << 40  # elements of an operation that never ends
 
 Array = NDArray[Any]
 Told = tuple[int, Indices | None]  # a color, and the PEs it matters to (None: any)
-Source = Port | Access | Array
+Source = Port | Access | Indexed | Array
 
 
 @dataclass(eq=False, slots=True)
@@ -352,7 +353,7 @@ class Transfer:
                     unpack(bits, source.element, source.per_word, count) if has_data else UNKNOWN
                 )
                 clock.wait(arrival, source.per_word // self.step, source.fifo is not None)
-            elif isinstance(source, Access):
+            elif isinstance(source, Access | Indexed):
                 values.append(part_of(source, chosen, done, count, self.state.has_data))
             else:
                 is_array = source is not UNKNOWN and source.ndim

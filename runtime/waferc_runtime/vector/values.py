@@ -34,21 +34,27 @@ class PointerValue:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MemoryDsd:
-    """A memory DSD; strides count elements of the operation that uses it, outermost first."""
+    """A memory DSD; strides count elements of the operation that uses it, outermost first.
+
+    `first` is the element at which an operation begins, in a register of several dimensions that
+    was left within one. `is_single`: an operation takes one element.
+    """
 
     block: Block
     words: Int
     strides: tuple[Int, ...]
     extents: tuple[Int, ...]
     takes_index: bool = False
+    first: Int = 0
+    is_single: bool = False
 
     def offset(self, index: int) -> Int:
-        """Where element `index` stands, in elements from the base.
+        """Where element `index` from the first one on stands, in elements from the base.
 
         Beyond the end the outermost dimension goes on.
         """
         offset: Int = 0
-        rest: Int = index
+        rest: Int = wide(self.first) + index
         for stride, extent in list(zip(self.strides, self.extents, strict=True))[:0:-1]:
             offset = offset + rest % extent * wide(stride)
             rest = rest // extent
@@ -130,12 +136,13 @@ def take(value: RunValue, positions: Indices) -> RunValue:
                 return PointerValue(value.block, value.words[positions])
             return value
         case MemoryDsd():
-            parts = (value.words, *value.strides, *value.extents)
+            parts = (value.words, value.first, *value.strides, *value.extents)
             if not any(isinstance(part, np.ndarray) for part in parts):
                 return value
             return replace(
                 value,
                 words=take(value.words, positions),
+                first=take(value.first, positions),
                 strides=tuple(take(stride, positions) for stride in value.strides),
                 extents=tuple(take(extent, positions) for extent in value.extents),
             )
@@ -224,6 +231,7 @@ def merge(values: list[RunValue], counts: list[int], order: Indices) -> RunValue
             return replace(
                 first,
                 words=merge([v.words for v in values], counts, order),
+                first=merge([v.first for v in values], counts, order),
                 strides=tuple(merge(list(column), counts, order) for column in strides),
                 extents=tuple(merge(list(column), counts, order) for column in extents),
             )
@@ -251,7 +259,7 @@ def _has_lanes(value: RunValue) -> bool:
         case PointerValue():
             return isinstance(value.words, np.ndarray)
         case MemoryDsd():
-            parts = (value.words, *value.strides, *value.extents)
+            parts = (value.words, value.first, *value.strides, *value.extents)
             return any(isinstance(part, np.ndarray) for part in parts)
         case FabricDsd():
             parts = (value.color, value.extent, value.index)
