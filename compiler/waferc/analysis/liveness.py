@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from waferc_ir.dtypes import DType
+from waferc_ir.entries import entries, single
 from waferc_ir.ops import collective, tile_compute, tile_move, tile_structure
 from waferc_ir.ops.declare import Op
 from waferc_ir.program import Program, Value
@@ -27,8 +28,9 @@ _IN_PLACE = (
 class Storage:
     """Values that share one array in every PE of a region, one after the other or as views.
 
-    `first` and `last` number the statements between which it is needed, both included; -1 stands
-    for "before the call", the number of statements for "after it".
+    `first` and `last` number the statements between which it is needed, both included; before and
+    after the statements of each entry there is a number that stands for "before the call" and
+    "after it". A state is needed always.
     """
 
     region: str
@@ -105,11 +107,29 @@ def storages(program: Program) -> list[Storage]:
 
     A reshape is a view of its operand. Elementwise operations, masks and all_reduces write over an
     operand of the result's size that nobody reads afterwards, unless it is a weight; over a
-    state only if what they make is what is stored to it.
+    state only if what they make is what is stored to it. Values of different entries never meet,
+    but in states.
     """
+    found: dict[Value, Storage] = {}
+    float_dtype = float_type(program)
+    start = 0
+    for entry in entries(program):
+        mine = single(program, entry)
+        for storage in _storages(mine, start, float_dtype):
+            head = storage.values[0]
+            known = found.get(head)
+            if known is not None:  # a state that an earlier entry uses too
+                values = tuple(dict.fromkeys([*known.values, *storage.values]))
+                storage = replace(known, values=values)
+            found[head] = storage
+        start += len(mine.statements) + 2
+    return [replace(s, first=-1, last=start) if s.is_state else s for s in found.values()]
+
+
+def _storages(program: Program, start: int, float_dtype: DType) -> list[Storage]:
+    """The storages of one entry, whose first statement has the number `start`."""
     last = last_uses(program)
     stored = _stored(program, last)
-    float_dtype = float_type(program)
     classes: list[_Class] = []
     of: dict[Value, _Class] = {}
     for number, statement in enumerate(program.statements):
@@ -126,7 +146,7 @@ def storages(program: Program) -> list[Storage]:
         home.values.append(result)
         home.last = max(home.last, last[result])
         of[result] = home
-    return [_storage(found, float_dtype, len(program.statements)) for found in classes]
+    return [_storage(found, float_dtype, start) for found in classes]
 
 
 def _stored(program: Program, last: Mapping[Value, int]) -> dict[Value, frozenset[Value]]:
@@ -168,14 +188,14 @@ def _shared(
     return None
 
 
-def _storage(found: _Class, float_dtype: DType, end: int) -> Storage:
+def _storage(found: _Class, float_dtype: DType, start: int) -> Storage:
     given = _tiled(found.values[0])
     return Storage(
         given.region,
         storage_dtype(given, float_dtype),
         math.prod(given.local_shape),
-        found.first,
-        end if found.is_state else found.last,
+        start + found.first,
+        start + found.last,
         tuple(found.values),
         found.is_state,
     )

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from waferc.evaluate import arrays, scalar
 from waferc_ir.diagnostics import WaferError
+from waferc_ir.entries import entry_named, single
 from waferc_ir.ops import graph_compute, graph_move, graph_structure
 from waferc_ir.ops.declare import Op
 from waferc_ir.program import Program, Value
@@ -37,15 +38,21 @@ def evaluate(
     inputs: Mapping[str, Array],
     weights: Mapping[str, Array],
     states: MutableMapping[str, Array] | None = None,
+    *,
+    entry: str | None = None,
 ) -> dict[str, Array]:
     """Run a graph program: arrays by input label in, arrays by output label out.
+
+    A program of several entries runs the one called `entry`.
 
     States are read from `states`, where they are there, else from `weights`; what the call leaves
     in them is written to `states`.
 
     Raises:
         EvaluateError: an array is missing, or has another shape or element type than stated.
+        EntryError: there is no such entry, or none is named.
     """
+    program = single(program, entry_named(program, entry))
     values: dict[Value, Array] = {}
     outputs: dict[str, Array] = {}
     labels: dict[Value, str] = {}

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from waferc.analysis.padding import Padding, padded_dims, tiled
 from waferc.evaluate import arrays, scalar
 from waferc.evaluate.graph import EvaluateError
+from waferc_ir.entries import entry_named, single
 from waferc_ir.ops import collective, stream, tile_compute, tile_move, tile_structure
 from waferc_ir.ops.declare import Op
 from waferc_ir.program import Program, Value
@@ -34,9 +35,12 @@ def evaluate(
     weights: Mapping[str, Array],
     states: MutableMapping[str, Array] | None = None,
     *,
+    entry: str | None = None,
     poison: bool = False,
 ) -> dict[str, Array]:
     """Run a tiled program: whole arrays by input label in, whole arrays by output label out.
+
+    A program of several entries runs the one called `entry`.
 
     Mutable states are read from `states`, where they are there, else from `weights`; what the call
     leaves in them is written to `states`.
@@ -47,7 +51,9 @@ def evaluate(
     Raises:
         EvaluateError: an array is missing, or has another shape or element type than stated; with
             `poison`, also if padding is not what `analysis.padding` says.
+        EntryError: there is no such entry, or none is named.
     """
+    program = single(program, entry_named(program, entry))
     regions = {region.name: region for region in program.regions}
     padding = Padding.of(program) if poison else None
     tiles: dict[Value, Array] = {}

@@ -44,11 +44,21 @@ class Rates:
 
 @dataclass(frozen=True)
 class Step:
-    """A choice: how to do one statement, or where a value that comes from outside lies."""
+    """A choice: how to do one statement, or where a value that comes from outside lies.
+
+    `others` stand for the result in further entries: a state lies in one layout in all of them,
+    but what one entry relays is not at hand in the next.
+    """
 
     operands: tuple[Value, ...]
     result: Value
     strategies: tuple[Strategy, ...]
+    others: tuple[Value, ...] = ()
+
+    @property
+    def results(self) -> tuple[Value, ...]:
+        """All values that the step makes."""
+        return (self.result, *self.others)
 
 
 @dataclass(frozen=True)
@@ -81,15 +91,16 @@ class Problem:
 
 
 def steps_of(
-    statements: Sequence[Statement],
+    entries: Sequence[Sequence[Statement]],
     arriving: Mapping[Value, Mapping[Layout, int]],
     space: Space,
     known: dict[Value, Step],
 ) -> list[Step]:
-    """The steps of the statements of one region.
+    """The steps of the statements of one region, entry by entry.
 
     Args:
-        statements: inputs, weights, fills and operations; outputs are left out.
+        entries: inputs, weights, fills and operations of each entry; outputs and stores are left
+            out.
         arriving: values that other regions make, with the layouts in which they may come and the
             cycles of bringing them.
         space: the region.
@@ -100,29 +111,44 @@ def steps_of(
     """
     problems: list[WaferError] = []
     steps = [Step((), value, _sources(options)) for value, options in arriving.items()]
-    for statement in statements:
-        op, result = statement.op, statement.result
-        if result is None or isinstance(op, graph_structure.Parameter | graph_structure.Fill):
-            continue
-        if result in known:
-            steps.append(known[result])
-            continue
-        family = FAMILIES.get(type(op))
-        if isinstance(op, graph_structure.Input | graph_structure.State):
-            strategies = _sources(dict.fromkeys(space.grid.layouts(op.shape), 0))
-        elif family is not None:
-            strategies = tuple(family.strategies(op, space))
-        else:
-            message = f"{op.name} has no layout strategies"
-            help = "run the decompose pass before tile"
-            problems.append(TileError(message, statement.at, help=help))
-            continue
-        known[result] = Step(op.operands(), result, strategies)
-        steps.append(known[result])
+    placed: set[Value] = set()
+    for number, statements in enumerate(entries):
+        here: dict[Value, Value] = {}  # what stands for the states in this entry
+        for statement in statements:
+            op, result = statement.op, statement.result
+            if result is None or isinstance(op, graph_structure.Parameter | graph_structure.Fill):
+                continue
+            if result not in known:
+                is_state = isinstance(op, graph_structure.State)
+                others = tuple(Value(result.type) for _ in entries[1:]) if is_state else ()
+                operands = tuple(here.get(value, value) for value in op.operands())
+                strategies = _strategies(statement, space, problems)
+                known[result] = Step(operands, result, strategies, others)
+            step = known[result]
+            if isinstance(op, graph_structure.State):
+                here[result] = step.results[number]
+                if result in placed:
+                    continue
+                placed.add(result)
+            steps.append(step)
     error = collect(problems)
     if error is not None:
         raise error
     return steps
+
+
+def _strategies(
+    statement: Statement, space: Space, problems: list[WaferError]
+) -> tuple[Strategy, ...]:
+    op = statement.op
+    if isinstance(op, graph_structure.Input | graph_structure.State):
+        return _sources(dict.fromkeys(space.grid.layouts(op.shape), 0))
+    family = FAMILIES.get(type(op))
+    if family is not None:
+        return tuple(family.strategies(op, space))
+    message = f"{op.name} has no layout strategies"
+    problems.append(TileError(message, statement.at, help="run the decompose pass before tile"))
+    return ()
 
 
 def _sources(options: Mapping[Layout, int]) -> tuple[Strategy, ...]:
@@ -156,10 +182,11 @@ def _all_terms(steps: Sequence[Step], relayouts: Relayouts, rates: Rates) -> dic
     layouts: dict[Value, dict[Layout, None]] = {}
     made: set[Value] = set()
     for step in steps:
-        made.add(step.result)
-        layouts.setdefault(step.result, {}).update(
-            dict.fromkeys(strategy.result for strategy in step.strategies)
-        )
+        made.update(step.results)
+        for result in step.results:
+            layouts.setdefault(result, {}).update(
+                dict.fromkeys(strategy.result for strategy in step.strategies)
+            )
         for position, operand in enumerate(step.operands):
             layouts.setdefault(operand, {}).update(
                 dict.fromkeys(strategy.operands[position] for strategy in step.strategies)

@@ -68,8 +68,9 @@ def _beam(problem: Problem, beam: int) -> list[int]:
             if value in after:
                 between = problem.terms[value].between[wanted[chosen]]
                 after[value] = np.minimum(after[value], between)
-        if last.get(step.result, -1) > number:
-            after[step.result] = problem.terms[step.result].between[home[chosen]]
+        for result in step.results:
+            if last.get(result, -1) > number:
+                after[result] = problem.terms[result].between[home[chosen]]
         keep = _first_of_each(after, numbers, len(order))[:beam]
         scores = flat[order[keep]]
         live = {value: costs[keep] if len(costs) > 1 else costs for value, costs in after.items()}
@@ -126,8 +127,8 @@ class _State:
         self.prices: dict[Value, list[int]] = {
             value: terms.prices.tolist() for value, terms in problem.terms.items()
         }
-        self.makers = {step.result: number for number, step in enumerate(problem.steps)}
-        self.results = [step.result for step in problem.steps]
+        self.makers = {v: number for number, step in enumerate(problem.steps) for v in step.results}
+        self.results = [step.results for step in problem.steps]
         self.readers: dict[Value, list[tuple[int, list[int]]]] = {v: [] for v in problem.terms}
         for number, asked in enumerate(self.requests):
             for value, wanted in asked:
@@ -154,7 +155,7 @@ class _State:
 
     def improve(self, number: int) -> bool:
         """Give a step its best strategy, all others kept; whether that lowered the price."""
-        touched = {value for value, _ in self.requests[number]} | {self.results[number]}
+        touched = {value for value, _ in self.requests[number]}.union(self.results[number])
         before = self.choices[number]
         best, best_price = before, self._local(number, touched)
         for choice in range(len(self.homes[number])):

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
+from types import MappingProxyType
 
 from waferc.layouts.problem import TileError
 from waferc.layouts.strategy import result_of, tensor
+from waferc_ir.entries import entries, single
 from waferc_ir.ops import graph_compute, graph_move, graph_structure
 from waferc_ir.ops.declare import Op
 from waferc_ir.program import Program, Statement, Value
@@ -14,13 +17,34 @@ from waferc_ir.program import Program, Statement, Value
 _IMPOSSIBLE = (math.inf, math.inf)
 _CROSSING_WEIGHT = 4.0  # an element that crosses costs as much work as so many multiply-adds
 
+Part = Sequence[Sequence[Statement]]  # what a region does, entry by entry
 
-def cut(program: Program, stages: int) -> list[list[Statement]]:
+
+def cut_entries(program: Program, stages: int) -> list[Part]:
+    """The operations of every entry in `stages` consecutive parts each.
+
+    A state that several entries use is in the stage where the first of them has it. Raises
+    TileError as `cut`.
+    """
+    homes: dict[Value, int] = {}
+    found: list[list[list[Statement]]] = []
+    for entry in entries(program):
+        parts = cut(single(program, entry), stages, homes)
+        for stage, part in enumerate(parts):
+            states = (s.result for s in part if isinstance(s.op, graph_structure.State))
+            homes.update((state, stage) for state in states if state is not None)
+        found.append(parts)
+    return [[parts[stage] for parts in found] for stage in range(stages)]
+
+
+def cut(
+    program: Program, stages: int, homes: Mapping[Value, int] = MappingProxyType({})
+) -> list[list[Statement]]:
     """The program's operations in `stages` consecutive parts.
 
     Weights, fills and inputs stand in every part that uses them, outputs in the part that makes
-    their value, stores in that of their state, of which there is but one. Minimises the work of
-    the slowest part, then what crosses the cuts.
+    their value, stores in that of their state, of which there is but one; `homes` tells the stage
+    of some. Minimises the work of the slowest part, then what crosses the cuts.
 
     Raises:
         TileError: there are fewer operations than stages, no stage is wanted, or states would have
@@ -32,7 +56,8 @@ def cut(program: Program, stages: int) -> list[list[Statement]]:
             f"{len(work)} operations do not make {stages} stages",
             help=f"ask for 1 to {max(1, len(work))} stages",
         )
-    cuts = _best_cuts([work_of(s.op) for s in work], _crossing(program, work), stages)
+    fixed = _fixed(program, work, homes)
+    cuts = _best_cuts([work_of(s.op) for s in work], _crossing(program, work), fixed, stages)
     sources = {s.result: s for s in program.statements if s.result is not None and not _is_work(s)}
     stage_of: dict[Value, int] = {}
     parts: list[list[Statement]] = []
@@ -54,19 +79,45 @@ def cut(program: Program, stages: int) -> list[list[Statement]]:
             parts[0].insert(0, statement)  # the caller gives it all the same
         if isinstance(statement.op, graph_structure.Output):
             x = statement.op.x
-            part = parts[stage_of.get(x, 0)]
+            part = _home(x, sources.get(x), parts, {**stage_of, **homes})
             if x in sources and sources[x] not in part:
                 part.insert(0, sources[x])
             part.append(statement)
         if isinstance(statement.op, graph_structure.Store):
             op = statement.op
-            homes = (part for part in parts if sources[op.state] in part)
-            part = next(homes, parts[stage_of.get(op.x, 0)])
+            known = stage_of | {op.state: homes.get(op.state, stage_of.get(op.x, 0))}
+            part = _home(op.state, sources[op.state], parts, known)
             for operand in op.operands():
                 if operand in sources and sources[operand] not in part:
                     part.insert(0, sources[operand])
             part.append(statement)
     return parts
+
+
+def _home(
+    value: Value,
+    source: Statement | None,
+    parts: Sequence[list[Statement]],
+    stage_of: Mapping[Value, int],
+) -> list[Statement]:
+    """The part that has a source, or else the one where a value is made."""
+    found = (part for part in parts if source is not None and source in part)
+    return next(found, parts[stage_of.get(value, 0)])
+
+
+def _fixed(
+    program: Program, work: Sequence[Statement], homes: Mapping[Value, int]
+) -> list[int | None]:
+    """For each work item the stage in which it must be, as it reads or makes a state of that."""
+    stores = [s.op for s in program.statements if isinstance(s.op, graph_structure.Store)]
+    makes = {op.x: homes[op.state] for op in stores if op.state in homes}
+    return [
+        next(
+            (homes[value] for value in statement.op.operands() if value in homes),
+            None if statement.result is None else makes.get(statement.result),
+        )
+        for statement in work
+    ]
 
 
 def _is_work(statement: Statement) -> bool:
@@ -128,23 +179,42 @@ def _crossing(program: Program, work: Sequence[Statement]) -> list[float]:
     return crossing
 
 
-def _best_cuts(work: Sequence[float], crossing: Sequence[float], stages: int) -> list[int]:
+def _best_cuts(
+    work: Sequence[float],
+    crossing: Sequence[float],
+    fixed: Sequence[int | None],
+    stages: int,
+) -> list[int]:
     """Starts of the stages and the end: dynamic programming over the cut before each item."""
     count = len(work)
     before = [0.0]
     for item in work:
         before.append(before[-1] + item)
     entry = [_CROSSING_WEIGHT * words for words in crossing]
+    # wrong[stage][n]: of the first n items, those that must be in another stage
+    wrong = [
+        [0, *accumulate(home is not None and home != stage for home in fixed)]
+        for stage in range(stages)
+    ]
     # best[n]: for the first n items in the stages so far (slowest part, sum of crossings)
-    best: list[tuple[float, float]] = [(before[n], 0.0) for n in range(count + 1)]
+    best: list[tuple[float, float]] = [
+        (before[n] if not wrong[0][n] else math.inf, 0.0) for n in range(count + 1)
+    ]
     best[0] = _IMPOSSIBLE
     origins: list[list[int]] = []
-    for _ in range(1, stages):
+    for stage in range(1, stages):
+        others = wrong[stage]
         following = [_IMPOSSIBLE]
         origin = [0]
         for n in range(1, count + 1):
             slowest, crossed, m = min(
-                (max(best[m][0], before[n] - before[m] + entry[m]), best[m][1] + entry[m], m)
+                (
+                    max(best[m][0], before[n] - before[m] + entry[m])
+                    if others[m] == others[n]
+                    else math.inf,
+                    best[m][1] + entry[m],
+                    m,
+                )
                 for m in range(n)
             )
             following.append((slowest, crossed))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import math
 from collections.abc import Mapping
@@ -14,6 +15,9 @@ from numpy.typing import NDArray
 from waferc.evaluate.graph import evaluate_operation
 from waferc.passes.base import Pass
 from waferc.unit import Unit
+from waferc_ir.diagnostics import Location
+from waferc_ir.entries import is_marker, markers
+from waferc_ir.ops.declare import Op
 from waferc_ir.ops.graph_move import Expand
 from waferc_ir.ops.graph_structure import Fill, Input, Output, Parameter, State
 from waferc_ir.program import Builder, Program, Statement, Value
@@ -28,6 +32,7 @@ class FoldConstants(Pass):
 
     A result of more than `limit` elements is folded only if it is no larger than what it is
     computed from. What is expanded stays expanded at run time, as broadcasting costs no memory.
+    In a program of several entries parameters become common to all, equal new ones are one.
     """
 
     name: ClassVar[str] = "fold-constants"
@@ -38,20 +43,24 @@ class FoldConstants(Pass):
         wanted = _wanted(unit.program, known)
         labels = _Labels(unit.program)
         weights = dict(unit.weights)
-        builder = Builder()
+        writing = _Writing(unit.program)
         values: dict[Value, Value] = {}
         for statement in unit.program.statements:
-            builder.at = statement.at
             labels.note(statement)
-            result = statement.result
+            op, result = statement.op, statement.result
             if result is None:
-                builder.effect(statement.op.with_operands(values))
-            elif result not in known or result in wanted.kept:
-                values[result] = builder.add(statement.op.with_operands(values))
+                writing.effect(op.with_operands(values), statement.at)
             elif result in wanted.folded:
-                op = _constant(result, known[result], labels, weights)
-                values[result] = builder.add(op)
-        program = unit.program.with_statements(builder.statements)
+                array = known[result]
+                values[result] = writing.same(array) or writing.add(
+                    _constant(result, array, labels, weights), statement.at, array
+                )
+            elif result not in known or result in wanted.kept:
+                array = known.get(result) if isinstance(op, Parameter) else None
+                values[result] = writing.same(array) or writing.add(
+                    op.with_operands(values), statement.at, array
+                )
+        program = unit.program.with_statements(writing.statements)
         return replace(unit, program=program, weights=weights)
 
     def _known(self, unit: Unit) -> dict[Value, Array]:
@@ -81,6 +90,43 @@ class _Wanted:
 
     kept: set[Value]
     folded: set[Value]
+
+
+class _Writing:
+    """The program that comes out. Entries have their parameters before the first of them."""
+
+    def __init__(self, program: Program) -> None:
+        self._front, self._body = Builder(), Builder()
+        self._has_entries = any(markers(program))
+        self._in_entry = False
+        self._made: dict[object, Value] = {}  # parameters that stood in entries, by content
+
+    @property
+    def statements(self) -> list[Statement]:
+        """All statements in order."""
+        return [*self._front.statements, *self._body.statements]
+
+    def effect(self, op: Op, at: Location | None) -> None:
+        """Append an operation without a result."""
+        self._in_entry = self._in_entry or is_marker(op)
+        self._body.effect(op, at)
+
+    def same(self, array: Array | None) -> Value | None:
+        """The parameter that another statement of an entry became and that holds `array`."""
+        return self._made.get(_content(array)) if self._in_entry and array is not None else None
+
+    def add(self, op: Op, at: Location | None, array: Array | None) -> Value:
+        """Append an operation; what a parameter holds is `array`."""
+        if not isinstance(op, Parameter) or not self._has_entries:
+            return self._body.add(op, at)
+        value = self._front.add(op, at)
+        if self._in_entry and array is not None:
+            self._made[_content(array)] = value
+        return value
+
+
+def _content(array: Array) -> tuple[object, ...]:
+    return array.shape, array.dtype.str, hashlib.sha256(array.tobytes()).digest()
 
 
 def _wanted(program: Program, known: Mapping[Value, Array]) -> _Wanted:

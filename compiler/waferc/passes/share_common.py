@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from waferc.passes.base import Pass
 from waferc.unit import Unit
+from waferc_ir.entries import is_marker
 from waferc_ir.ops import graph_structure, tile_structure
 from waferc_ir.ops.declare import Op
 from waferc_ir.program import Statement, Value
@@ -13,7 +14,10 @@ from waferc_ir.program import Statement, Value
 
 @dataclass(frozen=True)
 class ShareCommon(Pass):
-    """Do equal operations on equal values once, in graphs and in tiled programs."""
+    """Do equal operations on equal values once, in graphs and in tiled programs.
+
+    What one entry does, another does again.
+    """
 
     name = "share-common"
 
@@ -21,8 +25,12 @@ class ShareCommon(Pass):
         first: dict[tuple[object, ...], Value] = {}
         same: dict[Value, Value] = {}
         kept: list[Statement] = []
+        shared: dict[tuple[object, ...], Value] | None = None  # what is common to entries
         for statement in unit.program.statements:
             op, result = statement.op.with_operands(same), statement.result
+            if is_marker(op):
+                shared = first if shared is None else shared
+                first = dict(shared)
             # inputs are the caller's: each keeps its own place
             if result is not None and not isinstance(
                 op, graph_structure.Input | tile_structure.Input

@@ -12,11 +12,12 @@ from waferc.layouts.cost import CostModel
 from waferc.layouts.problem import Rates, Step, TileError, problem_of, steps_of
 from waferc.layouts.relayout import Relayouts
 from waferc.layouts.search import search
-from waferc.layouts.stages import cut
+from waferc.layouts.stages import Part, cut_entries
 from waferc.layouts.strategy import Space, Strategy, local_elements, tensor
 from waferc.passes.base import Pass
 from waferc.passes.tile_build import RegionWriter, TiledWriter
 from waferc.unit import Unit
+from waferc_ir.entries import markers
 from waferc_ir.machine import Machine
 from waferc_ir.ops import graph_structure
 from waferc_ir.program import Program, Statement, Value
@@ -60,7 +61,7 @@ class Tile(Pass):
         program, machine = unit.program, unit.machine
         if program.kind != "graph":
             raise TileError(f"program @{program.name} is tiled already")
-        parts = cut(program, self.stages)
+        parts = cut_entries(program, self.stages)
         factors = inner_factors(program)
 
         tiled: Program | None = None
@@ -118,7 +119,7 @@ class Tile(Pass):
 
 
 def _fastest(
-    tiling: _Tiling, program: Program, parts: Sequence[Sequence[Statement]], machine: Machine
+    tiling: _Tiling, program: Program, parts: Sequence[Part], machine: Machine
 ) -> tuple[Program, Footprint]:
     """The first attempt whose regions all fit, or the one that came nearest; its fullest region.
 
@@ -150,37 +151,46 @@ class _Tiling:
         self.relayouts = Relayouts(self.cost)
         self.steps: dict[Value, Step] = {}
 
-    def write(
-        self, program: Program, parts: Sequence[Sequence[Statement]], rates: Sequence[Rates]
-    ) -> Program:
+    def write(self, program: Program, parts: Sequence[Part], rates: Sequence[Rates]) -> Program:
         """The tiled program, one region per part, each with its own rates."""
         regions = tuple(
             Region(f"r{number}", self.grid.width, self.grid.height) for number in range(len(parts))
         )
-        writer = TiledWriter(Padding({region.name: region for region in regions}))
-        crossing = _crossing(parts)
+        padding = Padding({region.name: region for region in regions})
+        writer = TiledWriter(padding, [label for _, label in markers(program)])
+        crossing = [_crossing(entry) for entry in zip(*parts, strict=True)]
         before: RegionWriter | None = None
-        stores: list[tuple[RegionWriter, Statement]] = []
-        for region, part, values, part_rates in zip(regions, parts, crossing, rates, strict=True):
+        for stage, (region, part) in enumerate(zip(regions, parts, strict=True)):
             here = RegionWriter(region.name, writer, self.relayouts)
-            arriving = self._arriving(values, before)
-            strategies = self._choose(part, arriving, part_rates)
-            for value in arriving:
-                assert before is not None
-                here.receive(value, before, strategies[value].result)
-            for statement in part:
-                if isinstance(statement.op, graph_structure.Store):
-                    stores.append((here, statement))
-                    continue
-                self._write(statement, here, strategies)
+            arriving = [self._arriving(values[stage], before) for values in crossing]
+            strategies = self._choose(part, arriving, rates[stage])
+            for number, statements in enumerate(part):
+                writer.enter(number)
+                for value in arriving[number]:
+                    assert before is not None
+                    here.receive(value, before, strategies[value].result)
+                self._write_all(statements, here, strategies)
             before = here
-        # behind all regions, as nothing but outputs follows a store
-        prepared = [(here.store(statement), statement.at) for here, statement in stores]
-        for op, at in prepared:
-            writer.effect(op, at)
         return Program(
-            "tiled", program.name, tuple(writer.statements), regions, attributes=program.attributes
+            "tiled", program.name, writer.statements(), regions, attributes=program.attributes
         )
+
+    def _write_all(
+        self,
+        statements: Sequence[Statement],
+        here: RegionWriter,
+        strategies: Mapping[Value, Strategy],
+    ) -> None:
+        """What a region does in one entry."""
+        stores: list[Statement] = []
+        for statement in statements:
+            if isinstance(statement.op, graph_structure.Store):
+                stores.append(statement)
+            else:
+                self._write(statement, here, strategies)
+        # behind all else, as what a state holds is read until then
+        for op, at in [(here.store(statement), statement.at) for statement in stores]:
+            here.writer.effect(op, at)
 
     def _write(
         self, statement: Statement, here: RegionWriter, strategies: Mapping[Value, Strategy]
@@ -223,12 +233,13 @@ class _Tiling:
 
     def _choose(
         self,
-        part: Sequence[Statement],
-        arriving: Mapping[Value, Mapping[Layout, int]],
+        part: Part,
+        arriving: Sequence[Mapping[Value, Mapping[Layout, int]]],
         rates: Rates,
     ) -> dict[Value, Strategy]:
         space = Space(self.grid, self.cost)
-        steps = steps_of(part, arriving, space, self.steps)
+        every = {value: options for found in arriving for value, options in found.items()}
+        steps = steps_of(part, every, space, self.steps)
         problem = problem_of(steps, self.relayouts, rates)
         solution = search(problem, self.beam, self.sweeps)
         return {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 
 from waferc.analysis.padding import Padding, tiled
 from waferc.layouts.families import FAMILIES
@@ -23,16 +23,35 @@ from waferc_ir.program import Statement, Value
 from waferc_ir.types import Layout, TensorType
 
 
-@dataclass
 class TiledWriter:
     """The statements of a tiled program that is being written, with their padding.
 
     Equal operations on equal values are written once: a relayout that two readers need is shared.
+    Entries are written in any order, in turns; weights and states become common to them.
     """
 
-    padding: Padding
-    statements: list[Statement] = field(default_factory=lambda: [])
-    masked: dict[tuple[Value, float], Value] = field(default_factory=lambda: {})
+    def __init__(self, padding: Padding, labels: Sequence[str]) -> None:
+        """A writer of entries with these labels; none are a program without markers."""
+        self.padding = padding
+        self._labels = labels
+        self._common: list[Statement] = []
+        self._bodies: list[list[Statement]] = [[] for _ in labels] or [self._common]
+        self._stores: list[list[Statement]] = [[] for _ in self._bodies]  # of all regions, last
+        self._masked: list[dict[tuple[Value, float], Value]] = [{} for _ in self._bodies]
+        self._entry = 0
+
+    def enter(self, entry: int) -> None:
+        """Go on with an entry, by number."""
+        self._entry = entry
+
+    def statements(self) -> tuple[Statement, ...]:
+        """All statements, entry by entry."""
+        found = [*self._common] if self._labels else []
+        for number, body in enumerate(self._bodies):
+            if self._labels:
+                found.append(Statement(tile_structure.Entry(self._labels[number]), None))
+            found += [*body, *self._stores[number]]
+        return tuple(found)
 
     def add(self, op: Op, at: Location | None) -> Value:
         """Append an operation, after masks for what its operands' padding must hold."""
@@ -41,22 +60,26 @@ class TiledWriter:
     def prepared(self, op: Op, at: Location | None) -> Op:
         """The operation on operands whose padding holds what it needs."""
         for value, wanted in self.padding.needs(op).items():
-            key = (value, wanted)
-            if key not in self.masked:
-                self.masked[key] = self._append(tile_compute.MaskPadding(value, wanted), at)
-            op = op.with_operands({value: self.masked[key]})
+            key, masked = (value, wanted), self._masked[self._entry]
+            if key not in masked:
+                masked[key] = self._append(tile_compute.MaskPadding(value, wanted), at)
+            op = op.with_operands({value: masked[key]})
         return op
 
     def effect(self, op: Op, at: Location | None) -> None:
         """Append an operation without a result."""
-        self.statements.append(Statement(op, None, at))
+        is_store = isinstance(op, tile_structure.Store)
+        body = self._stores if is_store else self._bodies
+        body[self._entry].append(Statement(op, None, at))
 
     def _append(self, op: Op, at: Location | None) -> Value:
         result = op.result_type()
         assert result is not None, op.name
         value = Value(result)
         self.padding.add(op, value)
-        self.statements.append(Statement(op, value, at))
+        is_common = isinstance(op, tile_structure.State)
+        body = self._common if is_common else self._bodies[self._entry]
+        body.append(Statement(op, value, at))
         return value
 
 
@@ -73,16 +96,24 @@ class RegionWriter:
         self.views: dict[Value, Value] = {}  # reshapes, and what they show
 
     def declare(self, statement: Statement) -> None:
-        """Make a weight or a fill known: it appears in the layouts that are asked for."""
+        """Make a weight or a fill known: it appears in the layouts that are asked for.
+
+        A weight may be declared once more, for another entry.
+        """
         assert statement.result is not None
         self.free[statement.result] = statement
-        self.versions[statement.result] = {}
+        if isinstance(statement.op, graph_structure.Fill):
+            self.versions[statement.result] = {}
+        self.versions.setdefault(statement.result, {})
 
     def input(self, statement: Statement, layout: Layout) -> None:
-        """Write an input or a state, in its layout."""
+        """Write an input or a state, in its layout; a state once for all entries."""
         op, result = statement.op, statement.result
         assert isinstance(op, graph_structure.Input | graph_structure.State)
         assert result is not None
+        if result in self.homes:
+            self.versions[result] = {layout: self.homes[result]}
+            return
         tile_op: Op
         if isinstance(op, graph_structure.State):
             tile_op = tile_structure.State(
@@ -110,11 +141,13 @@ class RegionWriter:
             source = self.views[source]
         if source is but or source not in self.homes.values():
             return value
-        shape = tiled(value).shape
-        if not shape:
-            value = self.writer.add(tile_move.Reshape(value, (1,)), at)
+        given = tiled(value)
+        whole = [dim for dim, split in enumerate(given.layout.splits) if split is None]
+        if whole:
+            return self.writer.add(tile_move.Concat((value,), whole[0]), at)
+        value = self.writer.add(tile_move.Reshape(value, (1, *given.shape)), at)
         value = self.writer.add(tile_move.Concat((value,), 0), at)
-        return value if shape else self.writer.add(tile_move.Reshape(value, ()), at)
+        return self.writer.add(tile_move.Reshape(value, given.shape), at)
 
     def compute(self, statement: Statement, strategy: Strategy) -> None:
         """Write an operation: its operands' relayouts, itself, and the end of partial results."""

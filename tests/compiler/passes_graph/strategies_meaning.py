@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from tests.ir.strategies_graph import MAKERS, NAMES, Growing, shapes
 
+from waferc.evaluate.graph import evaluate
 from waferc.unit import Unit
 from waferc_ir.dtypes import DType
+from waferc_ir.entries import entries
 from waferc_ir.machine import machine
 from waferc_ir.ops import graph_compute as compute
 from waferc_ir.ops import graph_move as move
@@ -114,10 +116,20 @@ def unit_with_data(program: Program, seed: int) -> tuple[Unit, Arrays]:
     inputs: Arrays = {}
     weights: Arrays = {}
     for statement in program.statements:
-        if isinstance(statement.op, structure.Input | structure.Parameter):
+        if isinstance(statement.op, structure.Input | structure.Parameter | structure.State):
             into = inputs if isinstance(statement.op, structure.Input) else weights
             into[statement.op.label] = _draw(source, statement.op.shape, statement.op.dtype)
     return Unit(program, weights, machine("wse3")), inputs
+
+
+def meanings(unit: Unit, inputs: Arrays) -> Arrays:
+    """What every entry gives and leaves in states, each called first, by entry and label."""
+    found: Arrays = {}
+    for entry in entries(unit.program):
+        states: Arrays = {}
+        outputs = evaluate(unit.program, inputs, unit.weights, states, entry=entry.label)
+        found |= {f"{entry.label} {label}": array for label, array in (outputs | states).items()}
+    return found
 
 
 def _draw(source: np.random.Generator, shape: tuple[int, ...], dtype: DType) -> NDArray[Any]:

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.compiler.passes_graph.strategies_meaning import (
     chained_programs,
+    meanings,
     steady_programs,
     unit_with_data,
 )
@@ -70,9 +71,8 @@ def test_passes_keep_meaning(chain: str, program: Program, seed: int) -> None:
 @given(program=graph_programs(), seed=st.integers(0, 99))
 def test_folding_and_elimination_keep_every_bit(chain: str, program: Program, seed: int) -> None:
     unit, inputs = unit_with_data(program, seed)
-    before = evaluate(program, inputs, unit.weights)
-    after = run(unit, CHAINS[chain])
-    found = evaluate(after.program, inputs, after.weights)
+    before = meanings(unit, inputs)
+    found = meanings(run(unit, CHAINS[chain]), inputs)
     for label, expected in before.items():
         np.testing.assert_array_equal(found[label], expected)
 

@@ -32,10 +32,14 @@ class Drawing:
     weights: dict[str, Array] = field(default_factory=lambda: {})
     floats: list[Value] = field(default_factory=lambda: [])
     may_have_state: bool = False
+    shared: list[Value] = field(default_factory=lambda: [])  # common to entries
     states: list[Value] = field(default_factory=lambda: [])
 
     def source(self, shape: tuple[int, ...], dtype: DType = DType.F32, high: int = 0) -> Value:
-        """A new input or parameter; integers are below `high`."""
+        """An input or parameter, new or one that is shared; integers are below `high`."""
+        fitting = [v for v in self.shared if v.type == TensorType(shape, dtype)]
+        if fitting and self.draw(st.booleans()):
+            return self.draw(st.sampled_from(fitting))
         number = len(self.inputs) + len(self.weights)
         random = np.random.default_rng(number)
         if dtype is DType.I32:
@@ -206,8 +210,15 @@ def graphs(
 ) -> tuple[Program, dict[str, Array], dict[str, Array]]:
     """A graph program with arrays for its inputs and its parameters, perhaps with states."""
     drawing = Drawing(draw, may_have_state=may_have_state)
-    shapes = st.lists(st.integers(1, 9), min_size=1, max_size=4).map(tuple)
-    drawing.floats.append(drawing.source(draw(shapes)))
+    _draw_entry(drawing, max_steps, "")
+    statements = tuple(drawing.builder.statements)
+    return Program("graph", "drawn", statements), drawing.inputs, drawing.weights
+
+
+def _draw_entry(drawing: Drawing, max_steps: int, suffix: str) -> None:
+    """An input, operations, outputs and stores; labels of outputs end in `suffix`."""
+    draw = drawing.draw
+    drawing.floats.append(drawing.source(draw(_SHAPES)))
     for _ in range(draw(st.integers(1, max_steps))):
         step = draw(st.sampled_from(_STEPS))
         x = drawing.value()
@@ -215,16 +226,46 @@ def graphs(
         shape = shape_of(result)
         if result is not x and len(shape) in range(1, 5) and np.prod(shape) <= 4000:
             drawing.floats.append(result)
-    computed = [value for value in drawing.floats if value not in drawing.states]
+    sources = [*drawing.states, *drawing.shared]
+    computed = [value for value in drawing.floats if value not in sources]
     if not computed:
         computed = [drawing.builder.add(graph_compute.Unary(drawing.floats[0], "neg"))]
         drawing.floats += computed
-    drawing.builder.effect(graph_structure.Output(computed[-1], "last"))
-    drawing.builder.effect(graph_structure.Output(drawing.value(), "other"))
+    drawing.builder.effect(graph_structure.Output(computed[-1], f"last{suffix}"))
+    drawing.builder.effect(graph_structure.Output(drawing.value(), f"other{suffix}"))
     for state in drawing.states:
         fitting = [v for v in [*drawing.floats, *drawing.states] if v.type == state.type]
         x = draw(st.sampled_from(fitting))
-        drawing.builder.effect(graph_structure.Store(state, x))
+        if not suffix or draw(st.booleans()):
+            drawing.builder.effect(graph_structure.Store(state, x))
+
+
+_SHAPES = st.lists(st.integers(1, 9), min_size=1, max_size=4).map(tuple)
+
+
+@st.composite
+def graphs_of_entries(
+    draw: Callable[..., Any], max_steps: int = 4
+) -> tuple[Program, dict[str, Array], dict[str, Array]]:
+    """A graph program of two entries over common weights and states, with arrays for all inputs.
+
+    The entries, `a` and `b`, are tied by what they share: both read some of it, and store to it.
+    """
+    drawing = Drawing(draw)
+    add = drawing.builder.add
+    for number in range(draw(st.integers(1, 3))):
+        shape = draw(_SHAPES)
+        label = f"s{number}"
+        drawing.weights[label] = np.random.default_rng(number).standard_normal(shape).astype("f4")
+        if draw(st.booleans()):
+            drawing.states.append(add(graph_structure.State(label, shape, DType.F32)))
+            drawing.shared.append(drawing.states[-1])
+        else:
+            drawing.shared.append(add(graph_structure.Parameter(label, shape, DType.F32)))
+    for name in "ab":
+        drawing.builder.effect(graph_structure.Entry(name))
+        drawing.floats = [*drawing.shared]
+        _draw_entry(drawing, max_steps, f"_{name}")
     statements = tuple(drawing.builder.statements)
     return Program("graph", "drawn", statements), drawing.inputs, drawing.weights
 

@@ -25,7 +25,7 @@ MOST = 3_000  # combinations that a test goes through
 def _problem(program: Program, width: int, height: int) -> Any:
     grid, cost = Grid(width, height, inner_factors(program)), CostModel(WSE2, width, height)
     (part,) = cut(program, 1)
-    steps = steps_of(part, {}, Space(grid, cost), {})
+    steps = steps_of([part], {}, Space(grid, cost), {})
     return problem_of(steps, Relayouts(cost), Rates(0.5, 0.5))
 
 

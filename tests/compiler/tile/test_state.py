@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.compiler.tile.strategies_graph import graphs, grids
+from tests.compiler.tile.strategies_graph import graphs, graphs_of_entries, grids
 
 from waferc.analysis.padding import tiled as tiled_type
 from waferc.evaluate import graph as graph_meaning
@@ -33,6 +33,15 @@ def tiled(unit: Unit, grid: tuple[int, int], stages: int = 1) -> Unit:
     return ShareCommon().run(unit)
 
 
+def same(found: dict[str, Any], expected: dict[str, Any]) -> None:
+    """The same arrays, within what orders of summation may differ by."""
+    assert found.keys() == expected.keys()
+    for label, array in expected.items():
+        finite = np.where(np.isfinite(array), np.abs(array), 0)
+        scale = max(1.0, float(np.max(finite, initial=0)))
+        np.testing.assert_allclose(found[label], array, rtol=1e-3, atol=1e-4 * scale)
+
+
 @settings(max_examples=120)
 @given(graphs(may_have_state=True), grids, st.integers(1, 3))
 def test_states_of_tiled_programs_are_those_of_their_graphs(
@@ -50,12 +59,32 @@ def test_states_of_tiled_programs_are_those_of_their_graphs(
     for _ in range(3):
         expected = graph_meaning.evaluate(program, inputs, weights, graph_states)
         found = tiled_meaning.evaluate(unit.program, inputs, weights, tiled_states, poison=True)
-        for want, got in ((expected, found), (graph_states, tiled_states)):
-            assert got.keys() == want.keys()
-            for label, array in want.items():
-                finite = np.where(np.isfinite(array), np.abs(array), 0)
-                scale = max(1.0, float(np.max(finite, initial=0)))
-                np.testing.assert_allclose(got[label], array, rtol=1e-3, atol=1e-4 * scale)
+        same(found, expected)
+        same(tiled_states, graph_states)
+        tiled_states = {label: array.copy() for label, array in graph_states.items()}
+
+
+@settings(max_examples=50)
+@given(graphs_of_entries(), grids, st.integers(1, 2), st.lists(st.sampled_from("ab"), max_size=5))
+def test_entries_of_tiled_programs_mean_what_those_of_their_graphs_do(
+    drawn: Any, grid: tuple[int, int], stages: int, calls: list[str]
+) -> None:
+    program, inputs, weights = drawn
+    try:
+        unit = tiled(Unit(program, weights, machine("wse2")), grid, stages)
+    except TileError:
+        return  # no cut into stages leaves every state in one of them
+    verify(unit.program)
+    assert print_program(parse(print_program(unit.program))) == print_program(unit.program)
+    graph_states: dict[str, Any] = {}
+    tiled_states: dict[str, Any] = {}
+    for entry in ("a", "b", *calls):
+        expected = graph_meaning.evaluate(program, inputs, weights, graph_states, entry=entry)
+        found = tiled_meaning.evaluate(
+            unit.program, inputs, weights, tiled_states, entry=entry, poison=True
+        )
+        same(found, expected)
+        same(tiled_states, graph_states)
         tiled_states = {label: array.copy() for label, array in graph_states.items()}
 
 
