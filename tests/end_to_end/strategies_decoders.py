@@ -121,7 +121,7 @@ class Attention(nn.Module):
         return self.out(mixed.transpose(1, 2).flatten(2))
 
     def _heads(self, x: Tensor, heads: int) -> Tensor:
-        return x.unflatten(-1, (heads, -1)).transpose(1, 2)
+        return x.view(*x.shape[:-1], heads, -1).transpose(1, 2)
 
     def _turned(self, x: Tensor, position: Tensor) -> Tensor:
         """Pairs of elements turned by angles that grow with the position."""
