@@ -28,7 +28,10 @@ def add_parser(verbs: Verbs) -> None:
         help="token ids with commas between; once for each row of the batch",
     )  # fmt: skip
     one.add_argument("--max-new-tokens", type=int, default=16, metavar="N", help="(%(default)s)")
-    one.add_argument("--context", type=int, required=True, metavar="N", help="tokens of the cache")
+    one.add_argument(
+        "--context", type=int, metavar="N",
+        help="use no more than N tokens of the cache (all that it holds)",
+    )  # fmt: skip
     one.add_argument(
         "--temperature", type=float, default=0.0, metavar="T",
         help="0 takes the likeliest token, larger ones draw (%(default)s)",
@@ -40,8 +43,6 @@ def add_parser(verbs: Verbs) -> None:
 def run_verb(arguments: argparse.Namespace) -> int:
     """Print the tokens of each position as they come: one number per row of the batch."""
     prompt = [_ids(row) for row in arguments.prompt]
-    if len({len(row) for row in prompt}) > 1:
-        raise GenerateError("the rows of the prompt have different lengths")
     compiled = load(arguments.bundle, engine=arguments.engine)
 
     def show(tokens: Tokens) -> None:

@@ -63,6 +63,7 @@ class Compiled:
 
         Inputs that no output depends on may be given or left out.
         """
+        self.signature.check(inputs)
         known = set(self.signature.arguments.labels())
         used = {placement.label for placement in self.bundle.manifest.inputs}
         outputs = self.session.run(

@@ -81,7 +81,7 @@ def lower_model(
     captured = capture(model, positional(example_inputs), example_kwargs, options.name)
     lowered = lower(captured)
     unit = Unit(lowered.program, lowered.weights, machine)
-    signature = Signature(captured.arguments, captured.returns, _dtypes(captured))
+    signature = Signature(captured.arguments, captured.returns, _dtypes(captured), lowered.limits)
     return Lowered(unit, signature)
 
 

@@ -18,6 +18,8 @@ from waferc.compiled import Compiled
 from waferc.driver import compile
 from waferc_ir.diagnostics import WaferError, collect
 
+_MOST_TOKENS = 2**31 - 1
+
 Tokens = NDArray[np.int64]
 Observe = Callable[[Tokens], None]
 
@@ -54,7 +56,7 @@ def generate(
     prompt: object,
     max_new_tokens: int,
     *,
-    context: int,
+    context: int | None = None,
     temperature: float = 0.0,
     seed: int = 0,
     observe: Observe = lambda tokens: None,
@@ -67,7 +69,7 @@ def generate(
             `transformers`, or `forward(ids, position)` as this file's head says.
         prompt: token ids, [tokens] or [batch, tokens].
         max_new_tokens: how many tokens to add to each row.
-        context: how many tokens the model's cache holds.
+        context: how many tokens the model's cache holds; a `Compiled` one knows it.
         temperature: 0 takes the likeliest token; larger ones draw from softmax(logits / t).
         seed: of the draws.
         observe: called with the tokens [batch] of every new position as they come.
@@ -83,9 +85,16 @@ def generate(
     """
     rows = _rows(prompt)
     batch, length = rows.shape
-    _check(length, max_new_tokens, context, temperature)
-    compiled = model if isinstance(model, Compiled) else decoder(model, batch, context, **options)
+    if isinstance(model, Compiled):
+        compiled = model
+    elif context is None:
+        raise GenerateError("the context is not given", help="say how many tokens the cache holds")
+    else:
+        _check(length, max_new_tokens, context, temperature)  # before the work of compiling
+        _check_weights(model)
+        compiled = decoder(model, batch, context, **options)
     vocabulary = _vocabulary(compiled, batch)
+    _check(length, max_new_tokens, min(context or _MOST_TOKENS, _capacity(compiled)), temperature)
     wrong = rows[(rows < 0) | (rows >= vocabulary)]
     if wrong.size:
         raise GenerateError(
@@ -113,12 +122,27 @@ def decoder(model: object, batch: int, context: int, **options: Any) -> Compiled
     if is_language_model(model):
         options.setdefault("name", type(model).__name__)
         model = CachedDecoder(model, batch, context)
+        model.check()
     example = np.zeros((batch, 1), np.int64), np.zeros(1, np.int64)
     return compile(model, example, **options)
 
 
+def _check_weights(model: object) -> None:
+    from waferc.frontend.decoder import without_data
+
+    missing = without_data(model)
+    if missing:
+        raise GenerateError(
+            f"{len(missing):,} weights of the model have no data, the first is {missing[0]}",
+            help="generate with a model that is not on the meta device",
+        )
+
+
 def _rows(prompt: object) -> Tokens:
-    array = np.asarray(prompt)
+    try:
+        array = np.asarray(prompt)
+    except ValueError:
+        raise GenerateError("the rows of the prompt have different lengths") from None
     rows = array[np.newaxis] if array.ndim == 1 else array
     if rows.ndim != 2 or not rows.size or rows.dtype.kind not in "iu":
         raise GenerateError(
@@ -147,6 +171,15 @@ def _check(length: int, more: int, context: int, temperature: float) -> None:
         raise problem
 
 
+def _capacity(compiled: Compiled) -> int:
+    """How many positions the program has; without end where it does not number them."""
+    manifest, limits = compiled.bundle.manifest, compiled.signature.limits
+    positions = [p.label for p in manifest.inputs if tuple(p.shape) == (1,)]
+    return min(
+        (limits[label][1] + 1 for label in positions if label in limits), default=_MOST_TOKENS
+    )
+
+
 def _vocabulary(compiled: Compiled, batch: int) -> int:
     """Extent of the logits; the program is checked to be a decoder for so many rows."""
     manifest = compiled.bundle.manifest
@@ -159,5 +192,10 @@ def _vocabulary(compiled: Compiled, batch: int) -> int:
             f" {', '.join(map(str, manifest.outputs))}",
             help=f"a decoder for this prompt takes ids [{batch}, 1] and a position [1] and gives"
             f" logits [{batch}, 1, vocabulary]",
+        )
+    if not any(placement.is_mutable for placement in manifest.state):
+        raise GenerateError(
+            "the program keeps nothing between calls: it has no cache of earlier tokens",
+            help="write forward(ids, position) with the cache in buffers",
         )
     return outputs[0][-1]

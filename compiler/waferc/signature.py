@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import cast
+from dataclasses import dataclass, field
+from typing import Any, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from waferc.structure import Kind, Structure
+from waferc_ir.diagnostics import WaferError, collect
 from waferc_runtime.host.json_fields import Field
 from waferc_runtime.host.manifest import MANIFEST, Manifest
+from waferc_runtime.host.session import InputError
 
 _DEEPEST = 64
 _MOST_ENTRIES = 100_000
@@ -23,12 +26,15 @@ _DTYPES = (
 class Signature:
     """Nesting of arguments (a tuple and a dict) and of results; NumPy dtypes of the results.
 
-    The dtypes are those of the PyTorch model: a program in f16 whose model returns f32 gives f32.
+    `limits` are the smallest and the largest number that an input of ids or positions may hold,
+    by label. The dtypes are those of the PyTorch model: a program in f16 whose model returns f32
+    gives f32.
     """
 
     arguments: Structure
     returns: Structure
     dtypes: Mapping[str, str]
+    limits: Mapping[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]])
 
     def document(self) -> dict[str, object]:
         """The signature as JSON."""
@@ -36,7 +42,26 @@ class Signature:
             "arguments": _document(self.arguments),
             "returns": _document(self.returns),
             "dtypes": dict(self.dtypes),
+            "limits": {label: list(limits) for label, limits in self.limits.items()},
         }
+
+    def check(self, inputs: Mapping[str, NDArray[Any]]) -> None:
+        """Raises InputError for ids and positions beyond what the model has; all of them."""
+        problems: list[WaferError] = []
+        for label, (low, high) in self.limits.items():
+            given = np.asarray(inputs.get(label, low))
+            wrong = given[(given < low) | (given > high)]
+            if wrong.size:
+                problems.append(
+                    InputError(
+                        f"input {label!r} has {wrong.size:,} numbers that the model does not know,"
+                        f" the first is {int(wrong[0]):,}",
+                        help=f"it takes {low:,} to {high:,}",
+                    )
+                )
+        problem = collect(problems)
+        if problem is not None:
+            raise problem
 
 
 def read_signature(manifest: Manifest) -> Signature:
@@ -48,7 +73,7 @@ def read_signature(manifest: Manifest) -> Signature:
     if "structure" not in manifest.document:
         return plain_signature(manifest)
     top = Field(manifest.document["structure"], "structure", MANIFEST)
-    fields = top.mapping(("arguments", "returns", "dtypes"))
+    fields = top.mapping(("arguments", "returns", "dtypes"), ("limits",))
     outputs = tuple(placement.label for placement in manifest.outputs)
     returns = _structure(fields["returns"], _DEEPEST)
     unknown = [label for label in returns.labels() if label not in outputs]
@@ -61,8 +86,23 @@ def read_signature(manifest: Manifest) -> Signature:
     if missing:
         raise fields["arguments"].error(f"lacks inputs {', '.join(missing)}")
     return Signature(
-        arguments, returns, {label: field.one_of(_DTYPES) for label, field in dtypes.items()}
+        arguments,
+        returns,
+        {label: field.one_of(_DTYPES) for label, field in dtypes.items()},
+        _limits(fields.get("limits"), given),
     )
+
+
+def _limits(found: Field | None, inputs: set[str]) -> dict[str, tuple[int, int]]:
+    if found is None:
+        return {}
+    limits: dict[str, tuple[int, int]] = {}
+    for label, pair in found.mapping((), tuple(inputs)).items():
+        bounds = [item.integer(-(2**31), 2**31 - 1) for item in pair.items(2)]
+        if len(bounds) != 2:
+            raise pair.error("is no pair of integers")
+        limits[label] = bounds[0], bounds[1]
+    return limits
 
 
 def plain_signature(manifest: Manifest) -> Signature:

@@ -16,6 +16,8 @@ import torch
 from waferc.frontend.captured import CaptureError
 
 _TENSORS = ("keys", "values", "cumulative_length")
+_CHECKED_TOKENS = 6
+_LARGEST_ERROR = 0.02  # f16 and bf16 models round; another mask or position changes far more
 
 
 def is_language_model(model: Any) -> bool:
@@ -24,6 +26,14 @@ def is_language_model(model: Any) -> bool:
     if library is None or not isinstance(model, library.PreTrainedModel):
         return False
     return bool(model.can_generate()) and not model.config.is_encoder_decoder
+
+
+def without_data(model: Any) -> list[str]:
+    """Names of the parameters and buffers of a module that are on the meta device."""
+    if not isinstance(model, torch.nn.Module):
+        return []
+    tensors = (*model.named_parameters(), *model.named_buffers())
+    return [name for name, tensor in tensors if tensor.is_meta]
 
 
 class CachedDecoder(torch.nn.Module):
@@ -54,6 +64,33 @@ class CachedDecoder(torch.nn.Module):
                 help="write forward(ids, position) with the cache in buffers",
             ) from None
         self.cache = cache
+        self.batch = batch
+        self.context = context
+
+    def check(self) -> None:
+        """Compare the first tokens' logits with those of the model without a cache.
+
+        Raises:
+            CaptureError: they differ: the model's own code does not follow a cache of fixed size.
+        """
+        if without_data(self):
+            return
+        tokens = min(self.context, _CHECKED_TOKENS)
+        known = int(self.model.config.get_text_config().vocab_size)
+        ids = (torch.arange(self.batch * tokens).view(self.batch, tokens) * 7 + 1) % known
+        with torch.no_grad():
+            wanted = self.model(input_ids=ids, use_cache=False).logits.float()
+            steps = [self(ids[:, t : t + 1], torch.tensor([t])) for t in range(tokens)]
+            for name, buffer in self.named_buffers():
+                if name.rpartition("_")[0] in _TENSORS:
+                    buffer.zero_()
+        error = float((torch.cat(steps, 1).float() - wanted).norm() / wanted.norm())
+        if not error < _LARGEST_ERROR:
+            raise CaptureError(
+                f"{type(self.model).__name__} with a static cache gives other logits than without:"
+                f" relative error {error:.2g} over the first {tokens} tokens",
+                help="write forward(ids, position) with the cache in buffers",
+            )
 
     def forward(self, ids: torch.Tensor, position: torch.Tensor) -> torch.Tensor:
         """Logits of the tokens at `position`, after those that the cache holds."""

@@ -20,6 +20,7 @@ from waferc.frontend.captured import (
     Ref,
     TensorMeta,
 )
+from waferc.frontend.limits import Limits, Numbers, input_limits
 from waferc.frontend.lowerings.declare import LOWERINGS, Call, program_dtype
 from waferc.structure import Structure
 from waferc_ir.diagnostics import Location, WaferError, collect
@@ -39,6 +40,7 @@ class Lowered:
 
     `arguments` is the structure of the model's positional (a tuple) and keyword (a dict) arguments,
     `returns` that of what it returns; their labels are those of the program's inputs and outputs.
+    `limits` are the numbers that inputs may hold which are ids or positions.
     """
 
     program: Program
@@ -46,6 +48,7 @@ class Lowered:
     inputs: tuple[InputSpec, ...]
     arguments: Structure
     returns: Structure
+    limits: Limits
 
 
 def lower(captured: Captured) -> Lowered:
@@ -78,6 +81,7 @@ class _Lowering:
         self.values: dict[str, tuple[Value | None, ...]] = {}
         self.weights: dict[str, NDArray[Any]] = {}
         self.constants: dict[Value, NDArray[Any]] = {}
+        self.limits: list[Numbers] = []
         self.problems: dict[_Problem, list[Node | None]] = {}
 
     def run(self) -> Lowered:
@@ -97,8 +101,9 @@ class _Lowering:
         for state in self.captured.states:
             self._store(state)
         program = Program("graph", self.captured.name, tuple(self.builder.statements))
+        limits = input_limits(program.statements, self.constants, self.limits)
         return Lowered(
-            program, self.weights, inputs, self.captured.arguments, self.captured.returns
+            program, self.weights, inputs, self.captured.arguments, self.captured.returns, limits
         )
 
     def _inputs(self) -> tuple[InputSpec, ...]:
@@ -173,7 +178,9 @@ class _Lowering:
             self.values[node.name] = (None,)  # a concatenation may do without it
             return
         self.builder.at = node.at
-        call = Call(node, self.builder, self.values, self.weights, self.constants, used)
+        call = Call(
+            node, self.builder, self.values, self.weights, self.constants, used, self.limits
+        )
         try:
             if node.target not in LOWERINGS:
                 raise LowerError(

@@ -266,6 +266,8 @@ MOVE: Of1 = {
     "index": lambda x: x[:, torch.tensor([0, -1, 1, 0])],
     "index_first": lambda x: x[torch.tensor([[1, 0], [0, 0]])],
     "index_select": lambda x: x.index_select(2, torch.tensor([3, 0])),
+    "gather": lambda x: x.gather(1, torch.tensor([[[0, 1, 0, 1]], [[1, 1, 0, 0]]])),
+    "gather_part": lambda x: x.gather(-1, torch.tensor([[[3], [1]]])),
     "triangle": lambda x: x[:, :3, :3].tril(),
     "full_like": lambda x: torch.full_like(x, 2.5),
     "zeros_like": lambda x: torch.zeros_like(x),

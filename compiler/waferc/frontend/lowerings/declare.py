@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from waferc.frontend.captured import LowerError, Node, Ref, TensorMeta
+from waferc.frontend.limits import Numbers
 from waferc_ir.dtypes import DType
 from waferc_ir.ops.declare import Op, VerifyError
 from waferc_ir.ops.graph_compute import Cast
@@ -88,6 +89,7 @@ class Call:
         weights: dict[str, NDArray[Any]],
         constants: Mapping[Value, NDArray[Any]],
         used: frozenset[int],
+        limits: list[Numbers],
     ) -> None:
         self.node = node
         self.used = used
@@ -95,6 +97,7 @@ class Call:
         self._values = values
         self._weights = weights
         self._constants = constants
+        self._limits = limits
 
     @property
     def result(self) -> TensorType:
@@ -126,6 +129,11 @@ class Call:
         dtype = next(d for d in DType if np.dtype(d.numpy) == array.dtype)
         self._weights[label] = array
         return self.add(Parameter(label, array.shape, dtype))
+
+    def limit(self, x: Value, low: int, high: int) -> Value:
+        """`x`, whose elements must lie between `low` and `high`: other ones are an error."""
+        self._limits.append(Numbers(x, low, high))
+        return x
 
     def constant_data(self, x: Value) -> NDArray[Any] | None:
         """The data of a constant of the model; None if `x` is computed."""

@@ -23,7 +23,8 @@ from waferc_ir.program import Value
 def _index_copy(call: Call) -> Results:
     x = call.tensor("self")
     dim = call.dim("dim", len(shape_of(x)))
-    return write_slices(call, x, dim, call.tensor("index"), call.tensor("source"))
+    index = call.limit(call.tensor("index"), 0, shape_of(x)[dim] - 1)
+    return write_slices(call, x, dim, index, call.tensor("source"))
 
 
 @lowers("aten.index_put.default")
@@ -42,6 +43,7 @@ def _index_put(call: Call) -> Results:
     source = call.cast(call.tensor("values"), tensor_type(x).dtype)
     if shape_of(source) != wanted:
         source = call.add(Expand(source, wanted))
+    call.limit(index, -shape[dim], shape[dim] - 1)
     from_end = call.add(BinaryScalar(index, "add", float(shape[dim])))
     is_negative = call.add(BinaryScalar(index, "lt", 0.0))
     return write_slices(call, x, dim, call.add(Select(is_negative, from_end, index)), source)
