@@ -14,11 +14,12 @@ from waferc_runtime.builtins.dsd import Compute
 from waferc_runtime.builtins.scalar import DTYPES
 from waferc_runtime.csl.core import Scalar
 from waferc_runtime.vector.access import Access
-from waferc_runtime.vector.channel import Channel, Outlet, Times
+from waferc_runtime.vector.channel import Channel, Outlet, Times, Words
 from waferc_runtime.vector.fifo import FifoStream
 from waferc_runtime.vector.indexed import Indexed, read
 from waferc_runtime.vector.lanes import Indices, Lanes
 from waferc_runtime.vector.memory import OutOfBounds
+from waferc_runtime.vector.unknown import UNKNOWN
 from waferc_runtime.vector.values import Int
 
 Array = NDArray[Any]
@@ -89,6 +90,30 @@ class Captured:
 
 
 Dest = Port | Access | Indexed | Running | Captured | None
+
+
+def values_of(
+    sources: Sequence[Source],
+    received: Sequence[Words],
+    chosen: Indices,
+    done: int,
+    count: int,
+    has_data: bool,
+) -> list[Any]:
+    """Elements `done` to `done + count` of all sources; `received` are the words of ports."""
+    words = iter(received)
+    values: list[Any] = []
+    for source in sources:
+        if isinstance(source, Port):
+            bits = next(words)
+            known = unpack(bits, source.element, source.per_word, count) if has_data else UNKNOWN
+            values.append(known)
+        elif isinstance(source, Access | Indexed):
+            values.append(part_of(source, chosen, done, count, has_data))
+        else:
+            is_array = source is not UNKNOWN and source.ndim
+            values.append(source[chosen] if is_array else source)
+    return values
 
 
 @dataclass(frozen=True, slots=True, eq=False)

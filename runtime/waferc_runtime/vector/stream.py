@@ -21,6 +21,8 @@ from waferc_runtime.vector.routes import ColorRoutes
 from waferc_runtime.vector.state import NEVER
 from waferc_runtime.vector.when import When
 
+_LONG_AGO = -(1 << 60)
+
 
 class Stream:
     """One color. `depths` are the depths of the input queues that take it, by PE number.
@@ -178,14 +180,11 @@ class Stream:
         `start` [sender] is when the first would be sent. Word j waits until the word one capacity
         before it has been processed by all receivers.
         """
+        if (outlet.spread(start) > self.held_until(outlet, count)).all():
+            return None
         column, capacity = outlet.column, outlet.capacity
         written, read = self._written[column], self._read[column]
-        begin = outlet.spread(start)
         first = written - capacity  # the word that makes room for the next one
-        is_free = (self._last[column] < begin) | (np.minimum(first + count, read) <= 0)
-        smooth = (first + count <= read) | (self._next[column] + first - read < begin)
-        if (is_free & smooth).all():
-            return None
         past = self._taken.lookup(column, first, count)
         if past.step != 1:
             past = past.by_words()
@@ -198,6 +197,32 @@ class Stream:
         if outlet.first is not None:
             times = np.maximum.reduceat(times, outlet.first, axis=1)
         return When(at, times, 1, count)
+
+    def held_until(self, outlet: Outlet, count: int) -> Times:
+        """The last cycle at which the first of `count` words may have to wait for room: [way].
+
+        Words that begin later go one per cycle.
+        """
+        column = outlet.column
+        read = self._read[column]
+        first = self._written[column] - outlet.capacity
+        past = np.where(np.minimum(first + count, read) > 0, self._last[column], _LONG_AGO)
+        coming = self._next[column] + first - read
+        return np.maximum(past, np.where(first + count > read, coming, _LONG_AGO))
+
+    def hand_over(self, outlet: Outlet, sent: When, processed: When) -> None:
+        """Let words go that are sent at `sent` and processed at `processed` by who waits for them.
+
+        Each sender has one receiver, which has no other words.
+        """
+        column, count = outlet.column, len(sent)
+        written = self._written[column]
+        self.routes.sent[outlet.senders] += count
+        self._arrived.append(column, written, sent.later(outlet.flight), written)
+        self._taken.append(column, written, processed, written + count - self._deepest)
+        self._written[column] = written + count
+        self._read[column] = written + count
+        self._last[column] = processed.end()
 
     def send(
         self,

@@ -31,15 +31,13 @@ from waferc_runtime.vector.ports import (
     Dest,
     Port,
     Todo,
-    part_of,
-    unpack,
+    values_of,
 )
 from waferc_runtime.vector.results import leave, write
 from waferc_runtime.vector.state import ClassState
-from waferc_runtime.vector.unknown import UNKNOWN
 from waferc_runtime.vector.when import Times, When, steadily, words_at
 
-_AT_ONCE = 1 << 20  # elements, over all PEs
+AT_ONCE = 1 << 20  # elements, over all PEs, that are processed at once
 ENDLESS = 1 << 40  # elements of an operation that never ends
 
 Array = NDArray[Any]
@@ -137,14 +135,19 @@ class Transfer:
 
     def places_of(self, pes: Indices) -> Indices:
         """Places of these PEs, ascending, where it is not over."""
+        places = self.place_of(pes)
+        return self._still_open(np.sort(places[places >= 0]))
+
+    def place_of(self, pes: Indices) -> Indices:
+        """The place of each of these PEs, -1 where it has none."""
         if self._places is None:
             self._lowest = int(self.pes.min())
-            self._places = np.full(int(self.pes.max()) - self._lowest + 1, -1, np.int32)
+            # one place more, for all that are beyond
+            self._places = np.full(int(self.pes.max()) - self._lowest + 2, -1, np.int32)
             self._places[self.pes - self._lowest] = np.arange(len(self.pes))
+        beyond = len(self._places) - 1
         at = pes - self._lowest
-        at = at[(at >= 0) & (at < len(self._places))]
-        places = self._places[at]
-        return self._still_open(np.sort(places[places >= 0]).astype(np.intp))
+        return self._places[np.where((at < 0) | (at > beyond), beyond, at)].astype(np.intp)
 
     def places_of_some(self) -> Indices:
         """Places where it could go on in part, ascending."""
@@ -274,7 +277,7 @@ class Transfer:
         """Process elements so few at once that what is computed in between takes little space."""
         step = count
         if self.state.has_data and self.fifo is None:
-            step = max(self.unit, _AT_ONCE // len(chosen) // self.unit * self.unit)
+            step = max(self.unit, AT_ONCE // len(chosen) // self.unit * self.unit)
         for first in range(0, count, step):
             self._process(chosen, min(step, count - first))
 
@@ -299,15 +302,15 @@ class Transfer:
                 is_cut_off = cut_off if is_cut_off is None else is_cut_off | cut_off
         outlet: Outlet | None = None
         if isinstance(self.dest, Port):
-            outlet = self._outlet(places)
+            outlet = self.whole_outlet().of(places)
         return Todo(places, left, columns, is_cut_off, outlet, self.next[places])
 
-    def _outlet(self, chosen: Indices) -> Outlet:
-        """The ways of words from the PEs at `chosen`."""
+    def whole_outlet(self) -> Outlet:
+        """The ways of words from all its PEs."""
         assert isinstance(self.dest, Port)
         if self._whole_outlet is None:
             self._whole_outlet = self.dest.stream.outlet(self.pes, self.dest.output_depth)
-        return self._whole_outlet.of(chosen)
+        return self._whole_outlet
 
     def look_again(self) -> None:
         """Forget what was worked out about words to come."""
@@ -341,28 +344,19 @@ class Transfer:
         start = self.next[chosen]
         steps = -(-count // self.step)
         clock = Clock(start, steps, self.pace)
-        values: list[Any] = []
-        columns: list[tuple[Port, Indices]] = []
-        for source in self.sources:
-            if isinstance(source, Port):
-                column = source.stream.columns(self.pes[chosen])
-                bits, arrival = source.stream.peek(column, -(-count // source.per_word))
-                columns.append((source, column))
-                has_data = self.state.has_data
-                values.append(
-                    unpack(bits, source.element, source.per_word, count) if has_data else UNKNOWN
-                )
-                clock.wait(arrival, source.per_word // self.step, source.fifo is not None)
-            elif isinstance(source, Access | Indexed):
-                values.append(part_of(source, chosen, done, count, self.state.has_data))
-            else:
-                is_array = source is not UNKNOWN and source.ndim
-                values.append(source[chosen] if is_array else source)
+        received: list[Words] = []
+        columns = [port.stream.columns(self.pes[chosen]) for port in self.inputs]
+        for port, column in zip(self.inputs, columns, strict=True):
+            bits, arrival = port.stream.peek(column, -(-count // port.per_word))
+            received.append(bits)
+            clock.wait(arrival, port.per_word // self.step, port.fifo is not None)
+        has_data = self.state.has_data
+        values = values_of(self.sources, received, chosen, done, count, has_data)
         if isinstance(self.dest, Port):
             ratio = self.dest.per_word // self.step
             words = -(-count // self.dest.per_word)
             begin = clock.first() + self.delay + ratio - 1
-            room = self.dest.stream.not_before(self._outlet(chosen), begin, words)
+            room = self.dest.stream.not_before(self.whole_outlet().of(chosen), begin, words)
             if room is not None:
                 clock.wait_to_send(room.later(-self.delay), ratio, self.dest.fifo is not None)
         if self.fifo is not None and not self._meet_fifo(chosen, count, clock):
@@ -370,11 +364,21 @@ class Transfer:
         times = clock.times
         lanes = self.lanes.at(chosen)
         send = partial(self._send, chosen, done + count, times)
-        carry_out = write if self.state.has_data else leave
+        carry_out = write if has_data else leave
         carry_out(self.dest, self.compute, chosen, done, count, lanes, values, send)
-        for port, column in columns:
+        for port, column in zip(self.inputs, columns, strict=True):
             port.stream.consume(column, every(times, port.per_word // self.step))
             self.taken.append((port.stream.color, port.stream.senders_of(column)))
+        self._note(chosen, count, times)
+
+    def end(self, chosen: Indices, count: int, times: When) -> None:
+        """It comes to its end on the PEs at `chosen` with `count` elements processed at `times`."""
+        self._note(chosen, count, times)
+        self._todo_now = None
+        self._left -= len(chosen)
+        self.finished(self, chosen)
+
+    def _note(self, chosen: Indices, count: int, times: When) -> None:
         self.done[chosen] += count
         self.next[chosen] = times.end() + self.pace
         self.work(count * len(chosen))
@@ -457,7 +461,7 @@ class Transfer:
             times = words_at(times.starting_at(last))
         flips = self.total[chosen] == done if port.advances_switch else None
         sent = times.later(self.delay)
-        outlet = self._outlet(chosen)
+        outlet = self.whole_outlet().of(chosen)
         port.stream.send(outlet, bits, sent, port.sends_control, flips)
         self.sent.append((port.stream.color, port.stream.reached(outlet)))
 

@@ -10,6 +10,7 @@ from waferc_runtime.vector.faults import transfer_error
 from waferc_runtime.vector.lanes import Indices
 from waferc_runtime.vector.memory import OutOfBounds
 from waferc_runtime.vector.news import News
+from waferc_runtime.vector.relay import relay
 from waferc_runtime.vector.routes import RouteFault
 from waferc_runtime.vector.transfer import Transfer
 from waferc_runtime.vector.unknown import Misuse
@@ -82,7 +83,8 @@ class UnderWay:
         elif self._arrived:
             color, pes = self._arrived.take()
             for transfer in list(self._receiving.get(color, ())):
-                self._step_where(transfer, pes)
+                if pes is None or not self._relay(transfer, pes):
+                    self._step_where(transfer, pes)
         else:
             color, pes = self._freed.take()
             for transfer in list(self._sending.get(color, ())):
@@ -123,6 +125,14 @@ class UnderWay:
                     self._forget(transfer)
         return True
 
+    def _relay(self, transfer: Transfer, pes: Indices) -> bool:
+        """Let what came to these PEs go through the chain of PEs behind them; if there is one."""
+        places = transfer.places_of(pes)
+        went_on = relay(transfer, places, self._receiving) if len(places) else []
+        for other in went_on:
+            self._note(other)
+        return bool(went_on)
+
     def _step_where(
         self, transfer: Transfer, pes: Indices | None, may_promise: bool = False
     ) -> None:
@@ -140,6 +150,11 @@ class UnderWay:
             went_on = transfer.advance(in_part, where)
         except (OutOfBounds, Misuse, RouteFault) as fault:
             raise transfer_error(transfer, fault, self._width) from fault
+        self._note(transfer)
+        return went_on
+
+    def _note(self, transfer: Transfer) -> None:
+        """Pass on what an operation tells, and forget it once it is over."""
         for news, told in (
             (self._freed, transfer.taken),
             (self._arrived, transfer.sent),
@@ -148,9 +163,8 @@ class UnderWay:
             for color, pes in told:
                 news.add(color, pes)
             told.clear()
-        if went_on and not transfer.is_open:
+        if not transfer.is_open:
             self._forget(transfer)
-        return went_on
 
     def open(self) -> list[Transfer]:
         """All operations under way, in the order of the channels that they use."""
