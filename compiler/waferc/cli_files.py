@@ -175,6 +175,7 @@ def _write(path: Path, content: Callable[[IO[bytes]], object]) -> None:
             try:
                 content(file)
                 file.flush()
+                scratch.chmod(0o644)  # others may read it, as they may other files
                 scratch.replace(path)
             except BaseException:
                 scratch.unlink(missing_ok=True)

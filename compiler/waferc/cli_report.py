@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from waferc import cli_files as files
 from waferc.compiled import Compiled, load
 from waferc.kernels import kernel_costs, kernels_of
+from waferc.page.page import page
 from waferc.progress import Progress
 from waferc.report import Report
 from waferc.report_tables import MOST_KERNELS, tables
@@ -29,6 +30,10 @@ def add_parsers(verbs: Verbs) -> None:
     )
     _add_call(one)
     one.add_argument("--all", action="store_true", help="all kernels, in order of the program")
+    one.add_argument(
+        "--html", type=Path, metavar="PAGE.html",
+        help="also a page for the browser: floor plan with heat maps, kernels over time",
+    )  # fmt: skip
 
     one = verbs.add_parser(
         "trace",
@@ -53,10 +58,13 @@ def _add_call(parser: argparse.ArgumentParser) -> None:
 
 def report_bundle(arguments: argparse.Namespace) -> int:
     """`waferc report`: costs of a call on the given inputs, or on zeros."""
-    _, report = _watched(arguments)
+    compiled, report = _watched(arguments)
     print(report)
     if report.watched is not None:
         print(tables(report.watched, None if arguments.all else MOST_KERNELS))
+    if arguments.html is not None:
+        files.write_text(arguments.html, page(compiled.session, report))
+        print(f"wrote {arguments.html}", file=sys.stderr)
     return 0
 
 
