@@ -153,7 +153,8 @@ def _bundle(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("bundle", type=Path, help="folder that `waferc compile -o` wrote")
     parser.add_argument(
         "--engine", default="vector", choices=tuple(ENGINES),
-        help="vector: fast; reference: one wavelet at a time (%(default)s)",
+        help="vector: fast; reference: one wavelet at a time; phantom: cycles without data"
+        " (%(default)s)",
     )  # fmt: skip
 
 

@@ -49,7 +49,8 @@ def _add_call(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("bundle", type=Path, help="folder that `waferc compile -o` wrote")
     parser.add_argument(
         "--engine", default="vector", choices=tuple(ENGINES),
-        help="vector: fast; reference: one wavelet at a time (%(default)s)",
+        help="vector: fast; reference: one wavelet at a time; phantom: cycles without data"
+        " (%(default)s)",
     )  # fmt: skip
     parser.add_argument(
         "--input", type=Path, metavar="X.npz", help="inputs by label; zeros if none"

@@ -17,6 +17,7 @@ from waferc.signature import Signature, read_signature
 from waferc.tolerance import Accumulation, Tolerance, Verification, compare, derive
 from waferc_ir.diagnostics import WaferError
 from waferc_runtime.host.bundle import Bundle, read_bundle, read_file, write_bundle
+from waferc_runtime.host.engines import PHANTOM
 from waferc_runtime.host.json_fields import Field
 from waferc_runtime.host.manifest import MANIFEST
 from waferc_runtime.host.session import Session
@@ -146,21 +147,25 @@ class Compiled:
         return compare(found, expected, limit, self.bundle.manifest.dtype)
 
     def report(self) -> Report:
-        """Costs of the last call; where there was none, of a call on zeros."""
+        """Costs of the last call; where there was none, of a call on zeros or without data."""
         if self.session.last_call is None:
-            self.session.run(
-                {p.label: np.zeros(p.shape, p.dtype.numpy) for p in self.bundle.manifest.inputs}
-            )
+            self._measure(None, watch=False)
         return report(self.session)
 
     def profile(self, inputs: Mapping[str, Array] | None = None) -> Report:
         """Run the model on inputs by label (zeros if none), and say where the cycles went."""
+        self._measure(inputs, watch=True)
+        return report(self.session)
+
+    def _measure(self, inputs: Mapping[str, Array] | None, *, watch: bool) -> None:
+        if self.engine == PHANTOM:
+            self.session.measure(watch=watch)
+            return
         given = {p.label: np.zeros(p.shape, p.dtype.numpy) for p in self.bundle.manifest.inputs}
         known = set(self.signature.arguments.labels())
         if inputs is not None:
             given = {k: v for k, v in inputs.items() if k in given or k not in known}
-        self.session.run(given, watch=True)
-        return report(self.session)
+        self.session.run(given, watch=watch)
 
     def save(self, folder: str | Path) -> None:
         """Write CSL, manifest, weights and host script to `folder`, whole or not at all.

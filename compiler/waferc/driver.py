@@ -19,6 +19,8 @@ from waferc.signature import Signature
 from waferc.tolerance import accumulation
 from waferc.unit import Unit
 from waferc_ir.machine import Machine
+from waferc_ir.ops import tile_structure
+from waferc_ir.program import Program
 from waferc_runtime.host.bundle import make_bundle
 
 
@@ -104,16 +106,26 @@ def assemble(
         },
         "structure": signature.document(),
     }
+    missing = [label for label in _stated(unit.program) if label not in unit.weights]
+    if missing:  # the model's tensors are on torch's meta device
+        document["without_data"] = missing
     bundle = make_bundle(document, emitted.sources, unit.weights)
     has_state = any(placement.is_mutable for placement in bundle.manifest.state)
     reference = eager(reference_model, has_state=has_state)
     return Compiled(bundle, signature, emitted.host_script, reference, example)
 
 
+def _stated(program: Program) -> dict[str, None]:
+    """Labels of the weights and states of a tiled program."""
+    ops = [s.op for s in program.statements]
+    return {op.label: None for op in ops if isinstance(op, tile_structure.State)}
+
+
 def _dtypes(captured: Captured) -> dict[str, str]:
     """NumPy dtypes of the outputs by label."""
     found: dict[str, str] = {item.node: item.meta.dtype for item in captured.inputs}
-    found |= {item.node: str(item.data.dtype) for item in captured.constants}
+    for item in captured.constants:  # NumPy has no bfloat16
+        found[item.node] = "float32" if item.torch_dtype == "bfloat16" else item.torch_dtype
     for node in captured.nodes:
         first = node.results[0] if node.results else None
         if first is not None:

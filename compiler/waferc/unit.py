@@ -17,7 +17,7 @@ class Unit:
     """A program on its way through the compiler.
 
     `weights` holds the array of every parameter under its label, in the element type and shape
-    that the program states.
+    that the program states. What comes from torch's meta device has no array.
     """
 
     program: Program

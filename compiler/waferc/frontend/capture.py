@@ -71,7 +71,7 @@ def capture(
     elif isinstance(model, torch.export.ExportedProgram):
         program, given = model, "model"
     elif isinstance(model, torch.nn.Module):
-        program = _export(model, *_example_inputs(args, kwargs))
+        program = _export(model, *_on_its_device(model, *_example_inputs(args, kwargs)))
         given = type(model).__name__
     else:
         raise CaptureError(
@@ -132,6 +132,21 @@ def _example(item: Any, path: str) -> Any:
         f"example input {path} is of type {_kind(item)}",  # pyright: ignore
         help="give tensors, numbers, and lists, tuples or dicts of them",
     )
+
+
+def _on_its_device(
+    module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Example inputs, on the meta device if the module has its weights there."""
+    import torch
+
+    if not any(tensor.is_meta for tensor in (*module.parameters(), *module.buffers())):
+        return args, kwargs
+
+    def moved(item: Any) -> Any:
+        return item.to("meta") if isinstance(item, torch.Tensor) else item
+
+    return torch.utils._pytree.tree_map(moved, (args, kwargs))  # pyright: ignore
 
 
 def _export(

@@ -75,13 +75,15 @@ class CapturedInput:
 class CapturedConstant:
     """A parameter, buffer or constant. Nodes that share memory share `label` and `data`.
 
-    `torch_dtype` is torch's element type: bfloat16 data are kept as float32. `is_parameter` says
-    whether it is a trained weight.
+    `data` is None for a tensor on torch's meta device, which has none. `torch_dtype` is torch's
+    element type: bfloat16 data are kept as float32. `is_parameter` says whether it is a trained
+    weight.
     """
 
     node: str
     label: str
-    data: NDArray[Any]
+    shape: tuple[int, ...]
+    data: NDArray[Any] | None
     torch_dtype: str
     is_parameter: bool
     at: Location | None = None
@@ -89,11 +91,15 @@ class CapturedConstant:
 
 @dataclass(frozen=True, slots=True)
 class CapturedState:
-    """A buffer that the model changes: its node, its first content, and what it becomes."""
+    """A buffer that the model changes: its node, its first content, and what it becomes.
+
+    `data` is None for a buffer on torch's meta device.
+    """
 
     node: str
     label: str
-    data: NDArray[Any]
+    shape: tuple[int, ...]
+    data: NDArray[Any] | None
     torch_dtype: str
     becomes: Ref
     at: Location | None = None

@@ -76,8 +76,19 @@ def _evaluate(node: torch.fx.Node, known: Mapping[str, Any]) -> Any:
     def load(source: torch.fx.Node) -> Any:
         return known[source.name]
 
-    args = torch.fx.map_arg(node.args, load)
-    kwargs = torch.fx.map_arg(node.kwargs, load)
+    tree_map: Any = torch.utils._pytree.tree_map  # pyright: ignore
+    args, kwargs = torch.fx.map_arg((node.args, dict(node.kwargs)), load)  # pyright: ignore
+    lacks_data = any(
+        isinstance(known[s.name], torch.Tensor) and known[s.name].is_meta for s in _sources(node)
+    )
+
+    def moved(item: Any) -> Any:
+        # what a model on the meta device creates has data until it meets what has none
+        if isinstance(item, torch.device) and item.type == "meta" and not lacks_data:
+            return torch.device("cpu")
+        return item.to("meta") if isinstance(item, torch.Tensor) and lacks_data else item
+
+    args, kwargs = tree_map(moved, (args, kwargs))  # pyright: ignore
     assert callable(node.target)
     with torch.no_grad():
         return node.target(*args, **kwargs)  # pyright: ignore

@@ -50,7 +50,7 @@ class CachedDecoder(torch.nn.Module):
         whole: Any = caches.StaticLayer
         cache: Any = caches.StaticCache(model.config.get_text_config(), max_cache_len=context)
         cache.layers = [layer if type(layer) is whole else whole(context) for layer in cache.layers]
-        start = torch.zeros(batch, 1, dtype=torch.long)
+        start = torch.zeros(batch, 1, dtype=torch.long, device=model.device)
         try:
             with torch.no_grad():  # gives every layer its number of heads and their widths
                 model(input_ids=start, past_key_values=cache, use_cache=True)

@@ -155,7 +155,8 @@ class _Reader:
         _, target, tensor = given
         dtype, becomes = _dtype_name(tensor.dtype), Ref(changed[node])
         place = self._place(changed[node])
-        return CapturedState(node, self._label(target), _array(tensor), dtype, becomes, place)
+        label, shape = self._label(target), tuple(tensor.shape)
+        return CapturedState(node, label, shape, _array(tensor), dtype, becomes, place)
 
     def _live(self, roots: list[str]) -> list[str]:
         """Names of nodes that outputs need, in program order."""
@@ -213,9 +214,11 @@ class _Reader:
         for name, (kind, target, tensor) in tensors.items():
             if name not in needed:
                 continue
+            # a storage on the meta device has no address, and is itself where it is shared
+            storage = tensor.untyped_storage()
             key = (
-                tensor.untyped_storage().data_ptr(), tensor.storage_offset(),
-                tuple(tensor.shape), tensor.stride(), tensor.dtype,
+                storage._cdata if tensor.is_meta else storage.data_ptr(),  # pyright: ignore[reportPrivateUsage]
+                tensor.storage_offset(), tuple(tensor.shape), tensor.stride(), tensor.dtype,
             )  # fmt: skip
             first = shared.get(key) if tensor.numel() else None
             if first is None:
@@ -227,8 +230,8 @@ class _Reader:
         self, node: str, label: str, tensor: torch.Tensor, is_parameter: bool
     ) -> CapturedConstant:
         dtype = _dtype_name(tensor.dtype)
-        data, at = _array(tensor), self._place(node)
-        return CapturedConstant(node, self._label(label), data, dtype, is_parameter, at)
+        data, at, shape = _array(tensor), self._place(node), tuple(tensor.shape)
+        return CapturedConstant(node, self._label(label), shape, data, dtype, is_parameter, at)
 
     def _node(self, node: torch.fx.Node) -> Node:
         values = _values(node)
@@ -389,10 +392,12 @@ def _module_path(node: torch.fx.Node) -> str:
     return str(path)
 
 
-def _array(tensor: torch.Tensor) -> NDArray[Any]:
+def _array(tensor: torch.Tensor) -> NDArray[Any] | None:
     """A copy of the data, so that later training of the model does not reach the program."""
     import torch
 
+    if tensor.is_meta:
+        return None
     tensor = tensor.detach().cpu()
     if tensor.dtype == torch.bfloat16:
         tensor = tensor.float()

@@ -38,6 +38,7 @@ _I32 = np.iinfo(np.int32)
 class Lowered:
     """A graph program with the data of its parameters, and how to call it.
 
+    What comes from torch's meta device has no entry in `weights`.
     `arguments` is the structure of the model's positional (a tuple) and keyword (a dict) arguments,
     `returns` that of what it returns; their labels are those of the program's inputs and outputs.
     `limits` are the numbers that inputs may hold which are ids or positions.
@@ -126,14 +127,17 @@ class _Lowering:
     def _constant(self, constant: CapturedConstant) -> Value:
         """A parameter; a fill if it is no trained weight and has one value everywhere."""
         kind = self._type(
-            TensorMeta(constant.data.shape, constant.torch_dtype), constant.label, constant.at
+            TensorMeta(constant.shape, constant.torch_dtype), constant.label, constant.at
         )
+        parameter = Parameter(constant.label, kind.shape, kind.dtype)
+        if constant.data is None:
+            return self.builder.add(parameter, constant.at)
         array = self._array(f"constant {constant.label}", constant.data, kind)
         if not constant.is_parameter and array.size and np.all(array == array.flat[0]):
             op = Fill(float(array.flat[0]), kind.shape, kind.dtype)
             return self.builder.add(op, constant.at)
         self.weights[constant.label] = array
-        value = self.builder.add(Parameter(constant.label, kind.shape, kind.dtype), constant.at)
+        value = self.builder.add(parameter, constant.at)
         self.constants[value] = array
         return value
 
@@ -149,10 +153,9 @@ class _Lowering:
 
     def _states(self) -> None:
         for state in self.captured.states:
-            kind = self._type(
-                TensorMeta(state.data.shape, state.torch_dtype), state.label, state.at
-            )
-            self.weights[state.label] = self._array(f"state {state.label}", state.data, kind)
+            kind = self._type(TensorMeta(state.shape, state.torch_dtype), state.label, state.at)
+            if state.data is not None:
+                self.weights[state.label] = self._array(f"state {state.label}", state.data, kind)
             op = State(state.label, kind.shape, kind.dtype)
             self.values[state.node] = (self.builder.add(op, state.at),)
 

@@ -33,6 +33,7 @@ class FoldConstants(Pass):
     A result of more than `limit` elements is folded only if it is no larger than what it is
     computed from. What is expanded stays expanded at run time, as broadcasting costs no memory.
     In a program of several entries parameters become common to all, equal new ones are one.
+    What comes from parameters without data is folded alike, to parameters without data.
     """
 
     name: ClassVar[str] = "fold-constants"
@@ -63,20 +64,25 @@ class FoldConstants(Pass):
         program = unit.program.with_statements(writing.statements)
         return replace(unit, program=program, weights=weights)
 
-    def _known(self, unit: Unit) -> dict[Value, Array]:
-        """Arrays of all values that depend on no input."""
-        known: dict[Value, Array] = {}
+    def _known(self, unit: Unit) -> dict[Value, Array | None]:
+        """Arrays of all values that depend on no input; None where data are missing."""
+        known: dict[Value, Array | None] = {}
+        arrays: dict[Value, Array] = {}
         for statement in unit.program.statements:
             op, result = statement.op, statement.result
             if result is None or isinstance(op, Input | State):
                 continue
             if isinstance(op, Parameter):
-                known[result] = unit.weights[op.label]
+                known[result] = unit.weights.get(op.label)
             elif isinstance(op, Fill):
                 number = np.full((), op.value, op.dtype.numpy)
                 known[result] = np.broadcast_to(number, op.shape)
             elif all(operand in known for operand in op.operands()) and self._is_small(op, result):
-                known[result] = evaluate_operation(op, known)
+                at_hand = all(operand in arrays for operand in op.operands())
+                known[result] = evaluate_operation(op, arrays) if at_hand else None
+            array = known.get(result)
+            if array is not None:
+                arrays[result] = array
         return known
 
     def _is_small(self, op: Any, result: Value) -> bool:
@@ -129,7 +135,7 @@ def _content(array: Array) -> tuple[object, ...]:
     return array.shape, array.dtype.str, hashlib.sha256(array.tobytes()).digest()
 
 
-def _wanted(program: Program, known: Mapping[Value, Array]) -> _Wanted:
+def _wanted(program: Program, known: Mapping[Value, Array | None]) -> _Wanted:
     read: set[Value] = set()
     wanted = _Wanted(set(), set())
     for statement in reversed(program.statements):
@@ -148,15 +154,15 @@ def _wanted(program: Program, known: Mapping[Value, Array]) -> _Wanted:
 
 
 def _constant(
-    result: Value, array: Array, labels: _Labels, weights: dict[str, Array]
+    result: Value, array: Array | None, labels: _Labels, weights: dict[str, Array]
 ) -> Fill | Parameter:
     kind = result.type
     assert isinstance(kind, TensorType)
-    first = array.flat[0]
-    if np.all(array == first):
-        return Fill(float(first), kind.shape, kind.dtype)
+    if array is not None and np.all(array == array.flat[0]):
+        return Fill(float(array.flat[0]), kind.shape, kind.dtype)
     label = labels.of(result)
-    weights[label] = np.ascontiguousarray(array)
+    if array is not None:
+        weights[label] = np.ascontiguousarray(array)
     return Parameter(label, kind.shape, kind.dtype)
 
 

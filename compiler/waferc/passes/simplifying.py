@@ -83,11 +83,11 @@ class Simplifying:
         return op.value if isinstance(op, Fill) else None
 
     def data(self, value: Value) -> NDArray[Any] | None:
-        """The array of a value, if it is a parameter or a fill."""
+        """The array of a value, if it is a fill or a parameter whose data are at hand."""
         op = self.definition(value)
         if isinstance(op, Fill):
             return np.broadcast_to(np.full((), op.value, op.dtype.numpy), op.shape)
-        return self._weights[op.label] if isinstance(op, Parameter) else None
+        return self._weights.get(op.label) if isinstance(op, Parameter) else None
 
 
 def kind_of(value: Value) -> TensorType:

@@ -27,7 +27,11 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A compiled model. `sources` are keyed by path relative to the layout file's folder."""
+    """A compiled model. `sources` are keyed by path relative to the layout file's folder.
+
+    `weights` lacks those that the manifest says are without data: such a bundle can be measured,
+    and not run.
+    """
 
     manifest: Manifest
     sources: Mapping[str, str]
@@ -93,7 +97,7 @@ def write_bundle(bundle: Bundle, folder: str | Path, extra: Mapping[str, bytes])
     document = json.dumps(bundle.manifest.document, indent=1) + "\n"
     files: dict[str, bytes] = {
         MANIFEST: document.encode(),
-        WEIGHTS: save_safetensors({k: np.ascontiguousarray(v) for k, v in bundle.weights.items()}),
+        WEIGHTS: save_safetensors({k: np.asarray(v, order="C") for k, v in bundle.weights.items()}),
         **extra,
     }
     parent = PurePosixPath(bundle.manifest.layout).parent
@@ -186,6 +190,8 @@ def _checked_weights(
     problems: list[BundleError] = []
     for placement in manifest.state:
         array = found.get(placement.label)
+        if array is None and placement.label in manifest.without_data:
+            continue
         if array is None:
             problems.append(
                 BundleError(f"weight {placement.label!r} is missing", Location(file, 1))
@@ -203,7 +209,8 @@ def _checked_weights(
     error = collect(problems)
     if error is not None:
         raise error
-    return {placement.label: found[placement.label] for placement in manifest.state}
+    labels = [p.label for p in manifest.state if p.label not in manifest.without_data]
+    return {label: found[label] for label in labels}
 
 
 def show(array: Array) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Literal, Protocol
 
@@ -17,7 +18,8 @@ from waferc_runtime.statistics import Statistics
 from waferc_runtime.vector.engine import VectorEngine
 
 Array = NDArray[Any]
-EngineName = Literal["vector", "reference"]
+EngineName = Literal["vector", "reference", "phantom"]
+PHANTOM = "phantom"
 
 
 class Engine(Protocol):
@@ -112,5 +114,9 @@ class EngineFactory(Protocol):
 
 
 ENGINES: Mapping[str, EngineFactory] = MappingProxyType(
-    {"vector": VectorEngine, "reference": ReferenceEngine}
+    {
+        "vector": VectorEngine,
+        "reference": ReferenceEngine,
+        PHANTOM: partial(VectorEngine, phantom=True),  # cycles without data
+    }
 )

@@ -33,6 +33,7 @@ class Manifest:
     """What a bundle holds and where it goes. `document` is the JSON document itself.
 
     `regions` are the rectangles that run one program each, where the bundle tells them.
+    `without_data` are the labels of weights and states whose data the bundle lacks.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Manifest:
     state: tuple[Placement, ...]
     outputs: tuple[Placement, ...]
     regions: tuple[Area, ...]
+    without_data: frozenset[str]
     document: Mapping[str, object]
 
 
@@ -83,7 +85,7 @@ def read_manifest(document: object, file: str = MANIFEST) -> Manifest:
         "format", "version", "name", "target", "dtype", "layout", "width", "height", "entry",
         "inputs", "state", "outputs", "tolerance",
     )  # fmt: skip
-    fields = top.mapping(required, ("machine", "structure", "regions", "kernels"))
+    fields = top.mapping(required, ("machine", "structure", "regions", "kernels", "without_data"))
     if fields["format"].value != FORMAT:
         raise fields["format"].error(f"is not {FORMAT!r}")
     if fields["version"].integer(1, 10**6) != VERSION:
@@ -121,6 +123,7 @@ def read_manifest(document: object, file: str = MANIFEST) -> Manifest:
         entry=_identifier(fields["entry"]),
         **placements,
         regions=_regions(fields.get("regions"), width, height),
+        without_data=_labels(fields.get("without_data")),
         document=cast("dict[str, object]", document),
     )
 
@@ -133,6 +136,10 @@ def _regions(field: Field | None, width: int, height: int) -> tuple[Area, ...]:
         wide, high = fields["width"].integer(1, width - x), fields["height"].integer(1, height - y)
         found.append(Area(fields["name"].text(), x, y, wide, high))
     return tuple(found)
+
+
+def _labels(field: Field | None) -> frozenset[str]:
+    return frozenset(item.text() for item in (() if field is None else field.items(_MOST_TENSORS)))
 
 
 def machine_changes(machine: Machine) -> dict[str, object]:

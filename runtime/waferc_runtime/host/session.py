@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from waferc_ir.diagnostics import WaferError, collect
 from waferc_ir.dtypes import DType
 from waferc_runtime.csl.elaborate import elaborate
 from waferc_runtime.host.bundle import Bundle, shape_text, show
-from waferc_runtime.host.engines import ENGINES, Engine, EngineFactory
+from waferc_runtime.host.engines import ENGINES, PHANTOM, Engine, EngineFactory
 from waferc_runtime.host.placement import Placement
 from waferc_runtime.host.shards import gather, scatter
 from waferc_runtime.profile import Profile, Profiler
@@ -44,10 +44,21 @@ class CallMeasures:
 class Session:
     """One program on one wafer. Elaborates and writes the weights when it is made.
 
-    `last_call` are the measures of the last call of `run`; None before the first.
+    `last_call` are the measures of the last call of `run` or `measure`; None before the first.
+
+    Raises:
+        InputError: there is no such engine, or the bundle's weights are without data.
     """
 
     def __init__(self, bundle: Bundle, engine: str | EngineFactory = "vector") -> None:
+        missing = sorted(bundle.manifest.without_data)
+        if missing and engine != PHANTOM:
+            raise InputError(
+                f"{len(missing):,} weights and states of {bundle.manifest.name} are without data,"
+                f" such as {missing[0]!r}",
+                help="compile the model with its weights to run it; `waferc report --engine"
+                " phantom` measures it without them",
+            )
         if isinstance(engine, str) and engine not in ENGINES:
             raise InputError(
                 f"no engine is called {engine!r}", help=f"known engines: {', '.join(ENGINES)}"
@@ -58,7 +69,7 @@ class Session:
         self.elaborated = elaborate(bundle.sources, bundle.layout, manifest.machine, {})
         self._profiler = Profiler(self.elaborated, manifest.regions)
         self.engine: Engine = factory(self.elaborated, manifest.machine, observer=self._profiler)
-        for placement in manifest.state:
+        for placement in manifest.state if engine != PHANTOM else ():
             self._write(placement, bundle.weights[placement.label])
         self.last_call: CallMeasures | None = None
 
@@ -82,21 +93,26 @@ class Session:
         """
         manifest = self.bundle.manifest
         arrays = check_inputs(manifest.inputs, inputs)
-        before = self.engine.statistics()
         start = time.perf_counter()
         for placement in manifest.inputs:
             self._write(placement, arrays[placement.label])
-        if watch:
-            self._profiler.begin(before.cycles, self.engine.link_loads())
-        self.engine.launch(manifest.entry)
+        measures = self.measure(watch=watch)
         outputs = {placement.label: self._read(placement) for placement in manifest.outputs}
+        self.last_call = replace(measures, wall_seconds=time.perf_counter() - start)
+        return outputs
+
+    def measure(self, *, watch: bool = False) -> CallMeasures:
+        """What a call takes, on what the wafer's memory holds: no input is written."""
+        before = self.engine.statistics()
+        start = time.perf_counter()
+        if watch:
+            self._profiler.begin(before.cycles)
+        self.engine.launch(self.bundle.manifest.entry)
         seconds = time.perf_counter() - start
         after = self.engine.statistics()
-        profile = None
-        if watch:
-            profile = self._profiler.end(after.cycles, self.engine.link_loads())
+        profile = self._profiler.end(after.cycles) if watch else None
         self.last_call = CallMeasures(_difference(after, before), seconds, profile)
-        return outputs
+        return self.last_call
 
     def _carrier(self, placement: Placement) -> np.dtype[Any]:
         """Element type of the tiles in memory: booleans are held as 0 and 1 of the float type."""
