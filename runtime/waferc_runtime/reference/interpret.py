@@ -263,7 +263,9 @@ class Interpreter:
             if self.state.microthreads:
                 yield Wait(self.thread.clock)
                 check_alone(self.state, self.thread, operation)
-            completed = yield from operate(self.state, self.thread, operation)
+            completed = yield from operate(
+                self.state, self.thread, operation, operation.length(self.state)
+            )
             finish(self.state, self.thread, config)
         if statement.result is not None:
             frame.locals[statement.result] = completed

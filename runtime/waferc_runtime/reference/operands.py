@@ -100,8 +100,13 @@ class Operation:
 
     @property
     def registers(self) -> frozenset[str]:
-        """The DSRs that it uses."""
-        return frozenset(item.name for item in self.operands if item.name)
+        """The DSRs that it uses, those of its FIFO included."""
+        fifos = {
+            f"fifo_{'src1' if place else 'dest'} {item.value.fifo.name}"
+            for place, item in enumerate(self.operands)
+            if isinstance(item.value, FifoOperand)
+        }
+        return frozenset(item.name for item in self.operands if item.name) | fifos
 
     @property
     def queues(self) -> frozenset[str]:

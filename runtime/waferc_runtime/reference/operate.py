@@ -69,9 +69,11 @@ def output_queue(dsd: FabricDsd) -> int:
     return _IMPLIED_QUEUES - dsd.color if dsd.queue is None else dsd.queue
 
 
-def operate(state: State, thread: Thread, operation: Operation) -> Steps[bool]:
-    """Run an operation on the clock of `thread`; whether it came to its last element."""
-    count = operation.length(state)
+def operate(state: State, thread: Thread, operation: Operation, count: int | None) -> Steps[bool]:
+    """Run an operation of `count` elements on the clock of `thread`; whether it came to the last.
+
+    None: it never ends.
+    """
     if operation.streams:
         before = thread.clock - thread.waited
         is_complete = yield from _Stream(state, thread, operation, count).run()
@@ -136,6 +138,7 @@ class _Stream:
         self._done = 0
         self._arithmetic = _Arithmetic(state, thread, operation)
         self._ring = operation.ring(state)
+        self._found_at = -1  # the element for which the FIFO was last found empty or full
         self._inputs = {
             place: item.value
             for place, item in enumerate(operation.operands)
@@ -227,12 +230,18 @@ class _Stream:
         assert self._ring is not None
         place, ring = self._ring
         since = ring.elements_from(self._width(place)) if place else ring.room_from(self._width(0))
-        if since is not None:
+        now, is_sync = self._state.now, self._thread.microthread is None
+        if since is not None and since <= max(ready, now):
             return max(ready, since), None, None
-        if ready <= self._state.now:
+        if ready <= now and since is None:
             ring.was_empty = ring.was_empty or place > 0
             ring.was_full = ring.was_full or place == 0
-        is_sync = self._thread.microthread is None
+            self._found_at = self._done
+        elif ready <= now and self._found_at != self._done:
+            # found so in the very cycle of the push or pop that ends it
+            self._tell_ring(True, ring.fifo.activate_push if place else ring.fifo.activate_pop)
+        if since is not None and not is_sync:
+            return max(ready, since), None, None
         obstacle = self._obstacle("pop" if place else "push", ring.fifo.name)
         return ready, obstacle, Ending.FIFO if is_sync else None
 

@@ -145,10 +145,10 @@ class Processor:
             RANKS[operation.config.priority],
             operation.config.microthread is not None,
         )
-        begin = thread.clock
+        begin, count = thread.clock, operation.length(self.state)
 
         def steps() -> Steps[None]:
-            yield from operate(self.state, thread, operation)
+            yield from operate(self.state, thread, operation, count)
             yield Wait(thread.clock)
             finish(self.state, thread, operation.config)
             self.state.work.ended = max(self.state.work.ended, thread.clock)

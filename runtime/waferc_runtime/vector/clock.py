@@ -80,10 +80,10 @@ class Clock:
         return self._fifo.table()
 
     def found_in_vain(self) -> NDArray[np.bool_]:
-        """Which steps find the FIFO empty or full: what they wait for comes after they look."""
+        """Which steps find the FIFO empty or full when they look."""
         if self._fifo is None:
             return np.zeros((self._steps, len(self._start)), np.bool_)
-        return self._fifo.table() - 1 > self._without_fifo()
+        return self._fifo.table() > self._without_fifo()
 
     def others(self, chosen: NDArray[np.bool_], step: int) -> Times:
         """When a step of some PEs could be processed but for the FIFO: [chosen]."""

@@ -12,7 +12,16 @@ from waferc_runtime.vector.lanes import Indices, Lanes, is_array
 from waferc_runtime.vector.occupancy import Holdings, Key
 from waferc_runtime.vector.state import ClassState, Variable
 from waferc_runtime.vector.unknown import Misuse
-from waferc_runtime.vector.values import FabricDsd, Int, Loaded, MemoryDsd, RunValue, take, wide
+from waferc_runtime.vector.values import (
+    FabricDsd,
+    FifoDsd,
+    Int,
+    Loaded,
+    MemoryDsd,
+    RunValue,
+    take,
+    wide,
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,12 +84,14 @@ def operand(state: ClassState, kind: core.Dsr, number: RunValue, lanes: Lanes) -
 def holdings(operands: Sequence[Operand], config: core.DsdConfig) -> Holdings:
     """What an operation uses, by its operands."""
     queues: set[Key] = set()
-    for item in operands:
+    registers = {item.name for item in operands if item.name is not None}
+    for place, item in enumerate(operands):
         value = item.value
+        if isinstance(value, FifoDsd):
+            registers.add(("fifo_src1" if place else "fifo_dest", value.fifo.name))
         if isinstance(value, FabricDsd) and value.queue is not None:
             queues.add(("input" if value.kind == "fabin" else "output", value.queue))
-    registers = frozenset(item.name for item in operands if item.name is not None)
-    return Holdings(frozenset(queues), registers, config.microthread is not None)
+    return Holdings(frozenset(queues), frozenset(registers), config.microthread is not None)
 
 
 def with_registers(config: core.DsdConfig, operands: Sequence[Operand]) -> core.DsdConfig:

@@ -119,11 +119,20 @@ class FifoStream(OpenStream):
         """Operations found it full or empty on some PEs, and ended."""
         (self._was_empty if is_empty else self._was_full)[lanes.index] = True
 
-    def waited(self, lanes: Lanes, is_empty: bool, cycles: Times) -> None:
-        """Elements waited for what happened at `cycles`: a push (`is_empty`) or a pop."""
-        task = self.fifo.activate_push if is_empty else self.fifo.activate_pop
-        if task is not None:
-            signal(self._state, task, "activate", lanes, cycles)
+    def waited(self, lanes: Lanes, is_empty: bool, found: NDArray[np.bool_], cycles: Times) -> None:
+        """Some elements (`found`) waited for what happened at `cycles`: [element, lane].
+
+        That was a push (`is_empty`) or a pop.
+        """
+        task = self._task(is_empty)
+        if task is None:
+            return
+        for element in np.flatnonzero(found.any(axis=1)):
+            place = np.flatnonzero(found[element])
+            signal(self._state, task, "activate", lanes.at(place), cycles[element, place])
+
+    def _task(self, is_empty: bool) -> int | None:
+        return self.fifo.activate_push if is_empty else self.fifo.activate_pop
 
     def _tell_flag(
         self, flag: NDArray[np.bool_], lanes: Lanes, cycles: Times, task: int | None

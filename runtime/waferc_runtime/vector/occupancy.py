@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from waferc_runtime.vector.lanes import Lanes
 from waferc_runtime.vector.unknown import Misuse
 
-Key = tuple[str, int]
+Key = tuple[str, int | str]
 
 
 @dataclass(frozen=True, slots=True)

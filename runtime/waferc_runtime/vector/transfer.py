@@ -396,9 +396,7 @@ class Transfer:
         if not found.any():
             return True
         if not self.ends_at_fifo:
-            place = np.flatnonzero(found.any(axis=0))
-            cycles = clock.fifo_times()[found[:, place].argmax(axis=0), place] - 1
-            fifo.waited(self.lanes.at(chosen[place]), is_source, cycles)
+            fifo.waited(self.lanes.at(chosen), is_source, found, clock.fifo_times() - 1)
             return True
         stops = found.any(axis=0)
         first = np.where(stops, found.argmax(axis=0), count)
@@ -407,9 +405,11 @@ class Transfer:
             if most:
                 self._process(chosen[same], int(most))
             if most < count:
-                self._cut(
-                    chosen[same], np.maximum(self.next[chosen[same]], clock.others(same, most))
-                )
+                # the push or pop that it came too early for is known, and who is told of it
+                here, ended = self.lanes.at(chosen[same]), clock.fifo_times()[most : most + 1, same]
+                fifo.waited(here, is_source, np.ones(ended.shape, np.bool_), ended - 1)
+                cycles = np.maximum(self.next[chosen[same]], clock.others(same, most))
+                self._cut(chosen[same], cycles)
         return False
 
     def _cut(self, chosen: Indices, cycles: Times) -> None:
@@ -417,7 +417,6 @@ class Transfer:
         assert self.fifo is not None
         fifo, is_source = self.fifo
         lanes = self.lanes.at(chosen)
-        fifo.found(lanes, is_source)
         length = fifo.length["read" if is_source else "write"]
         left = self.total[chosen] - self.done[chosen]
         length[lanes.index] = np.where(length[lanes.index] > 0, left, 0)
@@ -446,6 +445,9 @@ class Transfer:
 
     def end_at_fifo(self, places: Indices, cycles: Times) -> None:
         """End it on some PEs, where the FIFO is found empty or full."""
+        assert self.fifo is not None
+        fifo, is_source = self.fifo
+        fifo.found(self.lanes.at(places), is_source)
         self._cut(places, cycles)
         self._todo_now = None
         self._left -= len(places)

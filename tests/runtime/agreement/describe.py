@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
+from typing import cast
 
 import numpy as np
 
@@ -77,7 +78,8 @@ def _text(node: object) -> str:
         case core.Function():
             return f"fn {node.name}"
         case tuple() | list():
-            return "[" + ", ".join(_text(part) for part in node) + "]"
+            parts = [_text(part) for part in cast("Sequence[object]", node)]
+            return "[" + ", ".join(parts) + "]"
         case core.DsdConfig():
             known = core.DsdConfig()
             parts = [f.name for f in fields(node)]

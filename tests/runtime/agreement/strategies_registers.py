@@ -179,12 +179,11 @@ def _exchange(draw: st.DrawFn, draft: Draft, width: int) -> tuple[list[core.Stmt
     ]
     op = draw(st.sampled_from(["@fmovs", "@fadds"]))
     more = [] if op == "@fmovs" else [tile.memory(draft.arrays[1], extent, offset=200)]
-    ways = [core.If(last, [], [dsd("@fmovs", sender, source)])]
+    ways: list[core.Stmt] = [core.If(last, [], [dsd("@fmovs", sender, source)])]
     ways.append(core.If(first, [], [dsd(op, taken, *more, kept)]))
     if draw(st.booleans()) and not is_async:
         # receive, add, forward: behind the own words
         ways = [core.If(first, ways[:1], [core.If(last, ways[1:], [dsd(op, sender, *more, kept)])])]
     for _ in range(parts):
-        send_and_receive = list(ways)
-        receive += send_and_receive
+        receive += ways
     return send + receive, []
