@@ -88,6 +88,12 @@ class Access:
             (*strides, step * item),
         )
 
+    def of(self, part: slice) -> Access:
+        """The same on some of the lanes, by their positions."""
+        if not isinstance(self.words, np.ndarray):
+            return self
+        return Access(self.block, self.words[part], self.strides, self.extents, self.element)
+
     def read(self, lanes: Lanes) -> Array:
         """The elements [*extents, lane], a view where possible."""
         view = self.view(lanes)

@@ -17,6 +17,7 @@ from waferc_runtime.vector.lanes import Lanes
 
 _PIECE = 1 << 16  # elements that one NumPy call works on: with temporaries they fit a cache
 _LANES_AT_ONCE = 256
+_COPIED = 1 << 18  # elements, over all lanes, that are copied where no view can be had
 
 Array = NDArray[Any]
 Operand = Access | Any  # or a number: uniform, or an array that broadcasts to [*extents, lane]
@@ -47,7 +48,36 @@ def apply(compute: Compute, dest: Access, sources: Sequence[Operand], lanes: Lan
     sequential, others = _dimensions(dest)
     if not _may_vectorise(dest, operands, sequential, others):
         _one_by_one(compute, dest, operands, lanes)
-    elif not sequential:
+        return
+    if dest.count * lanes.count > _COPIED and lanes.count > 1 and dest.view(lanes) is None:
+        step = max(1, _COPIED // dest.count)
+        for first in range(0, lanes.count, step):
+            part = slice(first, min(first + step, lanes.count))
+            some = [_of(operand, part, lanes) for operand in operands]
+            target = dest.of(part)
+            _vectorised(compute, target, some, lanes.part(part), sequential, others)
+    else:
+        _vectorised(compute, dest, operands, lanes, sequential, others)
+
+
+def _of(operand: Operand, part: slice, lanes: Lanes) -> Operand:
+    """An operand for some of the lanes, by their positions."""
+    if isinstance(operand, Access):
+        return operand.of(part)
+    array = np.asarray(operand)
+    return array[..., part] if array.ndim and array.shape[-1] == lanes.count else array
+
+
+def _vectorised(
+    compute: Compute,
+    dest: Access,
+    operands: Sequence[Operand],
+    lanes: Lanes,
+    sequential: list[int],
+    others: list[int],
+) -> None:
+    """One NumPy operation, or one for each step along the dimensions on which `dest` stands."""
+    if not sequential:
         _at_once(compute, dest, [_values(operand, lanes) for operand in operands], lanes)
     else:
         _in_sequence(compute, dest, operands, lanes, sequential, others)

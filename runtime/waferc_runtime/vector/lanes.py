@@ -39,6 +39,10 @@ class Lanes:
             return lanes_of(self.first() + step * positions)
         return lanes_of(self.index[positions])
 
+    def part(self, positions: slice) -> Lanes:
+        """The lanes at positions that follow each other."""
+        return lanes_of(self.indices()[positions])
+
     def first(self) -> int:
         """The lowest lane."""
         if isinstance(self.index, slice):

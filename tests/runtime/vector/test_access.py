@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.runtime.vector.strategies_access import PES, accesses, block, places
 
 from waferc_runtime.builtins.dsd import DSD_OPS
+from waferc_runtime.vector import elementwise
 from waferc_runtime.vector.access import Access, align, flatten
 from waferc_runtime.vector.elementwise import apply
 from waferc_runtime.vector.lanes import Lanes, all_lanes, lanes_of
@@ -63,15 +65,19 @@ def test_injective_accesses_visit_no_place_twice(access: Access) -> None:
         assert all(len(set(visited)) == len(visited) for visited in places(access))
 
 
-@given(st.data(), st.sampled_from(["@fadds", "@fmacs", "@fmovs"]), SOME)
+@settings(max_examples=100)
+@given(
+    st.data(), st.sampled_from(["@fadds", "@fmacs", "@fmovs"]), SOME, st.sampled_from([6, 1 << 18])
+)
 def test_operations_run_in_the_order_of_elements(
-    data: st.DataObject, name: str, chosen: list[int]
+    data: st.DataObject, name: str, chosen: list[int], copied_at_once: int
 ) -> None:
     blocks = [block(3), block(4)]
     op = DSD_OPS[name]
     dest = data.draw(accesses(blocks))
-    sources: list[Access | np.ndarray | np.float32] = [
-        data.draw(accesses(blocks)) if place < 2 else np.float32(0.5)
+    factors = np.array([0.5, 2.0, 3.0], np.float32)  # a number that differs between lanes
+    sources: list[Access | np.ndarray] = [
+        data.draw(accesses(blocks)) if place < 2 else factors
         for place in range(len(op.source_elements))
     ]
     expected = [b.array.copy() for b in blocks]
@@ -80,13 +86,15 @@ def test_operations_run_in_the_order_of_elements(
             values = [
                 expected[blocks.index(s.block)][places(s)[pe][step], pe]
                 if isinstance(s, Access)
-                else s
+                else s[pe]
                 for s in sources
             ]
             result = op.compute(*(np.asarray(v, np.float32) for v in values))
             expected[blocks.index(dest.block)][places(dest)[pe][step], pe] = result
-    operands = [on(s, chosen) if isinstance(s, Access) else s for s in sources]
-    apply(op.compute, on(dest, chosen), operands, lanes_from(chosen))
+    operands = [on(s, chosen) if isinstance(s, Access) else s[chosen] for s in sources]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(elementwise, "_COPIED", copied_at_once)
+        apply(op.compute, on(dest, chosen), operands, lanes_from(chosen))
     for made, wanted in zip(blocks, expected, strict=True):
         np.testing.assert_array_equal(made.array, wanted)
 
