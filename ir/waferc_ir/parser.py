@@ -30,6 +30,7 @@ _REGION = (
     OpField("y", FieldKind.INT, required=False),
     OpField("colors", FieldKind.INTS, required=False, default=()),
     OpField("stream_colors", FieldKind.INTS, required=False, default=()),
+    OpField("lines", FieldKind.INTS, required=False, default=()),
 )
 _PATH = (
     OpField("stream", FieldKind.INT, required=True),

@@ -149,6 +149,8 @@ def _region(region: Region) -> str:
         attributes["colors"] = _ints(region.colors)
     if region.stream_colors:
         attributes["stream_colors"] = _ints(region.stream_colors)
+    if region.lines:
+        attributes["lines"] = _ints(region.lines)
     return f"region {symbol(region.name)} {_braces(attributes)}"
 
 

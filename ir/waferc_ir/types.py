@@ -92,14 +92,34 @@ class Layout:
 
 
 @dataclass(frozen=True, slots=True)
+class Line:
+    """How collectives run on `pes` PEs along an axis: from both ends to PE `root`, then back.
+
+    With `group` 0 PEs hand on to their neighbour. Else, on each side, the PE next to the root and
+    every `group`-th behind it are leaders: the PEs of a group hand on to its leader, and leaders
+    to the next leader.
+    """
+
+    pes: int
+    root: int
+    group: int = 0
+
+    @property
+    def side(self) -> int:
+        """PEs on the longer side of the root."""
+        return max(self.root, self.pes - 1 - self.root)
+
+
+@dataclass(frozen=True, slots=True)
 class Region:
     """A rectangle of PEs that run one program. `x`, `y` is its north-west corner once placed.
 
-    Coordinates are relative to the program rectangle: x counts eastward, y southward. `colors`,
-    once routed, are the six of its collectives: `x` chain out of even PEs, out of odd PEs, `x`
-    broadcast, then the same three for `y`; empty if the region has no collectives. `stream_colors`
-    are the two on which it passes received streams on: eastward along x from the westernmost PE,
-    southward along y from row 0; empty if it receives none.
+    Coordinates are relative to the program rectangle: x counts eastward, y southward. `lines`, once
+    routed, are root and group of the `Line` along x and along y; chains to the last PE if empty.
+    `colors` are those of collectives along x, then as many for y: two of neighbours, two of leaders
+    if a line has groups, one of the root; empty if the region has no collectives.
+    `stream_colors` are the two on which it passes received streams on: eastward along x from the
+    westernmost PE, southward along y from row 0; empty if it receives none.
     """
 
     name: str
@@ -109,10 +129,23 @@ class Region:
     y: int | None = None
     colors: tuple[int, ...] = ()
     stream_colors: tuple[int, ...] = ()
+    lines: tuple[int, ...] = ()
 
     def extent(self, axis: Axis) -> int:
         """Number of PEs along `axis`."""
         return self.width if axis == "x" else self.height
+
+    def line(self, axis: Axis) -> Line:
+        """How collectives run along `axis`."""
+        pes = self.extent(axis)
+        if not self.lines:
+            return Line(pes, pes - 1)
+        return Line(pes, *(self.lines[:2] if axis == "x" else self.lines[2:]))
+
+    def axis_colors(self, axis: Axis) -> tuple[int, ...]:
+        """The colors of collectives along `axis`."""
+        half = len(self.colors) // 2
+        return self.colors[:half] if axis == "x" else self.colors[half:]
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,11 @@ from waferc_ir.machine import MACHINES
 from waferc_ir.ops.declare import VerifyError
 from waferc_ir.ops.stream import Transfer
 from waferc_ir.program import Program, Value
-from waferc_ir.types import Buffer, Path, Region, TiledType
+from waferc_ir.types import AXES, Buffer, Path, Region, TiledType
 
 COLORS = max(machine.colors for machine in MACHINES.values())
 COLLECTIVE_COLORS = 6
+GROUP_COLORS = 10
 STREAM_COLORS = 2
 
 
@@ -50,8 +51,10 @@ def _region(region: Region) -> Iterator[VerifyError]:
         yield VerifyError(f"{name} is placed in one direction only")
     if min(region.x or 0, region.y or 0) < 0:
         yield VerifyError(f"{name} has its corner at ({region.x}, {region.y}), off the wafer")
+    yield from _lines(region)
+    grouped = len(region.lines) == 4 and any(region.lines[1::2])
     for what, colors, count in (
-        ("colors", region.colors, COLLECTIVE_COLORS),
+        ("colors", region.colors, GROUP_COLORS if grouped else COLLECTIVE_COLORS),
         ("stream colors", region.stream_colors, STREAM_COLORS),
     ):
         if len(colors) not in (0, count):
@@ -60,6 +63,19 @@ def _region(region: Region) -> Iterator[VerifyError]:
             yield VerifyError(f"{name} has one of its {what} twice: {list(colors)}")
         for color in colors:
             yield from _color(name, color)
+
+
+def _lines(region: Region) -> Iterator[VerifyError]:
+    name, lines = f"region @{region.name}", region.lines
+    if len(lines) not in (0, 4):
+        yield VerifyError(f"{name} has {len(lines)} numbers for its lines, not 4")
+        return
+    for axis in AXES if lines else ():
+        line = region.line(axis)
+        if not 0 <= line.root < line.pes:
+            yield VerifyError(f"{name} has {line.pes} PEs along {axis}, and PE {line.root} as root")
+        if line.group < 0:
+            yield VerifyError(f"{name} has groups of {line.group} PEs along {axis}")
 
 
 def _color(name: str, color: int) -> Iterator[VerifyError]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from hypothesis import strategies as st
 from tests.ir.strategies_graph import NAMES, NUMBERS, PLACES, Shape, shapes
@@ -356,10 +357,11 @@ def _placed(draw: st.DrawFn, program: Program) -> Program:
     x = 0
     for region in program.regions:
         x += draw(st.integers(0, 2))
-        colors, stream_colors = tuple(range(6)), (6, 7)
-        regions.append(
-            Region(region.name, region.width, region.height, x, 1, colors, stream_colors)
-        )
+        group = draw(st.sampled_from([0, 2]))
+        colors, stream_colors = tuple(range(10 if group else 6)), (10, 11)
+        lines = (draw(st.integers(0, region.width - 1)), group, 0, 0)
+        placed = replace(region, x=x, y=1, colors=colors, stream_colors=stream_colors)
+        regions.append(replace(placed, lines=lines))
         x += region.width
     corners = {region.name: region for region in regions}
     paths: list[Path] = []

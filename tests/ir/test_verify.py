@@ -111,6 +111,21 @@ def test_stream_split_along_y_joins_regions_of_one_height() -> None:
     assert "@r0 is 2 PEs high and @r1 3" in str(_refused(program))
 
 
+def test_lines_of_a_region_have_their_root_inside_and_colors_for_groups() -> None:
+    region = Region("r0", 4, 2, 0, 0, tuple(range(6)), lines=(2, 0, 1, 0))
+    program = Program("tiled", "g", regions=(region,))
+    verify(program)
+    wrong = {
+        (4, 0, 1, 0): "4 PEs along x, and PE 4 as root",
+        (2, 0, 1, -1): "groups of -1 PEs along y",
+        (2, 2, 1, 0): "6 colors, not 10",
+        (2, 0): "2 numbers for its lines, not 4",
+    }
+    for lines, message in wrong.items():
+        broken = replace(program, regions=(replace(region, lines=lines),))
+        assert message in str(_refused(broken))
+
+
 def test_bool_values_fit_buffers_of_any_element_type() -> None:
     builder = Builder()
     builder.add(tiles.Fill(0.0, (4,), DType.BOOL, "r0", layout("[*]")))

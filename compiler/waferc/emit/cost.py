@@ -51,7 +51,7 @@ def _statement(statement: Statement, machine: Machine) -> int:
         case DsdOperation(name=name, dest=dest, sources=sources):
             elements = _elements([*sources, dest])
             operands = sum(_operand(operand, machine) for operand in (dest, *sources))
-            width = 1 if _is_fabric([*sources, dest]) else _width(name, machine)
+            width = _fabric_width([*sources, dest]) or _width(name, machine)
             loads = sum(isinstance(operand, Moved | Named) for operand in (dest, *sources))
             setup = machine.dsd_setup_cycles + loads * machine.dsr_load_cycles
             return setup + -(-elements // width) + operands
@@ -95,8 +95,9 @@ def _elements(operands: Sequence[Operand]) -> int:
     return max(sizes, default=1)
 
 
-def _is_fabric(operands: Sequence[Operand]) -> bool:
-    return any(isinstance(operand, Fabric) for operand in operands)
+def _fabric_width(operands: Sequence[Operand]) -> int:
+    """Elements per cycle where an operand is a fabric DSD, else 0."""
+    return max([1 + o.is_packed for o in operands if isinstance(o, Fabric)], default=0)
 
 
 def code_bytes(program: PeProgram) -> int:

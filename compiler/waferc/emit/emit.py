@@ -70,6 +70,7 @@ def pe_file(name: str, program: PeProgram) -> str:
         width=program.width,
         height=program.height,
         color_params=program.color_params,
+        constants=program.constants,
         links=program.links,
         arrays=program.arrays,
         exports=program.exports,

@@ -8,11 +8,12 @@ from itertools import groupby, pairwise
 
 from waferc.emit.diagnostics import EmitError
 from waferc.emit.environment import render
+from waferc.emit.line_links import line_colors
+from waferc.emit.line_routes import line_routes
 from waferc.emit.names import identifier
 from waferc.emit.pe_program import PeProgram
 from waferc.emit.routes import (
     RouteGroup,
-    collective_routes,
     pass_routes,
     range_text,
     stream_routes,
@@ -23,7 +24,6 @@ from waferc_ir.types import AXES, Region, TiledType
 
 LAYOUT = "layout.csl"
 IDLE = "idle.csl"
-_ROLES = ("even", "odd", "all")
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +123,7 @@ def layout_text(program: Program, programs: Sequence[PeProgram]) -> str:
         blocks += _tile_blocks(program, region, pe_program, named)
         for axis in AXES:
             if f"{axis}_even" in named:
-                names = [f"{identifier(region.name)}_{axis}_{role}" for role in _ROLES]
-                routes.append(collective_routes(region, axis, names))
+                routes.append(line_routes(region, axis, f"{identifier(region.name)}_"))
             if f"pass_{axis}" in named:
                 name = f"{identifier(region.name)}_pass_{axis}"
                 routes.append(pass_routes(region, axis, name))
@@ -154,11 +153,12 @@ def _region_colors(region: Region, pe_program: PeProgram) -> Iterator[tuple[str,
     """The colors that a region uses of its own: name of the parameter and number."""
     for name in pe_program.color_params:
         axis, _, role = name.partition("_")
-        if axis in AXES:
-            place = AXES.index("x" if axis == "x" else "y") * 3 + _ROLES.index(role)
-            if len(region.colors) != 6:
+        if axis in ("x", "y"):
+            names = line_colors(axis, region.line(axis))
+            # where one axis has groups, the other gets as many colors
+            if len(region.axis_colors(axis)) < len(names):
                 raise _unrouted(region, "its collectives")
-            yield name, region.colors[place]
+            yield name, region.axis_colors(axis)[names.index(name)]
         elif axis == "pass":
             if len(region.stream_colors) != 2:
                 raise _unrouted(region, "passing streams on")

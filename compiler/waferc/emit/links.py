@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from waferc.emit.diagnostics import EmitError
 from waferc.emit.kernels.context import Arrivals
+from waferc.emit.line_links import LINK_ROLES, line_colors, link_color
 from waferc.emit.names import identifier
 from waferc.emit.pe_program import (
     DsdOperation,
@@ -18,7 +19,7 @@ from waferc.emit.pe_program import (
     Port,
     Statement,
 )
-from waferc_ir.types import Region
+from waferc_ir.types import AXES, Axis, Region
 
 # Queue ids that every machine leaves to programs (reference: memcpy takes input 0, on wse3 also
 # input 1, and output 0). On wse2 an output queue serves the color of the descriptor, so that two
@@ -54,16 +55,16 @@ def _ports(statements: Iterable[Statement]) -> Iterator[Port]:
                 pass
 
 
-def used_axes(ports: Iterable[Port]) -> tuple[str, ...]:
+def used_axes(ports: Iterable[Port]) -> tuple[Axis, ...]:
     """The axes along which collectives are used."""
     names = {port.name for port in ports}
-    return tuple(a for a in ("x", "y") if names & {f"{a}_prev", f"{a}_next", f"{a}_all"})
+    return tuple(axis for axis in AXES if names & {f"{axis}_{role}" for role in LINK_ROLES})
 
 
 def color_params(region: Region, ports: Iterable[Port], arrivals: Arrivals) -> tuple[str, ...]:
     """Names of the color parameters of a region's PE file, in a fixed order."""
     ports = tuple(ports)
-    names = [f"{axis}_{role}" for axis in used_axes(ports) for role in ("even", "odd", "all")]
+    names = [name for axis in used_axes(ports) for name in line_colors(axis, region.line(axis))]
     links = {port.name for port in ports}
     if "arrival" in links:
         assert arrivals.primary is not None
@@ -112,17 +113,15 @@ def region_links(region: Region, ports: tuple[Port, ...], arrivals: Arrivals) ->
 
 def _order(name: str) -> tuple[int, str]:
     """Collectives along x, along y, then streams."""
-    fixed = [f"{axis}_{role}" for axis in ("x", "y") for role in ("prev", "next", "all")]
+    fixed = [f"{axis}_{role}" for axis in AXES for role in LINK_ROLES]
     fixed += ["arrival", "pass_x", "pass_y"]
     return (fixed.index(name) if name in fixed else len(fixed), name)
 
 
 def _color(name: str, region: Region, arrivals: Arrivals) -> str:
     axis, _, role = name.partition("_")
-    if role == "prev" and axis in ("x", "y"):
-        return f"if (p{axis} % 2 == 0) {axis}_odd else {axis}_even"
-    if role == "next" and axis in ("x", "y"):
-        return f"if (p{axis} % 2 == 0) {axis}_even else {axis}_odd"
+    if axis in ("x", "y"):
+        return link_color(axis, region.line(axis), role)
     if name != "arrival":
         return name
     assert arrivals.primary is not None

@@ -131,13 +131,14 @@ class Fabric:
     """A fabric DSD of `elements` elements on a port.
 
     `extent` is its length in CSL where that differs between PEs; `elements` then is the length to
-    reckon with.
+    reckon with. `is_packed`: two 16-bit elements in a wavelet.
     """
 
     port: Port
     elements: int
     element: Element
     extent: str | None = None
+    is_packed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,6 +289,15 @@ class Export:
 
 
 @dataclass(frozen=True, slots=True)
+class Constant:
+    """`const name: type = expression` at the top of a PE file."""
+
+    name: str
+    type: str
+    expression: str
+
+
+@dataclass(frozen=True, slots=True)
 class Link:
     """A color used by a region's PEs: how the PE file names it and which queue serves it.
 
@@ -310,6 +320,7 @@ class PeProgram:
     width: int
     height: int
     color_params: tuple[str, ...]
+    constants: tuple[Constant, ...]
     arrays: tuple[Array, ...]
     links: tuple[Link, ...]
     exports: tuple[Export, ...]

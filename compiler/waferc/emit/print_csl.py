@@ -163,13 +163,14 @@ def _declaration(dsd: Descriptor) -> str:
             access = f"|{', '.join(variables)}|{{{extents}}} -> {dsd.array.name}[{index}]"
             kind = "mem1d_dsd" if dsd.is_vector else "mem4d_dsd"
             return f"@get_dsd({kind}, .{{ .tensor_access = {access} }})"
-        case Fabric(port=port, elements=elements, extent=extent):
+        case Fabric(port=port, elements=elements, extent=extent, is_packed=is_packed):
+            packing = ", .simd_mode = .{ .simd_32 = true }" if is_packed else ""
             kind, field = ("fabin_dsd", "input") if port.direction == "in" else (
                 "fabout_dsd", "output")  # fmt: skip
             return (
                 f"@get_dsd({kind}, .{{ .fabric_color = {port.name}_color,"
                 f" .extent = {extent or elements},"
-                f" .{field}_queue = {port.name}_{port.direction} }})"
+                f" .{field}_queue = {port.name}_{port.direction}{packing} }})"
             )
         case Moved() | Named():
             raise AssertionError("only DSDs known at compile time are declared")

@@ -10,7 +10,8 @@ from waferc.emit.diagnostics import EmitError
 from waferc.emit.kernels import stream as stream_kernels
 from waferc.emit.kernels.context import Arrivals, KernelContext, Tile, copy
 from waferc.emit.kernels.table import statements as kernel_statements
-from waferc.emit.links import color_params, region_links, used_ports
+from waferc.emit.line_links import line_constants
+from waferc.emit.links import color_params, region_links, used_axes, used_ports
 from waferc.emit.names import Names
 from waferc.emit.pe_program import Array, Export, PeFunction, PeProgram, element_of
 from waferc.emit.scalar_functions import ScalarFunctions
@@ -109,6 +110,11 @@ def emit_regions(program: Program, machine: Machine) -> EmittedRegions:
                 width=region.width,
                 height=region.height,
                 color_params=color_params(region, used, context.arrivals),
+                constants=tuple(
+                    constant
+                    for axis in used_axes(used)
+                    for constant in line_constants(axis, region.line(axis))
+                ),
                 arrays=tuple(own_arrays.values()),
                 links=region_links(region, used, context.arrivals),
                 exports=tuple(exports),

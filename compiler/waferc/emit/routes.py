@@ -1,8 +1,8 @@
-"""Color configurations of a layout: the lines of collectives, and the paths of streams."""
+"""Color configurations of a layout: passing received tiles on, and the paths of streams."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -20,23 +20,37 @@ def range_text(span: range) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """PEs of a grid of columns and rows that route a color alike: from `rx` to `tx`."""
+    """PEs of a grid of columns and rows that route a color alike: from `rx` to `tx`.
+
+    `color` may depend on `x` and `y`. With `when` only PEs where it holds are meant.
+    """
 
     columns: range
     rows: range
     color: str
     rx: str
     tx: str
+    when: str = ""
+
+    @property
+    def loops_columns(self) -> bool:
+        """Whether there is a loop over columns; conditions need its variable."""
+        return len(self.columns) > 1 or bool(self.when)
+
+    @property
+    def loops_rows(self) -> bool:
+        """Whether there is a loop over rows."""
+        return len(self.rows) > 1 or bool(self.when)
 
     @property
     def x(self) -> str:
         """The column in `@set_color_config`: a loop variable or a number."""
-        return "x" if len(self.columns) > 1 else str(self.columns.start)
+        return "x" if self.loops_columns else str(self.columns.start)
 
     @property
     def y(self) -> str:
         """The row in `@set_color_config`: a loop variable or a number."""
-        return "y" if len(self.rows) > 1 else str(self.rows.start)
+        return "y" if self.loops_rows else str(self.rows.start)
 
     @property
     def column_range(self) -> str:
@@ -51,12 +65,12 @@ class Run:
     @property
     def row_indent(self) -> str:
         """White space before the loop over rows."""
-        return "  " * (1 + (len(self.columns) > 1))
+        return "  " * (1 + self.loops_columns)
 
     @property
     def indent(self) -> str:
         """White space before the call inside its loops."""
-        return "  " * (1 + (len(self.columns) > 1) + (len(self.rows) > 1))
+        return "  " * (1 + self.loops_columns + self.loops_rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,28 +79,6 @@ class RouteGroup:
 
     comment: str
     runs: tuple[Run, ...]
-
-
-def collective_routes(region: Region, axis: Axis, names: Sequence[str]) -> RouteGroup:
-    """The chain out of even and odd PEs and the broadcast of the last PE, along one axis.
-
-    `names` are the layout's names of the three colors, in the order of `Region.colors`.
-    """
-    even, odd, everyone = names
-    ahead, back = ("EAST", "WEST") if axis == "x" else ("SOUTH", "NORTH")
-    last = region.extent(axis) - 1
-    spans = [
-        (range(0, last, 2), even, "RAMP", ahead),
-        (range(1, last + 1, 2), even, back, "RAMP"),
-        (range(1, last, 2), odd, "RAMP", ahead),
-        (range(2, last + 1, 2), odd, back, "RAMP"),
-        (range(last, last + 1), everyone, "RAMP", back),
-        (range(1, last), everyone, ahead, f"{back}, RAMP"),
-        (range(0, 1), everyone, ahead, "RAMP"),
-    ]
-    runs = [_across(region, axis, span, color, rx, tx) for span, color, rx, tx in spans if span]
-    comment = f"{region.name}: chain along {axis} (even and odd PEs send), broadcast of the last PE"
-    return RouteGroup(comment, tuple(runs))
 
 
 def pass_routes(region: Region, axis: Axis, name: str) -> RouteGroup:
@@ -99,12 +91,22 @@ def pass_routes(region: Region, axis: Axis, name: str) -> RouteGroup:
         (range(last, last + 1), back, "RAMP"),
     ]
     narrow = axis == "y"
-    runs = [_across(region, axis, span, name, rx, tx, narrow) for span, rx, tx in spans if span]
+    runs = [
+        across(region, axis, span, name, rx, tx, narrow=narrow) for span, rx, tx in spans if span
+    ]
     return RouteGroup(f"{region.name}: received tiles are passed on along {axis}", tuple(runs))
 
 
-def _across(
-    region: Region, axis: Axis, span: range, color: str, rx: str, tx: str, narrow: bool = False
+def across(
+    region: Region,
+    axis: Axis,
+    span: range,
+    color: str,
+    rx: str,
+    tx: str,
+    *,
+    when: str = "",
+    narrow: bool = False,
 ) -> Run:
     """PEs `span` of every line along `axis` (of the first line if `narrow`)."""
     assert region.x is not None
@@ -112,10 +114,10 @@ def _across(
     moved = range(span.start, span[-1] + 1, span.step)
     if axis == "x":
         columns = range(region.x + moved.start, region.x + moved.stop, moved.step)
-        return Run(columns, range(region.y, region.y + region.height), color, rx, tx)
+        return Run(columns, range(region.y, region.y + region.height), color, rx, tx, when)
     rows = range(region.y + moved.start, region.y + moved.stop, moved.step)
     width = 1 if narrow else region.width
-    return Run(range(region.x, region.x + width), rows, color, rx, tx)
+    return Run(range(region.x, region.x + width), rows, color, rx, tx, when)
 
 
 def stream_routes(paths: Iterable[Path]) -> Iterator[RouteGroup]:

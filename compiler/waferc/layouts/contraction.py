@@ -40,7 +40,7 @@ def _contract(op: graph.Contract, space: Space) -> Iterator[Strategy]:
         yield Strategy(
             (_named(op.lhs_dims, splits), _named(op.rhs_dims, splits)),
             _named(op.out_dims, splits),
-            contract_cycles(op, local, lhs.dtype, space.cost) + space.reduced(axes, elements),
+            contract_cycles(op, local, lhs.dtype, space.cost) + space.reduced(axes, elements, lhs.dtype),
             len(axes),
         )
 
@@ -73,7 +73,7 @@ def _embedding(op: graph.Embedding, space: Space) -> Iterator[Strategy]:
             (_named("VD", splits), _named(letters, splits)),
             result,
             space.cost.rows(math.prod(rows), columns, table.dtype)
-            + space.reduced(axes, math.prod(rows) * columns),
+            + space.reduced(axes, math.prod(rows) * columns, table.dtype),
             len(axes),
         )
 
@@ -98,7 +98,7 @@ def _conv2d(op: graph.Conv2d, space: Space) -> Iterator[Strategy]:
             layout,
             space.cost.vector(elements, x.dtype)
             + space.cost.multiply_add(elements * taps, rows * columns, x.dtype)
-            + space.reduced(axes, elements),
+            + space.reduced(axes, elements, x.dtype),
             len(axes),
         )
 
@@ -142,7 +142,8 @@ def _reduce(op: graph.Reduce, space: Space) -> Iterator[Strategy]:
         yield Strategy(
             (layout,),
             Layout(splits),
-            space.cost.reduce(math.prod(local), elements, x.dtype) + space.reduced(axes, elements),
+            space.cost.reduce(math.prod(local), elements, x.dtype)
+            + space.reduced(axes, elements, x.dtype),
         )
 
 

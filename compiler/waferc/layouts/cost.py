@@ -12,18 +12,19 @@ scalar load, a descriptor update, three loads of descriptors and the end of a lo
 | DSD operation in memory | `S + move(n)` |
 | `@map` with a function of `f` cycles | `S + n * (f + loop)` |
 | contraction of `m` multiply-adds in vectors of `v` | `m / v * (S + issue + move(v))` |
-| all_reduce | `2 * n + P * (step + hop) + 4 * S`: chain up, broadcast down, each pipelined |
-| all_gather | `2 * P * n + P * (step + hop) + 4 * S`: to the last PE, then broadcast |
+| all_reduce, all_gather | `layouts.lines` |
 | shard | as a DSD operation on the block |
 | transfer | `2 * n + W * hop + step + 3 * S`: over the path, then eastward through the region |
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
+from waferc.layouts.lines import LineCost, usual_lines, wavelets
 from waferc_ir.dtypes import DType
 from waferc_ir.machine import Machine
 from waferc_ir.types import Axis
@@ -63,9 +64,13 @@ class CostModel:
     width: int
     height: int
 
-    def pes(self, axis: Axis) -> int:
-        """PEs along an axis."""
-        return self.width if axis == "x" else self.height
+    @cached_property
+    def _lines(self) -> Mapping[Axis, Sequence[LineCost]]:
+        extents: dict[Axis, int] = {"x": self.width, "y": self.height}
+        return {
+            axis: [LineCost(self.machine, line) for line in usual_lines(self.machine, pes)]
+            for axis, pes in extents.items()
+        }
 
     def operation(self, family: _Family, elements: int, dtype: DType) -> int:
         """One DSD operation over `elements` in memory that begin in one bank."""
@@ -127,13 +132,15 @@ class CostModel:
             8 * machine.scalar_cycles + machine.loop_cycles + self.vector(elements, dtype)
         )
 
-    def all_reduce(self, elements: int, axis: Axis) -> int:
+    def all_reduce(self, elements: int, axis: Axis, dtype: DType) -> int:
         """The reduction of a tile over a line, known to all of the line."""
-        return 2 * elements + self._line(axis)
+        words = wavelets(elements, dtype)
+        return self.machine.call_cycles + min(line.all_reduce(words) for line in self._lines[axis])
 
-    def all_gather(self, elements: int, axis: Axis) -> int:
-        """The tiles of a line, `elements` each, brought to all of the line."""
-        return 2 * elements * self.pes(axis) + self._line(axis)
+    def all_gather(self, whole: int, axis: Axis, dtype: DType) -> int:
+        """The tiles of a line, `whole` elements together, brought to all of the line."""
+        total = wavelets(whole, dtype)
+        return self.machine.call_cycles + min(line.all_gather(total) for line in self._lines[axis])
 
     def shard(self, elements: int, dtype: DType) -> int:
         """The copy of a block of `elements` out of a whole dimension."""
@@ -156,14 +163,6 @@ class CostModel:
 
     def _step(self) -> int:
         return 2 * self.machine.ramp_cycles + self.machine.hop_cycles + 1
-
-    def _line(self, axis: Axis) -> int:
-        machine = self.machine
-        return (
-            machine.call_cycles
-            + 4 * machine.dsd_setup_cycles
-            + self.pes(axis) * (self._step() + machine.hop_cycles)
-        )
 
 
 def _ceil(numerator: int, denominator: int) -> int:

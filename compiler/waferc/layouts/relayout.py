@@ -82,12 +82,12 @@ class Relayouts:
             if dim is not None and splits[dim] != target[dim]:
                 after = (*splits[:dim], None, *splits[dim + 1 :])
                 rest = self._find(shape, dtype, after, target)
-                size = _local_elements(shape, after) * dtype.size_bytes
+                whole = _local_elements(shape, after)
                 options.append(
                     Relayout(
                         (Gather(axis), *rest.steps),
-                        rest.cycles + self.cost.all_gather(_local_elements(shape, splits), axis),
-                        rest.tile_bytes + size,
+                        rest.cycles + self.cost.all_gather(whole, axis, dtype),
+                        rest.tile_bytes + whole * dtype.size_bytes,
                         rest.code_bytes + ALL_GATHER_BYTES,
                     )
                 )

@@ -39,9 +39,9 @@ class Space:
     grid: Grid
     cost: CostModel
 
-    def reduced(self, axes: Iterable[Axis], elements: int) -> int:
+    def reduced(self, axes: Iterable[Axis], elements: int, dtype: DType) -> int:
         """Cycles to finish partial results of `elements` along `axes`."""
-        return sum(self.cost.all_reduce(elements, axis) for axis in axes)
+        return sum(self.cost.all_reduce(elements, axis, dtype) for axis in axes)
 
 
 @dataclass(frozen=True)

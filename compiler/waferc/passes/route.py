@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from waferc.layouts.lines import Demand, best_line, wavelets
 from waferc.passes.base import Pass
 from waferc.passes.route_search import PE, Wiring, corners_of
 from waferc.unit import Unit
@@ -12,9 +13,9 @@ from waferc_ir.diagnostics import Location, WaferError
 from waferc_ir.machine import Machine
 from waferc_ir.ops import collective, stream
 from waferc_ir.program import Program
-from waferc_ir.types import AXES, Path, Region, TiledType
+from waferc_ir.types import AXES, Axis, Line, Path, Region, TiledType
+from waferc_ir.verify_wafer import COLLECTIVE_COLORS, GROUP_COLORS
 
-_COLLECTIVE_COLORS = 6
 _STREAM_COLORS = 2
 
 
@@ -89,8 +90,9 @@ def _lines(program: Program) -> Iterator[_Line]:
 
 def _colored(program: Program, region: Region, colors: Sequence[int], machine: Machine) -> Region:
     """The region with colors for what it does: collectives, passing streams on."""
-    collectives = _COLLECTIVE_COLORS if _axes(program, region) else 0
+    demands = _demands(program, region)
     passing = _STREAM_COLORS if _receives(program, region) else 0
+    region, collectives = _with_lines(region, demands, machine, len(colors), streams=passing > 0)
     if collectives + passing > len(colors):
         raise RouteError(
             f"region @{region.name} needs {collectives + passing} colors for collectives and"
@@ -103,17 +105,50 @@ def _colored(program: Program, region: Region, colors: Sequence[int], machine: M
     )
 
 
-def _axes(program: Program, region: Region) -> set[str]:
-    """Axes along which a region has collectives."""
-    axes: set[str] = set()
+def _with_lines(
+    region: Region, demands: Mapping[Axis, Demand], machine: Machine, colors: int, *, streams: bool
+) -> tuple[Region, int]:
+    """The region with the best lines for its collectives, and how many colors these take.
+
+    Where a region also receives streams, groups along both axes would take more queues than a PE
+    has; and they take colors that paths may need.
+    """
+    if not demands:
+        return region, 0
+    grouped = not streams and colors >= GROUP_COLORS
+    lines: list[int] = []
+    for axis in AXES:
+        pes = region.extent(axis)
+        demand = demands.get(axis)
+        line = Line(pes, pes - 1)
+        if demand is not None:
+            line = best_line(machine, pes, demand, grouped=grouped)
+        lines += [line.root, line.group]
+    count = GROUP_COLORS if any(lines[1::2]) else COLLECTIVE_COLORS
+    return replace(region, lines=tuple(lines)), count
+
+
+def _demands(program: Program, region: Region) -> dict[Axis, Demand]:
+    """What a region's lines are for, by the axes along which it has collectives."""
+    found: dict[Axis, Demand] = {}
     for statement in program.statements:
         op = statement.op
-        if isinstance(op, collective.AllReduce | collective.AllGather):
-            given = op.x.type
-            assert isinstance(given, TiledType)
-            if given.region == region.name:
-                axes.add(op.axis)
-    return axes
+        if not isinstance(op, collective.AllReduce | collective.AllGather):
+            continue
+        given = op.x.type
+        assert isinstance(given, TiledType)
+        if given.region != region.name:
+            continue
+        assert statement.result is not None
+        assert isinstance(statement.result.type, TiledType)
+        # an all_reduce has as many elements in its result as in every tile
+        words = wavelets(statement.result.type.local_elements, given.dtype)
+        before = found.get(op.axis, Demand())
+        if isinstance(op, collective.AllReduce):
+            found[op.axis] = replace(before, reductions=(*before.reductions, words))
+        else:
+            found[op.axis] = replace(before, gathers=(*before.gathers, words))
+    return found
 
 
 def _receives(program: Program, region: Region) -> bool:
@@ -124,13 +159,8 @@ def _receives(program: Program, region: Region) -> bool:
 
 def _occupy(wiring: Wiring, program: Program, region: Region) -> None:
     """Enter the colors that a region's own program uses on its PEs."""
-    axes = _axes(program, region)
-    used = {
-        color
-        for place, axis in enumerate(AXES)
-        if axis in axes
-        for color in region.colors[3 * place : 3 * place + 3]
-    }
+    axes = _demands(program, region)
+    used = {color for axis in axes for color in region.axis_colors(axis)}
     wiring.occupy(_corner(region), region.width, region.height, used | set(region.stream_colors))
 
 

@@ -98,10 +98,18 @@ def allocated(program: Program, in_place: dict[Value, Value] | None = None) -> P
 
 @st.composite
 def regions(draw: Draw, largest: int = 3) -> Region:
-    """A region of up to `largest` PEs along each axis, placed near the corner."""
+    """A region of up to `largest` PEs along each axis, placed near the corner, with any lines."""
     width, height = (draw(st.integers(1, largest)) for _ in AXES)
     x, y = draw(st.integers(0, 1)), draw(st.integers(0, 1))
-    return Region("r0", width, height, x, y, (0, 1, 2, 3, 4, 5))
+    lines = [n for pes in (width, height) for n in draw(lines_of(pes))]
+    colors = tuple(range(10 if any(lines[1::2]) else 6))
+    return Region("r0", width, height, x, y, colors, lines=tuple(lines))
+
+
+def lines_of(pes: int) -> st.SearchStrategy[tuple[int, int]]:
+    """Root and group of a line."""
+    groups = st.one_of(st.just(0), st.integers(2, max(2, pes // 2)))
+    return st.tuples(st.integers(0, pes - 1), groups)
 
 
 def shapes(smallest: int = 1, largest: int = 4, extent: int = 5) -> st.SearchStrategy[Shape]:

@@ -1,14 +1,13 @@
-"""Collectives along an axis: chain reduce, all-gather by forwarding, broadcast from the last PE.
+"""Collectives along an axis: towards the root of the line from both sides, then back to all.
 
-The links of an axis are called `x_prev` (from the PE before), `x_next` (to the PE after) and
-`x_all` (multicast by the last PE to all before it); likewise for y.
+What `x_chain`, `x_tree`, `x_all` and `x_send` are, and the constants `x_root`, `x_chain_pes` and
+`x_tree_pes`, is told in `emit.line_links`; likewise for y.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from waferc.emit.kernels.context import (
     KernelContext,
@@ -30,37 +29,49 @@ from waferc.emit.pe_program import (
 )
 from waferc.emit.views import View, nest, row_major
 from waferc_ir.ops import collective
-from waferc_ir.types import Axis
+from waferc_ir.types import Axis, Line
 
 
-def by_place(
-    axis: Axis,
-    pes: int,
-    first: tuple[Statement, ...],
-    middle: tuple[Statement, ...],
-    last: tuple[Statement, ...],
-) -> tuple[Statement, ...]:
-    """What the first, the last and the other PEs of a line of at least two do."""
-    branches = [(f"{axis}_first", first), (f"{axis}_last", last)]
-    if pes == 2:
-        return (If((branches[0],), last),)
-    return (If(tuple(branches), middle),)
+@dataclass(frozen=True)
+class _Links:
+    """The links of a line for messages of one tile's element type."""
+
+    axis: Axis
+    line: Line
+    tile: Tile
+    context: KernelContext
+
+    @property
+    def before(self) -> str:
+        """Where the root takes in the side before it."""
+        return "tree" if self.line.group else "chain"
+
+    def receive(self, role: str, count: int, *, is_packed: bool = True) -> Fabric:
+        """The end of a link that comes to this PE."""
+        name, element = f"{self.axis}_{role}", self.tile.element
+        return self.context.fabric(name, count, element, sends=False, is_packed=is_packed)
+
+    def send(self, count: int, *, is_packed: bool = True) -> Fabric:
+        """The beginning of the link that leaves this PE."""
+        name, element = f"{self.axis}_send", self.tile.element
+        return self.context.fabric(name, count, element, sends=True, is_packed=is_packed)
+
+    def has(self, role: str) -> str:
+        """The condition that words come to this PE, not the root, by the chain or from leaders."""
+        return f"{self.axis}_{role}_pes > 0"
 
 
 def all_reduce(
     op: collective.AllReduce, result: Tile, context: KernelContext
 ) -> tuple[Statement, ...]:
-    """Chain reduce from PE 0 upward, then the last PE sends the result to all."""
+    """Every PE adds what comes to it; the root adds both sides and sends the result to all."""
     x = context.tile(op.x)
-    axis, pes = op.axis, context.region.extent(op.axis)
-    if pes == 1 or x.elements == 0:
+    line = context.region.line(op.axis)
+    if line.pes == 1 or x.elements == 0:
         return copy(x, result)
-    fn = next(partial.fn for partial in x.type.layout.partial if partial.axis == axis)
+    fn = next(partial.fn for partial in x.type.layout.partial if partial.axis == op.axis)
     element, count = x.element, x.elements
-    came = context.fabric(f"{axis}_prev", count, element, sends=False)
-    goes = context.fabric(f"{axis}_next", count, element, sends=True)
-    total = context.fabric(f"{axis}_all", count, element, sends=False)
-    spread = context.fabric(f"{axis}_all", count, element, sends=True)
+    links = _Links(op.axis, line, x, context)
     out = _flat("out", result)
     if fn == "min" and x.is_float:
         # min(a, b) = -max(-a, -b); the negated tile stands where the result will be
@@ -71,15 +82,45 @@ def all_reduce(
     else:
         before, after, own = (), (), _flat("x", x)
         combine = _Combine(fn, x, context)
-    arrives = nest((count,), [out, total], move)
-    return by_place(
-        axis,
-        pes,
-        (*before, *nest((count,), [goes, own], move), *arrives),
-        (*before, *nest((count,), [goes, came, own], combine), *arrives),
-        (*before, *nest((count,), [out, came, own], combine), *after,
-         *nest((count,), [spread, out], move)),
-    )  # fmt: skip
+
+    def take(dest: View | Fabric, role: str, held: View) -> tuple[Statement, ...]:
+        return nest((count,), [dest, links.receive(role, count), held], combine)
+
+    goes = links.send(count)
+    at_root: tuple[Statement, ...] = before
+    if line.root > 0:
+        at_root += take(out, links.before, own)
+    if line.root < line.pes - 1:
+        at_root += take(out, "all", out if line.root > 0 else own)
+    at_root += (*after, *nest((count,), [goes, out], move))
+    arrives = nest((count,), [out, links.receive("all", count)], move)
+    up = _upward(
+        links,
+        both=(*take(out, "chain", own), *take(goes, "tree", out)),
+        chain=take(goes, "chain", own),
+        tree=take(goes, "tree", own),
+        neither=nest((count,), [goes, own], move),
+    )
+    return (If(((f"{op.axis}_root", at_root),), (*before, *up, *arrives)),)
+
+
+def _upward(
+    links: _Links,
+    *,
+    both: tuple[Statement, ...],
+    chain: tuple[Statement, ...],
+    tree: tuple[Statement, ...],
+    neither: tuple[Statement, ...],
+) -> tuple[Statement, ...]:
+    """What a PE that is not the root does, by the links on which words come to it."""
+    if not links.line.group:
+        # every PE but the outermost: there are such only where a side has two
+        if links.line.side == 1:
+            return neither
+        return (If(((links.has("chain"), chain),), neither),)
+    by_both = f"{links.has('chain')} and {links.has('tree')}"
+    branches = ((by_both, both), (links.has("chain"), chain), (links.has("tree"), tree))
+    return (If(branches, neither),)
 
 
 class _Combine:
@@ -106,111 +147,148 @@ def _flat(role: str, tile: Tile) -> View:
 def all_gather(
     op: collective.AllGather, result: Tile, context: KernelContext
 ) -> tuple[Statement, ...]:
-    """Forward what the PEs before hold, then the own tile; the last PE sends the whole to all.
+    """Every PE sends what comes to it and then its block, so that the root gets the farthest first.
+
+    Words then leave a PE without gaps once the first has come.
 
     Only elements travel, no padding: PEs before number `full` hold a whole block, that one holds
     the rest, and those behind it nothing.
     """
     x = context.tile(op.x)
-    axis, pes = op.axis, context.region.extent(op.axis)
-    found = x.type.layout.split_of(axis)
+    line = context.region.line(op.axis)
+    found = x.type.layout.split_of(op.axis)
     assert found is not None
     dim, split = found
-    gather = _Gather(x, result, dim, context, axis)
-    extent, block = result.shape[dim], split.block
-    if pes == 1 or result.elements == 0:
-        return gather.keep(extent, 0)
-    full, rest = divmod(extent, block)
-    last: list[Statement] = list(gather.receive(block, Affine(), min(full, pes - 1)))
-    if rest and full < pes - 1:
-        last += gather.receive(rest, Affine(full * block * gather.step))
-    last += gather.keep(min(block, max(0, extent - (pes - 1) * block)), (pes - 1) * block)
+    blocks = _Blocks(x, result, dim, split.block, _Links(op.axis, line, x, context))
+    if line.pes == 1 or result.elements == 0:
+        return blocks.keep(0, result.shape[dim])
+    spread = blocks.links.send(result.elements)
     everything = _flat("all", result)
-    spread = context.fabric(f"{axis}_all", result.elements, x.element, sends=True)
-    total = context.fabric(f"{axis}_all", result.elements, x.element, sends=False)
-    last += nest((result.elements,), [spread, everything], move)
+    at_root = (
+        *blocks.collect(blocks.links.before, range(line.root)),
+        *blocks.keep_own(line.root),
+        *blocks.collect("all", range(line.pes - 1, line.root, -1)),
+        *nest((result.elements,), [spread, everything], move),
+    )
+    total = blocks.links.receive("all", result.elements)
     arrives = nest((result.elements,), [everything, total], move)
-    return by_place(
-        axis,
-        pes,
-        (*gather.send(min(block, extent)), *arrives),
-        (*_forward(gather, axis, pes, full, rest, block), *arrives),
-        tuple(last),
+    return (
+        If(
+            ((f"{op.axis}_root", at_root),),
+            (*blocks.forward_all(), *blocks.send_own(), *arrives),
+        ),
     )
 
 
-def _forward(
-    gather: _Gather, axis: Axis, pes: int, full: int, rest: int, block: int
-) -> tuple[Statement, ...]:
-    """What a PE in the middle does before it gets the whole."""
-    inside = (*gather.forward(block, per_place=True), *gather.send(block))
-    if full >= pes - 1:
-        return inside
-    # PEs behind the last whole block forward `full` blocks and the rest
-    at_rest = (*gather.forward(full * block), *gather.send(rest))
-    behind = gather.forward(full * block + rest)
-    place = f"p{axis}"
-    branches: list[tuple[str, tuple[Statement, ...]]] = []
-    if full > 1:
-        branches.append((f"{place} < {full}", inside))
-    if rest and full > 0:
-        branches.append((f"{place} == {full}", at_rest))
-    return (If(tuple(branches), behind),) if branches else behind
+class _Blocks:
+    """Blocks of a split dimension on their way between tile, fabric and result."""
 
-
-class _Gather:
-    """Copies of the first lanes of a split dimension between tile, fabric and result."""
-
-    def __init__(self, x: Tile, result: Tile, dim: int, context: KernelContext, axis: Axis) -> None:
-        self._x, self._result, self._dim = x, result, dim
-        self._context = context
-        self._axis: Axis = axis
-        self.step = row_major(result.shape)[dim]
+    def __init__(self, x: Tile, result: Tile, dim: int, block: int, links: _Links) -> None:
+        self._x, self._result, self._dim, self._block = x, result, dim, block
+        self.links = links
+        self._step = row_major(result.shape)[dim]
+        # elements of a lane; blocks that hold `_block` lanes, and the lanes of the one behind
+        self._lane = x.elements // block
+        self._full, self._rest = divmod(result.shape[dim], block)
+        # pairs of elements may not reach from one block into the next
+        self._packs = all(lanes * self._lane % 2 == 0 for lanes in (block, self._rest))
 
     def _shape(self, lanes: int) -> tuple[int, ...]:
         shape = list(self._x.shape)
         shape[self._dim] = lanes
         return tuple(shape)
 
-    def _port(self, lanes: int, *, sends: bool) -> Fabric:
-        name = f"{self._axis}_{'next' if sends else 'prev'}"
-        count = math.prod(self._shape(lanes))
-        return self._context.fabric(name, count, self._x.element, sends=sends)
-
-    def send(self, lanes: int) -> tuple[Statement, ...]:
-        """Send the first lanes of the own tile."""
-        if lanes == 0:
-            return ()
-        return nest(self._shape(lanes), [self._port(lanes, sends=True), self._x.view("x")], move)
-
-    def forward(self, lanes: int, *, per_place: bool = False) -> tuple[Statement, ...]:
-        """Receive that many lanes and send them on; `per_place`: from each PE before."""
-        if lanes == 0:
-            return ()
-        ports = [self._port(lanes, sends=True), self._port(lanes, sends=False)]
-        if per_place:
-            pes = self._context.region.extent(self._axis)
-            ports = [
-                replace(
-                    port,
-                    elements=port.elements * (pes // 2),
-                    extent=f"p{self._axis} * {port.elements}",
-                )
-                for port in ports
-            ]
-        return (move(ports),)
-
-    def receive(self, lanes: int, start: Affine, blocks: int = 1) -> tuple[Statement, ...]:
-        """Receive `blocks` times `lanes` lanes, `start` elements behind the result's beginning."""
-        if lanes * blocks == 0:
-            return ()
-        whole = self._result.view("out").moved(start)
-        out = replace(whole, strides=(lanes * self.step, *whole.strides))
-        port = self._port(lanes, sends=False)
-        port = replace(port, elements=port.elements * blocks)
-        return nest((blocks, *self._shape(lanes)), [out, port], move)
-
-    def keep(self, lanes: int, start: int) -> tuple[Statement, ...]:
+    def keep(self, start: int, lanes: int) -> tuple[Statement, ...]:
         """Copy the first lanes of the own tile to lane `start` of the result."""
-        out = self._result.view("out").moved(Affine(start * self.step))
+        out = self._result.view("out").moved(Affine(start * self._step))
         return nest(self._shape(lanes), [out, self._x.view("x")], move)
+
+    def keep_own(self, place: int) -> tuple[Statement, ...]:
+        """Copy the own block, that of PE `place`, to where it belongs in the result."""
+        return self.keep(place * self._block, self._lanes(place))
+
+    def _lanes(self, place: int) -> int:
+        if place < self._full:
+            return self._block
+        return self._rest if place == self._full else 0
+
+    def collect(self, role: str, places: range) -> tuple[Statement, ...]:
+        """Receive the blocks of neighbouring PEs, in their order, into the result."""
+        whole = [place for place in places if place < self._full]
+        parts = [self._receive(role, self._block, whole, places.step)]
+        if self._rest and self._full in places:
+            part = self._receive(role, self._rest, [self._full], places.step)
+            # the PE that holds the rest lies behind those with whole blocks
+            parts.insert(1 if places.step > 0 else 0, part)
+        return tuple(statement for part in parts for statement in part)
+
+    def _receive(
+        self, role: str, lanes: int, places: Sequence[int], step: int
+    ) -> tuple[Statement, ...]:
+        if not places:
+            return ()
+        start = Affine(places[0] * self._block * self._step)
+        out = self._result.view("out").moved(start)
+        out = replace(out, strides=(step * self._block * self._step, *out.strides))
+        count = len(places) * lanes * self._lane
+        port = self.links.receive(role, count, is_packed=self._packs)
+        return nest((len(places), *self._shape(lanes)), [out, port], move)
+
+    def send_own(self) -> tuple[Statement, ...]:
+        """Send the own block."""
+        place = f"p{self.links.axis}"
+        whole = self._send(self._block)
+        if self._full >= self.links.line.pes:
+            return whole
+        branches = [(f"{place} < {self._full}", whole)] if self._full else []
+        if self._rest:
+            branches.append((f"{place} == {self._full}", self._send(self._rest)))
+        return (If(tuple(branches)),)
+
+    def _send(self, lanes: int) -> tuple[Statement, ...]:
+        port = self.links.send(lanes * self._lane, is_packed=self._packs)
+        return nest(self._shape(lanes), [port, self._x.view("x")], move)
+
+    def forward_all(self) -> tuple[Statement, ...]:
+        """Receive what comes from leaders, then what comes by the chain, and send it on."""
+        line = self.links.line
+        if line.side == 1:
+            return ()
+        roles = ("tree", "chain") if line.group else ("chain",)
+        return tuple(self._forward(role) for role in roles)
+
+    def _forward(self, role: str) -> Statement:
+        axis, line = self.links.axis, self.links.line
+        chain, far = f"{axis}_chain_pes", f"p{axis}"
+        first, last = (1, chain) if role == "chain" else (f"1 + {chain}", f"{axis}_beyond")
+        if self._full >= line.pes:
+            # as many whole blocks as PEs send them
+            text = f"{axis}_{role}_pes * {self._block * self._lane}"
+        else:
+            # places [p - last, p - first] before the root, [p + first, p + last] behind it
+            before = self._between(f"{far} - ({last})", f"{far} + 1 - ({first})")
+            text = before
+            if line.root < line.pes - 1:
+                behind = self._between(f"{far} + {first}", f"{far} + 1 + {last}")
+                text = f"if ({axis}_side == 1) ({behind}) else ({before})"
+        count = (line.side if role == "tree" or not line.group else line.group) * self._lane
+        count *= self._block
+        ports = [
+            replace(port, extent=text)
+            for port in (
+                self.links.send(count, is_packed=self._packs),
+                self.links.receive(role, count, is_packed=self._packs),
+            )
+        ]
+        condition = self.links.has(role)
+        if self._full < line.pes:
+            condition = f"{condition} and ({text}) > 0"
+        return If(((condition, (move(ports),)),))
+
+    def _between(self, start: str, stop: str) -> str:
+        """Elements of the blocks of places [start, stop), as CSL text."""
+        return f"{self._until(stop)} - {self._until(start)}"
+
+    def _until(self, place: str) -> str:
+        block, total = self._block * self._lane, self._result.elements
+        return f"(if ({place} > {self._full}) {total} else ({place}) * {block})"

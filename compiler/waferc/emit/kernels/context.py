@@ -10,6 +10,7 @@ import numpy as np
 
 from waferc.emit.diagnostics import EmitError
 from waferc.emit.pe_program import (
+    BITS,
     Affine,
     Array,
     Descriptor,
@@ -90,9 +91,12 @@ class KernelContext:
         """The tile of a value in this region."""
         return self.tiles[value]
 
-    def fabric(self, name: str, elements: int, element: Element, *, sends: bool) -> Fabric:
-        """A fabric DSD on the link called `name`."""
-        return Fabric(Port(name, "out" if sends else "in"), elements, element)
+    def fabric(
+        self, name: str, elements: int, element: Element, *, sends: bool, is_packed: bool = False
+    ) -> Fabric:
+        """A fabric DSD on the link called `name`; only 16-bit elements are packed."""
+        port = Port(name, "out" if sends else "in")
+        return Fabric(port, elements, element, is_packed=is_packed and BITS[element] == 16)
 
     def float_function(self, fn: str, element: Element) -> ScalarFunction:
         """The scalar function `fn` on floats."""
