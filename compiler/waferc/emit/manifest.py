@@ -55,7 +55,8 @@ def _kernel(program: Program, machine: Machine, kernel: Kernel) -> dict[str, Any
     op, value = statement.op, statement.result
     region = program.region(kernel.region)
     result = value.type if value is not None and isinstance(value.type, TiledType) else None
-    cost = CostModel(machine, region.width, region.height)
+    lines = region.line("x"), region.line("y")
+    cost = CostModel(machine, region.width, region.height, lines)
     document: dict[str, Any] = {
         "region": kernel.region,
         "function": kernel.function,

@@ -40,7 +40,8 @@ def _contract(op: graph.Contract, space: Space) -> Iterator[Strategy]:
         yield Strategy(
             (_named(op.lhs_dims, splits), _named(op.rhs_dims, splits)),
             _named(op.out_dims, splits),
-            contract_cycles(op, local, lhs.dtype, space.cost) + space.reduced(axes, elements, lhs.dtype),
+            contract_cycles(op, local, lhs.dtype, space.cost)
+            + space.reduced(axes, elements, lhs.dtype),
             len(axes),
         )
 

@@ -27,7 +27,7 @@ from typing import Literal
 from waferc.layouts.lines import LineCost, usual_lines, wavelets
 from waferc_ir.dtypes import DType
 from waferc_ir.machine import Machine
-from waferc_ir.types import Axis
+from waferc_ir.types import AXES, Axis, Line
 from waferc_runtime.builtins.banks import Walk
 from waferc_runtime.builtins.dsd import DSD_OPS
 from waferc_runtime.builtins.timing import memory_operation_cycles
@@ -58,18 +58,26 @@ _TWO_MATH = frozenset({"sigmoid", "silu", "gelu_tanh", "pow", "softplus"})
 
 @dataclass(frozen=True)
 class CostModel:
-    """Cycles on a region of `width` x `height` PEs of `machine`."""
+    """Cycles on a region of `width` x `height` PEs of `machine`.
+
+    `lines` are those along x and along y once they are chosen.
+    """
 
     machine: Machine
     width: int
     height: int
+    lines: tuple[Line, Line] | None = None
 
     @cached_property
     def _lines(self) -> Mapping[Axis, Sequence[LineCost]]:
-        extents: dict[Axis, int] = {"x": self.width, "y": self.height}
+        if self.lines is None:
+            extents = (self.width, self.height)
+            choices = [usual_lines(self.machine, pes) for pes in extents]
+        else:
+            choices = [(line,) for line in self.lines]
         return {
-            axis: [LineCost(self.machine, line) for line in usual_lines(self.machine, pes)]
-            for axis, pes in extents.items()
+            axis: [LineCost(self.machine, line) for line in lines]
+            for axis, lines in zip(AXES, choices, strict=True)
         }
 
     def operation(self, family: _Family, elements: int, dtype: DType) -> int:

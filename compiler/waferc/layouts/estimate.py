@@ -59,9 +59,9 @@ def estimate(op: Op, result: TiledType | None, cost: CostModel) -> int | None:
             plane = math.prod(result.local_shape[2:])
             return cost.multiply_add(elements * math.prod(op.kernel), plane, dtype)
         case collective.AllReduce(axis=axis):
-            return cost.all_reduce(elements, axis)
+            return cost.all_reduce(elements, axis, dtype)
         case collective.AllGather(axis=axis):
-            return cost.all_gather(_tiled(op.x).local_elements, axis)
+            return cost.all_gather(elements, axis, dtype)
         case stream.Transfer():
             return cost.transfer(elements, down=result.layout.split_of("y") is None)
         case (
