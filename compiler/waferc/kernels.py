@@ -185,6 +185,22 @@ def _leg(own: Sequence[KernelCost], first: int, last: int, begin: int) -> Leg:
     return Leg(own[first].kernel.region, *names, min(begin, own[last].last), own[last].last)
 
 
+def on_path(costs: Sequence[KernelCost], path: Iterable[Leg]) -> dict[str, int]:
+    """Cycles of the critical path by operation: by how much each kernel moves its region's end."""
+    regions: dict[str, list[KernelCost]] = {}
+    for cost in costs:
+        regions.setdefault(cost.kernel.region, []).append(cost)
+    found: dict[str, int] = {}
+    for leg in path:
+        before = leg.begin
+        for cost in regions[leg.region]:
+            if leg.begin < cost.last <= leg.end:
+                operation = cost.kernel.operation
+                found[operation] = found.get(operation, 0) + max(0, cost.last - before)
+                before = max(before, cost.last)
+    return dict(sorted(found.items(), key=lambda item: -item[1]))
+
+
 def rank_correlation(costs: Iterable[KernelCost]) -> float | None:
     """Spearman's rank correlation of estimates and measured cycles; None of fewer than three."""
     pairs = [(cost.kernel.estimate, cost.measured) for cost in costs]

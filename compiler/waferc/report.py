@@ -18,6 +18,7 @@ from waferc.kernels import (
 )
 from waferc_ir.dtypes import DType
 from waferc_ir.machine import Machine
+from waferc_runtime.builtins.dsd import DSD_OPS
 from waferc_runtime.csl.core import PEClass
 from waferc_runtime.energy import Energy, energy, scaled
 from waferc_runtime.host.session import Session
@@ -89,6 +90,12 @@ class Report:
         return self.macs / max(1, self.cycles * self.pes)
 
     @property
+    def peak_share(self) -> float:
+        """Multiply-accumulates as a share of what the PEs could do in that time."""
+        name = "@fmach" if self.dtype is DType.F16 else "@fmacs"
+        return self.mac_rate / DSD_OPS[name].elements_per_cycle(self.machine)
+
+    @property
     def largest_sram_bytes(self) -> int:
         """SRAM of the PE that needs most."""
         return max((region.used_bytes for region in self.memory), default=0)
@@ -107,7 +114,8 @@ class Report:
             f"program rectangle {self.width} x {self.height}",
             f"  cycles       {self.cycles:,} = {scaled(self.seconds, 's')} at {megahertz:,.0f} MHz",
             f"  busy         {self.busy:.1%} of all PE cycles; "
-            f"{self.mac_rate:.3f} multiply-accumulates per PE and cycle",
+            f"{self.mac_rate:.3f} multiply-accumulates per PE and cycle, "
+            f"{self.peak_share:.1%} of the peak",
             f"  work         {self.macs:,} multiply-accumulates, {self.flops:,} flops",
             f"  traffic      {self.wavelets_sent:,} wavelets, {self.wavelet_hops:,} hops; "
             f"busiest link {self.busiest_link_wavelets:,}",
@@ -121,7 +129,7 @@ class Report:
             f"{self.simulated_macs_per_second / 1e6:,.1f} million multiply-accumulates per second",
         ]
         if self.watched is not None:
-            lines[4:4] = [f"  cycles go to {_shares(self.watched.spent)}"]
+            lines[4:4] = [f"  of these     {_shares(self.watched.spent)}"]
         return "\n".join(lines)
 
 

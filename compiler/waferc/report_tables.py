@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from waferc.kernels import KernelCost
+from waferc.kernels import KernelCost, on_path
 from waferc.report import Watched
 
 MOST_KERNELS = 20  # that are listed unless all are asked for
 _MOST_LEGS = 40
-_COLUMNS = ("cycles", "compute", "moving", "memory", "waiting", "estimate", "at least")
+_MOST_PARTS = 6
+_COLUMNS = ("cycles", "compute", "moving", "memory", "waiting", "estimate", "error", "at least")
 _HEAD = "".join(f"{title:>11}" for title in _COLUMNS)
 _EXPLANATION = (
-    "means over the PEs of a region; memory: waiting for banks; estimate: of the cost model; "
-    "at least: the largest of the arithmetic, memory and bisection (a, m, b) limits"
+    "  means over the PEs of a region; memory: waiting for banks; estimate: of the cost model;",
+    "  at least: the largest of the arithmetic, memory and bisection (a, m, b) limits",
 )
 
 
@@ -21,7 +22,10 @@ def tables(watched: Watched, most: int | None = MOST_KERNELS) -> str:
     """All tables; of the kernels the `most` that take longest, or all in order."""
     lines: list[str] = []
     if watched.kernels:
-        lines += ["", f"cycles by operation ({_EXPLANATION})", *_by_operation(watched.kernels)]
+        lines += ["", "cycles by operation", *_EXPLANATION, *_by_operation(watched.kernels)]
+        regions = _groups(watched.kernels, lambda cost: cost.kernel.region)
+        if len(regions) > 1:
+            lines += ["", "cycles by region", *_sums(regions)]
         lines += ["", *_one_by_one(watched, most)]
         lines += ["", *_path(watched)]
     if watched.colors:
@@ -30,15 +34,26 @@ def tables(watched: Watched, most: int | None = MOST_KERNELS) -> str:
 
 
 def _by_operation(costs: Sequence[KernelCost]) -> Iterator[str]:
-    width = max(len(cost.kernel.operation) for cost in costs) + 8
-    yield f"  {'operation':{width}}{_HEAD}"
-    operations = dict.fromkeys(cost.kernel.operation for cost in costs)
-    groups = [[c for c in costs if c.kernel.operation == name] for name in operations]
-    groups.sort(key=lambda group: -sum(cost.cycles for cost in group))
-    for group in groups:
-        name = f"{len(group):>5} x {group[0].kernel.operation}"
+    groups = _groups(costs, lambda cost: cost.kernel.operation)
+    longest = sorted(groups.items(), key=lambda item: -sum(cost.cycles for cost in item[1]))
+    named = {f"{len(group):>5} x {name}": group for name, group in longest}
+    return _sums({**named, f"{len(costs):>5} kernels": list(costs)})
+
+
+def _groups(
+    costs: Sequence[KernelCost], key: Callable[[KernelCost], str]
+) -> dict[str, list[KernelCost]]:
+    found: dict[str, list[KernelCost]] = {}
+    for cost in costs:
+        found.setdefault(key(cost), []).append(cost)
+    return found
+
+
+def _sums(groups: Mapping[str, Sequence[KernelCost]]) -> Iterator[str]:
+    width = max(map(len, groups)) + 2
+    yield f"  {'':{width}}{_HEAD}"
+    for name, group in groups.items():
         yield f"  {name:{width}}{_numbers(group)}"
-    yield f"  {f'{len(costs):>5} kernels':{width}}{_numbers(costs)}"
 
 
 def _one_by_one(watched: Watched, most: int | None) -> Iterator[str]:
@@ -65,7 +80,12 @@ def _numbers(costs: Sequence[KernelCost]) -> str:
     known = [estimate for estimate in estimates if estimate is not None]
     values = [sum(cost.cycles for cost in costs), *means]
     text = "".join(f"{value:>11,.0f}" for value in values)
-    text += f"{sum(known):>11,}" if len(known) == len(costs) else f"{'?':>11}"
+    if len(known) == len(costs):
+        measured = sum(cost.measured for cost in costs)
+        error = f"{sum(known) / measured - 1:+.0%}" if measured else ""
+        text += f"{sum(known):>11,}{error:>11}"
+    else:
+        text += f"{'?':>11}{'':>11}"
     least = sum(cost.kernel.bounds.most for cost in costs)
     if len(costs) == 1 and least:
         limits = costs[0].kernel.bounds
@@ -85,6 +105,11 @@ def _path(watched: Watched) -> Iterator[str]:
         yield f"  {cycles:>23}  {leg.cycles:>11,}  {leg.region}: {kernels}"
     if len(shown) < len(legs):
         yield f"  ... and {len(legs) - len(shown):,} more"
+    total = sum(leg.cycles for leg in legs)
+    parts = list(on_path(watched.kernels, legs).items())[:_MOST_PARTS]
+    if total:
+        shares = ", ".join(f"{operation} {cycles / total:.0%}" for operation, cycles in parts)
+        yield f"  most of it: {shares}"
 
 
 def _colors(watched: Watched) -> Iterator[str]:

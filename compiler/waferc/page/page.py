@@ -185,7 +185,7 @@ def _facts(report: Report) -> list[tuple[str, str]]:
         ("cycles", f"{report.cycles:,}"),
         ("time", f"{scaled(report.seconds, 's')} at {report.machine.clock_hz / 1e6:,.0f} MHz"),
         ("busy", f"{report.busy:.1%} of all PE cycles"),
-        ("multiply-accumulates", f"{report.macs:,} ({report.mac_rate:.3f} per PE and cycle)"),
+        ("multiply-accumulates", f"{report.macs:,} ({report.peak_share:.1%} of the peak)"),
         ("traffic", f"{report.wavelets_sent:,} words, {report.wavelet_hops:,} hops"),
         ("largest SRAM", f"{report.largest_sram_bytes:,} of {report.machine.sram_bytes:,} bytes"),
         ("energy", str(report.energy)),

@@ -106,11 +106,13 @@ class Session:
         before = self.engine.statistics()
         start = time.perf_counter()
         if watch:
-            self._profiler.begin(before.cycles)
+            self._profiler.begin(before.cycles, self.engine.link_loads())
         self.engine.launch(self.bundle.manifest.entry)
         seconds = time.perf_counter() - start
         after = self.engine.statistics()
-        profile = self._profiler.end(after.cycles) if watch else None
+        profile = None
+        if watch:
+            profile = self._profiler.end(after.cycles, self.engine.link_loads())
         self.last_call = CallMeasures(_difference(after, before), seconds, profile)
         return self.last_call
 

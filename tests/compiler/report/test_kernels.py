@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from waferc.kernels import (
     critical_path,
     kernel_costs,
     kernels_of,
+    on_path,
     rank_correlation,
 )
 from waferc.passes.allocate import AllocateError
@@ -85,11 +87,18 @@ def test_the_critical_path_goes_back_to_the_sender_that_was_waited_for() -> None
         cost("b", "op5_add", 130, 380),
         cost("b", "op6_send", 380, 390, stream=back),
     ]
-    assert critical_path(costs) == (
+    path = critical_path(costs)
+    assert path == (
         Leg("a", "op1_add", "op2_send", 0, 110),
         Leg("b", "op2_receive", "op6_send", 110, 390),
         Leg("a", "op6_receive", "op7_add", 390, 420),
     )
+    kinds = ("tile.binary", "stream.transfer")
+    named = [
+        replace(c, kernel=replace(c.kernel, operation=kinds[c.kernel.stream is not None]))
+        for c in costs
+    ]
+    assert on_path(named, path) == {"tile.binary": 370, "stream.transfer": 50}
 
 
 def test_the_critical_path_stays_where_nothing_was_waited_for() -> None:
