@@ -31,14 +31,7 @@ const a_in_dsd = @get_dsd(mem1d_dsd, .{{ .tensor_access = |i|{{{size}}} -> a_in[
 const b_in_dsd = @get_dsd(mem1d_dsd, .{{ .tensor_access = |i|{{{size}}} -> b_in[i] }});
 const b_row_dsd = @get_dsd(mem1d_dsd, .{{ .tensor_access = |i|{{{tile}}} -> b_in[i] }});
 const c_row_dsd = @get_dsd(mem1d_dsd, .{{ .tensor_access = |i|{{{tile}}} -> c[i] }});
-const east_out = @get_color(@as(u16, px % 2));
-const east_in = @get_color(@as(u16, (px + 1) % 2));
-const south_out = @get_color(@as(u16, 3 + py % 2));
-const south_in = @get_color(@as(u16, 3 + (py + 1) % 2));
-const row = @get_color(2);
-const column = @get_color(5);
-{queues}
-{descriptors}
+{cross}
 
 fn share_a(step: i16) void {{
   if (px < width - 1) {{
@@ -96,23 +89,6 @@ def program(pes: int, tile: int, type: Type = "f32", steps: int | None = None) -
     """
     steps = pes if steps is None else steps
     size = tile * tile
-    descriptors = "\n".join(
-        parts.fabric(name, kind, queue, color, str(size))
-        for name, kind, queue, color in (
-            ("to_east", "fabout", 2, "east_out"),
-            ("from_west", "fabin", 2, "east_in"),
-            ("to_south", "fabout", 3, "south_out"),
-            ("from_north", "fabin", 3, "south_in"),
-            ("to_row", "fabout", 4, "row"),
-            ("from_row", "fabin", 4, "row"),
-            ("to_column", "fabout", 5, "column"),
-            ("from_column", "fabin", 5, "column"),
-        )
-    )
-    queues = parts.queues(
-        {2: "east_in", 3: "south_in", 4: "row", 5: "column"},
-        {2: "east_out", 3: "south_out", 4: "row", 5: "column"},
-    )
     letter = "s" if type == "f32" else "h"
     pe = parts.HEAD + _PE.format(
         size=size,
@@ -121,19 +97,10 @@ def program(pes: int, tile: int, type: Type = "f32", steps: int | None = None) -
         type=type,
         move=f"@fmov{letter}",
         multiply=f"@fmac{letter}",
-        queues=queues,
-        descriptors=descriptors,
-    )
-    pieces = "".join(
-        [
-            parts.CHAIN_EAST.format(even=0),
-            parts.BROADCAST_WEST.format(color=2),
-            parts.downward(parts.CHAIN_EAST).format(even=3),
-            parts.downward(parts.BROADCAST_WEST).format(color=5),
-        ]
+        cross=parts.cross(size),
     )
     exports = "\n".join(f'  @export_name("{name}", [*]{type}, true);' for name in "abc")
-    text = parts.layout(pes, pes, pieces, "", exports)
+    text = parts.layout(pes, pes, parts.CROSS, "", exports)
     dtype = "float32" if type == "f32" else "float16"
     a = parts.random(4, pes * tile, steps * tile, dtype=dtype)
     b = parts.random(5, steps * tile, pes * tile, dtype=dtype)

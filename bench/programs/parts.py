@@ -70,6 +70,40 @@ def downward(piece: str) -> str:
     return "@set_color_config(px, py,".join([head, *turned])
 
 
+CROSS = "".join(
+    [
+        CHAIN_EAST.format(even=0),
+        BROADCAST_WEST.format(color=2),
+        downward(CHAIN_EAST).format(even=3),
+        downward(BROADCAST_WEST).format(color=5),
+    ]
+)
+
+_CROSS_COLORS = """
+const east_out = @get_color(@as(u16, px % 2));
+const east_in = @get_color(@as(u16, (px + 1) % 2));
+const south_out = @get_color(@as(u16, 3 + py % 2));
+const south_in = @get_color(@as(u16, 3 + (py + 1) % 2));
+const row = @get_color(2);
+const column = @get_color(5);
+"""
+
+
+def cross(words: int) -> str:
+    """What a PE needs for messages on the routes of `CROSS`.
+
+    `to_east`, `from_west`, `to_row`, `from_row`, and the same down the columns.
+    """
+    inputs = {2: "east_in", 3: "south_in", 4: "row", 5: "column"}
+    outputs = {2: "east_out", 3: "south_out", 4: "row", 5: "column"}
+    names = {2: ("east", "west"), 3: ("south", "north"), 4: ("row", "row"), 5: ("column", "column")}
+    lines = [queues(inputs, outputs)]
+    for number, (to, origin) in names.items():
+        lines.append(fabric(f"to_{to}", "fabout", number, outputs[number], str(words)))
+        lines.append(fabric(f"from_{origin}", "fabin", number, inputs[number], str(words)))
+    return _CROSS_COLORS + "\n".join(lines)
+
+
 def layout(width: int, height: int, pieces: str, params: str, exports: str) -> str:
     """The layout: all PEs run `pe.csl` with their position and `params`; then `pieces`."""
     return f"""

@@ -17,14 +17,7 @@ _PE = """
 var x = @zeros([{words}]f32);
 const x_ptr: [*]f32 = &x;
 const x_dsd = @get_dsd(mem1d_dsd, .{{ .tensor_access = |i|{{{words}}} -> x[i] }});
-const east_out = @get_color(@as(u16, px % 2));
-const east_in = @get_color(@as(u16, (px + 1) % 2));
-const south_out = @get_color(@as(u16, 3 + py % 2));
-const south_in = @get_color(@as(u16, 3 + (py + 1) % 2));
-const row = @get_color(2);
-const column = @get_color(5);
-{queues}
-{descriptors}
+{cross}
 fn main() void {{
   if (px == 0) {{
     @fmovs(to_east, x_dsd);
@@ -53,33 +46,8 @@ comptime {{
 
 def program(width: int, height: int, words: int) -> Program:
     """The program on `width` x `height` PEs, both at least 2."""
-    descriptors = "\n".join(
-        parts.fabric(name, kind, queue, color, str(words))
-        for name, kind, queue, color in (
-            ("to_east", "fabout", 2, "east_out"),
-            ("from_west", "fabin", 2, "east_in"),
-            ("to_south", "fabout", 3, "south_out"),
-            ("from_north", "fabin", 3, "south_in"),
-            ("to_row", "fabout", 4, "row"),
-            ("from_row", "fabin", 4, "row"),
-            ("to_column", "fabout", 5, "column"),
-            ("from_column", "fabin", 5, "column"),
-        )
-    )
-    queues = parts.queues(
-        {2: "east_in", 3: "south_in", 4: "row", 5: "column"},
-        {2: "east_out", 3: "south_out", 4: "row", 5: "column"},
-    )
-    pieces = "".join(
-        [
-            parts.CHAIN_EAST.format(even=0),
-            parts.BROADCAST_WEST.format(color=2),
-            parts.downward(parts.CHAIN_EAST).format(even=3),
-            parts.downward(parts.BROADCAST_WEST).format(color=5),
-        ]
-    )
-    pe = parts.HEAD + _PE.format(words=words, queues=queues, descriptors=descriptors)
-    text = parts.layout(width, height, pieces, "", '  @export_name("x", [*]f32, true);')
+    pe = parts.HEAD + _PE.format(words=words, cross=parts.cross(words))
+    text = parts.layout(width, height, parts.CROSS, "", '  @export_name("x", [*]f32, true);')
     x = parts.random(1, height, width, words)
 
     def plain() -> Mapping[str, Array]:

@@ -8,7 +8,7 @@ role) is a `Const` whose value is an array with one entry per PE of the class ("
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, IntEnum
 from typing import Literal
@@ -533,6 +533,28 @@ class DsdConfig:
     on_control: OnControl | None = None
     priority: Priority | None = None
     index: Expr | None = None  # u16; for operands that take an index
+
+    def with_registers(self, loaded: Iterable[DsdConfig]) -> DsdConfig:
+        """This one together with those that an operation's DSRs were loaded with.
+
+        An operation is asynchronous if it says so or a register does; what it does not say itself
+        the registers say, the destination's before those of the sources.
+        """
+        config = self
+        for other in loaded:
+            if not other.is_async:
+                continue
+            is_silent = config.activate is None and config.unblock is None
+            config = DsdConfig(
+                is_async=True,
+                activate=other.activate if is_silent else config.activate,
+                unblock=other.unblock if is_silent else config.unblock,
+                microthread=other.microthread if config.microthread is None else config.microthread,
+                on_control=config.on_control or other.on_control,
+                priority=config.priority or other.priority,
+                index=config.index or other.index,
+            )
+        return config
 
 
 @dataclass(frozen=True, slots=True, eq=False)

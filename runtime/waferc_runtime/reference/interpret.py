@@ -49,7 +49,6 @@ from waferc_runtime.reference.operands import (
     Operation,
     index_of,
     operand,
-    with_registers,
 )
 from waferc_runtime.reference.operate import operate
 from waferc_runtime.reference.state import Register, State
@@ -245,7 +244,8 @@ class Interpreter:
             operands.append((yield from self._operand(node, frame)))
         index = yield from self._index(statement.config, frame)
         self.thread.clock += operand_cycles(statement, self.state.machine)
-        config = with_registers(statement.config, tuple(operands))
+        registers = [item.register for item in operands if item.register is not None]
+        config = statement.config.with_registers(register.config for register in registers)
         index = index_of(statement.config, index, tuple(operands))
         operation = Operation(op, tuple(operands), config, index, statement.at)
         misuse = operation.misuse()

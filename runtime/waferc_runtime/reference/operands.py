@@ -169,29 +169,6 @@ class Operation:
         return None
 
 
-def with_registers(config: core.DsdConfig, operands: tuple[Operand, ...]) -> core.DsdConfig:
-    """The config of an operation together with those that its DSRs were loaded with.
-
-    An operation is asynchronous if it says so or a register does; what it does not say itself
-    the registers say, the destination's before those of the sources.
-    """
-    for item in operands:
-        loaded = None if item.register is None else item.register.config
-        if loaded is None or not loaded.is_async:
-            continue
-        is_silent = config.activate is None and config.unblock is None
-        config = core.DsdConfig(
-            is_async=True,
-            activate=loaded.activate if is_silent else config.activate,
-            unblock=loaded.unblock if is_silent else config.unblock,
-            microthread=loaded.microthread if config.microthread is None else config.microthread,
-            on_control=config.on_control or loaded.on_control,
-            priority=config.priority or loaded.priority,
-            index=config.index or loaded.index,
-        )
-    return config
-
-
 def index_of(config: core.DsdConfig, index: int, operands: tuple[Operand, ...]) -> int:
     """The index of an operation: its own, or that of the first DSR loaded with one."""
     if config.index is not None:

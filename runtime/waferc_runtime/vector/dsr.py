@@ -94,29 +94,6 @@ def holdings(operands: Sequence[Operand], config: core.DsdConfig) -> Holdings:
     return Holdings(frozenset(queues), frozenset(registers), config.microthread is not None)
 
 
-def with_registers(config: core.DsdConfig, operands: Sequence[Operand]) -> core.DsdConfig:
-    """The config of an operation together with those that its DSRs were loaded with.
-
-    An operation is asynchronous if it says so or a register does; what it does not say itself
-    the registers say, the destination's before those of the sources.
-    """
-    for item in operands:
-        if item.loaded is None or not item.loaded.config.is_async:
-            continue
-        loaded = item.loaded.config
-        is_silent = config.activate is None and config.unblock is None
-        config = core.DsdConfig(
-            is_async=True,
-            activate=loaded.activate if is_silent else config.activate,
-            unblock=loaded.unblock if is_silent else config.unblock,
-            microthread=loaded.microthread if config.microthread is None else config.microthread,
-            on_control=config.on_control or loaded.on_control,
-            priority=config.priority or loaded.priority,
-            index=config.index or loaded.index,
-        )
-    return config
-
-
 def index_of(index: Int | None, operands: Sequence[Operand]) -> Int | None:
     """The index of an operation: its own, else that of the first DSR loaded with one."""
     if index is not None:

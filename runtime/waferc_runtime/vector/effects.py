@@ -19,7 +19,6 @@ from waferc_runtime.vector.dsr import (
     load_register,
     operand,
     register,
-    with_registers,
 )
 from waferc_runtime.vector.expression import Closure, Compiled, Expressions
 from waferc_runtime.vector.group import Code, Group, Instruction
@@ -142,7 +141,8 @@ class Effects(Assembler):
         def operate(g: Group) -> int:
             items = [operand(g) for operand in operands]
             g.extra += cost
-            full = with_registers(config, items)
+            loaded = [item.loaded.config for item in items if item.loaded is not None]
+            full = config.with_registers(loaded)
             number = index_of(None if index is None else index(g), items)
             return wafer.issue(g, op, items, full, number, result, following)
 
