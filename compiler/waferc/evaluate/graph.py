@@ -15,7 +15,7 @@ from waferc_ir.entries import entry_named, single
 from waferc_ir.ops import graph_compute, graph_move, graph_structure
 from waferc_ir.ops.declare import Op
 from waferc_ir.program import Program, Value
-from waferc_ir.types import TensorType
+from waferc_ir.types import TensorType, TiledType
 
 Array = NDArray[Any]
 Environment = Mapping[Value, Array]
@@ -62,14 +62,14 @@ def evaluate(
             case graph_structure.Output() as op:
                 outputs[op.label] = np.array(values[op.x])
             case graph_structure.Input() as op:
-                array = _given("input", op.label, op.result_type(), inputs)
+                array = stated("input", op.label, op.result_type(), inputs)
                 values[_result(statement.result)] = array
             case graph_structure.Parameter() as op:
-                array = _given("parameter", op.label, op.result_type(), weights)
+                array = stated("parameter", op.label, op.result_type(), weights)
                 values[_result(statement.result)] = array
             case graph_structure.State() as op:
                 source = states if states is not None and op.label in states else weights
-                array = _given("state", op.label, op.result_type(), source)
+                array = stated("state", op.label, op.result_type(), source)
                 values[_result(statement.result)] = array
                 labels[_result(statement.result)] = op.label
             case graph_structure.Store() as op:
@@ -91,14 +91,21 @@ def _result(value: Value | None) -> Value:
     return value
 
 
-def _given(what: str, label: str, stated: TensorType, arrays_: Mapping[str, Array]) -> Array:
-    if label not in arrays_:
+def stated(
+    what: str, label: str, kind: TensorType | TiledType, source: Mapping[str, Array]
+) -> Array:
+    """The array of a label, as its type states it.
+
+    Raises:
+        EvaluateError: it is missing, or has another shape or element type.
+    """
+    if label not in source:
         raise EvaluateError(f"{what} {label!r} is missing")
-    array = np.asarray(arrays_[label])
-    if array.shape != stated.shape or array.dtype != np.dtype(stated.dtype.numpy):
+    array = np.asarray(source[label])
+    if array.shape != kind.shape or array.dtype != np.dtype(kind.dtype.numpy):
         raise EvaluateError(
             f"{what} {label!r} is {list(array.shape)} {array.dtype},"
-            f" the program takes {list(stated.shape)} {stated.dtype.numpy}"
+            f" the program takes {list(kind.shape)} {kind.dtype.numpy}"
         )
     return array
 

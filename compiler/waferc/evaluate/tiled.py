@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from waferc.analysis.padding import Padding, padded_dims, tiled
 from waferc.evaluate import arrays, scalar
-from waferc.evaluate.graph import EvaluateError
+from waferc.evaluate.graph import EvaluateError, stated
 from waferc_ir.entries import entry_named, single
 from waferc_ir.ops import collective, stream, tile_compute, tile_move, tile_structure
 from waferc_ir.ops.declare import Op
@@ -73,11 +73,12 @@ def evaluate(
         given = tiled(result)
         region = regions[given.region]
         if isinstance(op, tile_structure.Input | tile_structure.State):
-            source = inputs if isinstance(op, tile_structure.Input) else weights
+            is_input = isinstance(op, tile_structure.Input)
+            source, what = (inputs, "input") if is_input else (weights, "state")
             if isinstance(op, tile_structure.State) and op.mutable:
                 labels[result] = op.label
                 source = states if states is not None and op.label in states else weights
-            tiles[result] = scatter(_stated(op.label, given, source), given, region)
+            tiles[result] = scatter(stated(what, op.label, given, source), given, region)
         else:
             tiles[result] = evaluate_operation(op, tiles, regions)
         if padding is not None:
@@ -122,18 +123,6 @@ def _window(given: TiledType, x: int, y: int) -> tuple[slice, ...]:
         else slice(position[split.axis] * split.block, (position[split.axis] + 1) * split.block)
         for split in given.layout.splits
     )
-
-
-def _stated(label: str, given: TiledType, source: Mapping[str, Array]) -> Array:
-    if label not in source:
-        raise EvaluateError(f"{label!r} is missing")
-    array = np.asarray(source[label])
-    if array.shape != given.shape or array.dtype != np.dtype(given.dtype.numpy):
-        raise EvaluateError(
-            f"{label!r} is {list(array.shape)} {array.dtype},"
-            f" the program takes {list(given.shape)} {given.dtype.numpy}"
-        )
-    return array
 
 
 def inside(given: TiledType, region: Region) -> NDArray[np.bool_]:

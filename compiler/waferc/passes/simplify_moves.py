@@ -22,15 +22,7 @@ from waferc_ir.program import Value
 
 def reshape(to: Simplifying, op: Reshape) -> Value | None:
     """To the same shape: nothing. Of a reshape: one reshape. Of a fill: a fill."""
-    if shape_of(op.x) == op.shape:
-        return op.x
-    match to.definition(op.x):
-        case Reshape() as inner:
-            return to.add(Reshape(inner.x, op.shape))
-        case Fill() as inner:
-            return to.add(replace(inner, shape=op.shape))
-        case _:
-            return None
+    return _to_shape(to, op)
 
 
 def permute(to: Simplifying, op: Permute) -> Value | None:
@@ -135,15 +127,18 @@ def permute_later(to: Simplifying, op: Unary | BinaryScalar | Cast) -> Value | N
 
 def expand(to: Simplifying, op: Expand) -> Value | None:
     """To the same shape: nothing. Of an expansion: one. Of a fill: a fill."""
+    return _to_shape(to, op)
+
+
+def _to_shape(to: Simplifying, op: Reshape | Expand) -> Value | None:
     if shape_of(op.x) == op.shape:
         return op.x
-    match to.definition(op.x):
-        case Expand() as inner:
-            return to.add(Expand(inner.x, op.shape))
-        case Fill() as inner:
-            return to.add(replace(inner, shape=op.shape))
-        case _:
-            return None
+    inner = to.definition(op.x)
+    if isinstance(inner, Fill):
+        return to.add(replace(inner, shape=op.shape))
+    if isinstance(inner, Reshape | Expand) and type(inner) is type(op):
+        return to.add(replace(op, x=inner.x))
+    return None
 
 
 def concat(to: Simplifying, op: Concat) -> Value | None:
