@@ -38,7 +38,8 @@ const floor = {
   },
 
   image(map, level, way) {
-    const key = `${map.key} ${level} ${way}`;
+    const low = this.low(map);
+    const key = `${map.key} ${level} ${way} ${low}`;
     if (this.images.has(key)) return this.images.get(key);
     const { width, height, sum, max, pes } = this.blocks(map, level);
     const canvas = made("canvas", { width, height });
@@ -47,12 +48,22 @@ const floor = {
     for (let at = 0; at < pes.length; at++) {
       if (!pes[at]) continue;
       const value = way === "max" ? max[at] : sum[at] / pes[at];
-      picture.data.set(heat(map.most ? value / map.most : 0), 4 * at);
+      picture.data.set(heat(this.part(map, value)), 4 * at);
       picture.data[4 * at + 3] = 255;
     }
     context.putImageData(picture, 0, 0);
     this.images.set(key, canvas);
     return canvas;
+  },
+
+  // The value that the darkest color stands for, and where a value lies between that and the most.
+  low(map) {
+    return element("from").value === "least" ? map.least : 0;
+  },
+
+  part(map, value) {
+    const low = this.low(map);
+    return map.most > low ? (value - low) / (map.most - low) : 0;
   },
 
   level() {
@@ -100,7 +111,7 @@ const floor = {
         context.strokeRect(x, y, size, size);
         if (size >= (hasLinks ? 64 : 44) && data.owner[at]) {
           const value = this.map.values[at];
-          const bright = this.map.most && value / this.map.most > 0.55;
+          const bright = this.part(this.map, value) > 0.55;
           context.fillStyle = hasLinks ? ink : bright ? "#111" : "#fff";
           context.fillText(number(value), x + size / 2, y + size / 2);
         }
@@ -203,7 +214,7 @@ const floor = {
     const map = this.map;
     const steps = Array.from({ length: 17 }, (_, i) => heatCss(i / 16));
     element("legend-bar").style.background = `linear-gradient(to right, ${steps.join(", ")})`;
-    element("legend-low").textContent = "0";
+    element("legend-low").textContent = count(this.low(map));
     element("legend-high").textContent = count(map.most);
     element("legend-unit").textContent = map.legend;
   },
@@ -216,9 +227,10 @@ const floor = {
 
   start(wanted) {
     for (const map of data.maps) element("map").append(made("option", { value: map.key }, map.title));
-    this.choose(wanted.get("map"));
     element("blocks").value = wanted.get("blocks") === "max" ? "max" : "mean";
     element("map").addEventListener("change", () => { this.choose(element("map").value); this.draw(); });
+    element("from").value = wanted.get("from") === "least" ? "least" : "zero";
+    element("from").addEventListener("change", () => { this.legend(); this.draw(); });
     element("blocks").addEventListener("change", () => this.draw());
     const middle = (factor) =>
       this.zoom(factor, this.canvas.clientWidth / 2, this.canvas.clientHeight / 2);
@@ -238,6 +250,7 @@ const floor = {
       zoom: (factor, x, y) => this.zoom(factor, x, y),
       point: (event, x, y) => this.point(event, x, y),
     });
+    this.choose(wanted.get("map"));
     this.fit();
     const scale = Number(wanted.get("scale"));
     if (scale > 0) {

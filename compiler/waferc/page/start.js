@@ -1,5 +1,5 @@
 // Unpacks the arrays, then shows everything. The part of the address behind # may say how:
-// theme=dark, map=waiting, blocks=max, scale=40 (pixels per PE), x=0, y=0.
+// theme=dark, map=waiting, blocks=max, from=least, scale=40 (pixels per PE), x=0, y=0.
 
 async function start() {
   const wanted = new URLSearchParams(window.location.hash.slice(1));
@@ -9,6 +9,8 @@ async function start() {
   for (const map of [...data.maps, ...data.links]) {
     map.values = await unpacked(map.values);
     map.most = map.values.reduce((most, value) => Math.max(most, value), 0);
+    map.least = map.values.reduce(
+      (least, value, at) => (data.owner[at] ? Math.min(least, value) : least), map.most);
   }
   showTables();
   floor.start(wanted);

@@ -166,7 +166,7 @@ def shown(text: str, folder: Path, wanted: str) -> Page:
 
 @pytest.mark.skipif(BROWSER is None, reason="no chromium")
 def test_a_browser_shows_it(text: str, tmp_path: Path) -> None:
-    read = shown(text, tmp_path, "theme=dark&map=link&scale=70")
+    read = shown(text, tmp_path, "theme=dark&map=link&from=least&scale=70")
     (body,) = [attributes for tag, attributes in read.tags if tag == "body"]
     data = json.loads(read.of("script")[0])
     most = [int(unpacked(one["values"]).max()) for one in data["maps"]]
