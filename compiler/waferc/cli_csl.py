@@ -1,4 +1,4 @@
-"""`waferc csl`: checks, runs and traces CSL programs that have no host script."""
+"""`waferc csl`: checks, runs, profiles and traces CSL programs that have no host script."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from waferc import cli_files as files
 from waferc.cli_sdk import add_engine, choices
+from waferc.function_table import function_table
 from waferc.progress import Progress
 from waferc_ir.diagnostics import collect
 from waferc_runtime.check.placement import check_memory, check_placement
@@ -24,6 +25,7 @@ from waferc_runtime.host.engines import ENGINES, Engine
 from waferc_runtime.host.errors import HostError
 from waferc_runtime.host.exports import Exports
 from waferc_runtime.host.recorder import Recorder, perfetto, text_lines
+from waferc_runtime.profile import Profiler
 from waferc_runtime.statistics import class_sram_bytes
 
 if TYPE_CHECKING:
@@ -35,7 +37,7 @@ _LAUNCH = re.compile(r"(\w+)(?:\((.*)\))?\Z")
 
 def add_parser(verbs: Verbs) -> None:
     """Add the verb and its own verbs to the command line."""
-    parser = verbs.add_parser("csl", help="check, run or trace a CSL program")
+    parser = verbs.add_parser("csl", help="check, run, profile or trace a CSL program")
     inner = parser.add_subparsers(dest="action", required=True, metavar="VERB")
 
     one = inner.add_parser(
@@ -63,6 +65,15 @@ def add_parser(verbs: Verbs) -> None:
         "-o", "--output", type=Path, metavar="Y.npz",
         help="all exported arrays behind it, [h, w, n] by symbol",
     )  # fmt: skip
+
+    one = inner.add_parser(
+        "profile",
+        help="what tasks and functions took",
+        description="Run a CSL program and tell what its tasks and functions took: computing, "
+        "moving words, waiting for memory, waiting.",
+    )
+    add_program_flags(one)
+    _add_run(one)
 
     one = inner.add_parser(
         "trace",
@@ -100,6 +111,8 @@ def run_verb(arguments: argparse.Namespace) -> int:
             return _check(arguments)
         case "run":
             return _run(arguments)
+        case "profile":
+            return _profile(arguments)
         case _:
             return _trace(arguments)
 
@@ -141,6 +154,18 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.output is not None:
         files.write_arrays(arguments.output, _outputs(program, engine))
         print(f"wrote {arguments.output}", file=sys.stderr)
+    return 0
+
+
+def _profile(arguments: argparse.Namespace) -> int:
+    artifact, program = _program(arguments)
+    profiler = Profiler(program)
+    engine = ENGINES[arguments.engine](
+        program, artifact.machine, choices(arguments), profiler, max_cycles=arguments.max_cycles
+    )
+    profiler.begin(0)
+    _play(arguments, program, engine)
+    print(function_table(profiler.end(engine.statistics().cycles)))
     return 0
 
 

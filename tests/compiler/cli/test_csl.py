@@ -61,6 +61,26 @@ def test_run_names_what_is_wrong(
     assert message in capsys.readouterr().err
 
 
+def test_profile_tells_what_tasks_and_functions_took(capsys: pytest.CaptureFixture[str]) -> None:
+    tables: list[str] = []
+    for engine in ("vector", "reference"):
+        launches = ["--launch", "add(3, 2.5)", "--launch", "add(1, 0)"]
+        assert cli.run(["csl", "profile", *PROGRAM, *launches, "--engine", engine]) == 0
+        tables.append(capsys.readouterr().out)
+    assert tables[0] == tables[1]
+    lines = tables[0].splitlines()
+    whole = int(lines[0].split()[0].replace(",", ""))
+    assert "2 PEs of src/pe/triple.csl" in lines
+    (add,) = [line.split()[1:] for line in lines if line.startswith("  add ")]
+    calls, cycles, *parts = (int(number.replace(",", "")) for number in add)
+    assert calls == 2
+    assert sum(parts) == cycles > 0
+    tasks = [line for line in lines if line.startswith("  ") and line[2] != " "]
+    spent = [int(line.split()[2].replace(",", "")) for line in tasks if "no task" not in line]
+    rest = int(lines[-1].split()[-1].replace(",", ""))
+    assert abs(sum(spent) + rest - whole) <= len(tasks)
+
+
 def test_trace_tells_tasks_as_text_and_as_json(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
