@@ -14,7 +14,8 @@ def function_table(profile: Profile) -> str:
     """A table for each class of PEs: what tasks and the functions that they call took on a PE.
 
     Cycles are those of the main thread, means over PEs, callees included; `memory` is waiting for
-    banks. What is left of the run, no task was under way.
+    banks. What is left of the run, no task was under way. Behind it asynchronous operations, which
+    go on beside the main thread.
     """
     lines = [f"{profile.cycles:,} cycles; per PE and function, callees included:"]
     for part in profile.parts:
@@ -25,7 +26,8 @@ def function_table(profile: Profile) -> str:
 def _part(part: Part, cycles: int) -> Iterator[str]:
     plural = "PE" if part.pes == 1 else "PEs"
     names = {one.path: "  " * (len(one.path) - 1) + one.path[-1] for one in part.functions}
-    width = max([len("no task"), *map(len, names.values())]) + 2
+    apart = {one.path: f"{one.path[1]} of {one.path[0]}" for one in part.operations}
+    width = max([len("no task"), *map(len, (*names.values(), *apart.values()))]) + 2
     yield f"{part.pes:,} {plural} of {part.file}"
     yield f"  {'':{width}}{_HEAD}"
     for one in _in_order(part):
@@ -33,6 +35,10 @@ def _part(part: Part, cycles: int) -> Iterator[str]:
     tasks = [one.spent for one in part.functions if len(one.path) == 1]
     rest = cycles - sum(spent.total for spent in tasks) / part.pes
     yield f"  {'no task':{width}}{'':>11}{rest:>11,.0f}"
+    if apart:
+        yield "  on microthreads:"
+    for one in part.operations:
+        yield f"  {apart[one.path]:{width}}{one.calls / part.pes:>11,.4g}{_cycles(one, part.pes)}"
 
 
 def _in_order(part: Part) -> list[FunctionTotals]:

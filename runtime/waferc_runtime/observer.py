@@ -68,6 +68,9 @@ class Span:
     of them it received or sent, in `conflicts` it waited for its own memory (`builtins.timing`),
     in the others it computed. In the cycles that are not busy it waited for words, for room to
     send them, or for the datapath. All arrays are [pe].
+
+    `is_apart`: not a function, but an asynchronous operation (the last of `path`, behind the
+    function that started it), on a microthread, whose cycles are none of the main thread's.
     """
 
     program: PEClass
@@ -79,6 +82,7 @@ class Span:
     busy: NDArray[np.int64]
     moving: NDArray[np.int64]
     conflicts: NDArray[np.int64]
+    is_apart: bool = False
 
 
 Event = TaskEvent | OperationEvent | WaveletEvent | PrintEvent

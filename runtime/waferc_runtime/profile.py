@@ -86,13 +86,18 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """PEs of one class in one region: their number, their functions in order of `begin`."""
+    """PEs of one class in one region: their number, their functions in order of `begin`.
+
+    `operations` are asynchronous ones, on microthreads; their paths are the function that starts
+    them and their name.
+    """
 
     region: str
     file: str
     pes: int
     functions: tuple[FunctionTotals, ...]
     samples: tuple[Sample, ...]
+    operations: tuple[FunctionTotals, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +176,7 @@ class _Place:
     pes: int
     samples: list[tuple[int, int]]
     sums: dict[Path, _Sums] = field(default_factory=lambda: {})
+    apart: dict[Path, _Sums] = field(default_factory=lambda: {})  # of asynchronous operations
 
 
 class Profiler(Observer):
@@ -213,6 +219,7 @@ class Profiler(Observer):
                 place.pes,
                 _ordered(place.sums, self._since),
                 tuple(Sample(x, y, tuple(calls[x, y])) for x, y in place.samples),
+                _ordered(place.apart, self._since),
             )
             for place in self._places
         ]
@@ -233,6 +240,8 @@ class Profiler(Observer):
                 here = np.flatnonzero(found == number)
                 if len(here):
                     self._add(number, span, here)
+        if span.is_apart:
+            return
         if len(span.path) == 1:
             for row, part in enumerate((span.busy, span.moving, span.conflicts)):
                 self._busy[row, span.y, span.x] += part
@@ -246,7 +255,9 @@ class Profiler(Observer):
             self._spans[int(samples[at])][2].append(call)
 
     def _add(self, number: int, span: Span, here: NDArray[np.intp] | slice) -> None:
-        self._places[number].sums.setdefault(span.path, _Sums()).add(span, here)
+        place = self._places[number]
+        sums = place.apart if span.is_apart else place.sums
+        sums.setdefault(span.path, _Sums()).add(span, here)
 
     def _divide(self) -> None:
         """Divide the PEs into parts, and choose samples."""

@@ -13,8 +13,6 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any, TypeVar
 
-import numpy as np
-
 from waferc_ir.diagnostics import Location
 from waferc_runtime.builtins.dsd import DSD_OPS
 from waferc_runtime.builtins.printing import show
@@ -26,7 +24,7 @@ from waferc_runtime.builtins.timing import (
     statement_cycles,
 )
 from waferc_runtime.csl import core
-from waferc_runtime.observer import PrintEvent, Span
+from waferc_runtime.observer import PrintEvent
 from waferc_runtime.reference.config import UnknownRegisterError, read_register, write_register
 from waferc_runtime.reference.evaluate import (
     address,
@@ -51,7 +49,7 @@ from waferc_runtime.reference.operands import (
     operand,
 )
 from waferc_runtime.reference.operate import operate
-from waferc_runtime.reference.state import Register, State
+from waferc_runtime.reference.state import Register, State, span_of
 from waferc_runtime.reference.thread import Enter, Steps, Thread, Wait, flattened
 from waferc_runtime.run_error import past_limit
 
@@ -114,19 +112,10 @@ class Interpreter:
         yield from self._body(function.body, frame)
         observer = self.state.shared.observer
         if observer is not None and observer.wants_spans and not self._maps:
-            observer.span(self._span(before))
+            observer.span(span_of(self.state, self.thread, tuple(self._path), before))
         self._path.pop()
         self.thread.function = outer
         return frame.result
-
-    def _span(self, before: tuple[int, int, int, int]) -> Span:
-        """What the innermost call took since the thread's account was `before`."""
-        state, lane = self.state, slice(self.state.lane, self.state.lane + 1)
-        begin, *spent = np.asarray([before]).T
-        end, *total = np.asarray([self.thread.account()]).T
-        busy, moving, conflicts = (now - then for now, then in zip(total, spent, strict=True))
-        place = state.program.x[lane], state.program.y[lane]
-        return Span(state.program, tuple(self._path), *place, begin, end, busy, moving, conflicts)
 
     def constant_value(self, node: core.Expr) -> Steps[Value]:
         """The value of an expression outside of any function."""

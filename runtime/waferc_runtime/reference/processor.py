@@ -12,7 +12,7 @@ from waferc_runtime.observer import OperationEvent, TaskEvent
 from waferc_runtime.reference.interpret import Interpreter, finish
 from waferc_runtime.reference.microthreads import RANKS, check_free, microthread_of
 from waferc_runtime.reference.operate import Operation, operate
-from waferc_runtime.reference.state import State
+from waferc_runtime.reference.state import State, span_of
 from waferc_runtime.reference.tasks import HostCall, Picker, Start
 from waferc_runtime.reference.thread import Steps, Thread, Wait, flattened
 
@@ -146,6 +146,7 @@ class Processor:
             operation.config.microthread is not None,
         )
         begin, count = thread.clock, operation.length(self.state)
+        before = thread.account()
 
         def steps() -> Steps[None]:
             yield from operate(self.state, thread, operation, count)
@@ -154,6 +155,9 @@ class Processor:
             self.state.work.ended = max(self.state.work.ended, thread.clock)
             x, y, name = self.state.x, self.state.y, operation.op.name
             self.state.tell(OperationEvent(x, y, name, number, begin, thread.clock))
+            observer, path = self.state.shared.observer, (thread.function, name)
+            if observer is not None and observer.wants_spans:
+                observer.span(span_of(self.state, thread, path, before, is_apart=True))
 
         self._microthreads.append(_Running(thread, flattened(steps())))
         self.state.microthreads.append(thread)

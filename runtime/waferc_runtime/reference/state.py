@@ -6,12 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
+import numpy as np
+
 from waferc_ir.diagnostics import Location
 from waferc_ir.machine import Machine
 from waferc_runtime.builtins.printing import PrintBuffer
 from waferc_runtime.builtins.random import Generators
 from waferc_runtime.csl import core
-from waferc_runtime.observer import Event, Observer
+from waferc_runtime.observer import Event, Observer, Span
 from waferc_runtime.reference.datapath import Datapath
 from waferc_runtime.reference.fabric import Fabric
 from waferc_runtime.reference.fifo import Ring
@@ -164,3 +166,20 @@ class State:
             at or thread.place,
             notes=[f"in {thread.function}, at cycle {thread.clock:,}"],
         )
+
+
+def span_of(
+    state: State,
+    thread: Thread,
+    path: tuple[str, ...],
+    before: tuple[int, int, int, int],
+    *,
+    is_apart: bool = False,
+) -> Span:
+    """What went on since a thread's account was `before`, for those who want spans."""
+    lane = slice(state.lane, state.lane + 1)
+    begin, *spent = np.asarray([before]).T
+    end, *total = np.asarray([thread.account()]).T
+    counts = [now - then for now, then in zip(total, spent, strict=True)]
+    place = state.program.x[lane], state.program.y[lane]
+    return Span(state.program, path, *place, begin, end, *counts, is_apart=is_apart)

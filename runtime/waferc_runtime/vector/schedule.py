@@ -265,10 +265,12 @@ class Scheduler:
             transfers = transfers_of(group, kinds, self.network, config, saves, uses)
             return self._begin(group, transfers, config, pc, result)
         cycles = operate_in_memory(group, kinds, saves, self._machine)
+        conflicts = conflicts_in(group, cycles, kinds, self._machine)
         if config.is_async:
-            self._run_apart(group, op.name, cycles, config)
+            end = self._run_apart(group, op.name, cycles, config)
+            self.watch.apart_in_memory(group, op.name, end, conflicts)
             return pc
-        group.spend(cycles, conflicts_in(group, cycles, kinds, self._machine))
+        group.spend(cycles, conflicts)
         if result is not None:
             group.locals[result] = True
         if config.activate is not None or config.unblock is not None:
@@ -286,8 +288,8 @@ class Scheduler:
 
     def _run_apart(
         self, group: Group, name: str, cycles: int | NDArray[np.int64], config: core.DsdConfig
-    ) -> None:
-        """An operation in memory on a microthread: it was done at once, but ends later."""
+    ) -> NDArray[np.int64]:
+        """An operation in memory on a microthread: it was done at once, but ends later: when."""
         group.settle()
         state, lanes, end = group.state, group.lanes, group.clock + cycles
         if config.microthread is not None:
@@ -297,6 +299,7 @@ class Scheduler:
             state.occupancy.hold_until(config.microthread, lanes, end)
         self.ended = max(self.ended, int(end.max()))
         tell(state, config, lanes, end)
+        return end
 
     def set_fifo_length(self, group: Group, fifo: core.Fifo, side: str, value: RunValue) -> None:
         """`@set_fifo_read_length` and `@set_fifo_write_length`."""
@@ -425,6 +428,7 @@ class Scheduler:
         for port in transfer.inputs:
             state.release(port.stream.color, lanes, cycles)
         self.watch.operation(transfer, places)
+        self.watch.apart(transfer, places, self._machine.dsd_setup_cycles)
         self.ended = max(self.ended, int(cycles.max()))
         self._settle(transfer, places)
         for told in transfer.told:

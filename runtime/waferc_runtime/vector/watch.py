@@ -11,7 +11,8 @@ from waferc_runtime.builtins.printing import PrintBuffer, show
 from waferc_runtime.csl.core import PEClass, Scalar, Shown
 from waferc_runtime.observer import Observer, OperationEvent, PrintEvent, Span, TaskEvent
 from waferc_runtime.vector.group import Frame, Group
-from waferc_runtime.vector.lanes import Indices, is_array
+from waferc_runtime.vector.lanes import Indices, Lanes, is_array
+from waferc_runtime.vector.state import ClassState
 from waferc_runtime.vector.transfer import Transfer
 from waferc_runtime.vector.unknown import UNKNOWN
 from waferc_runtime.vector.values import RunValue
@@ -52,6 +53,41 @@ class Watch:
         place = program.x[index], program.y[index]
         times = frame.entry[0], now[0]
         self._spans.span(Span(program, path, *place, *times, busy, moving, conflicts))
+
+    def apart(self, transfer: Transfer, places: Indices, setup: int) -> None:
+        """An asynchronous operation has ended on some of its PEs; `setup` cycles are before it."""
+        if self._spans is None or not self._spans.wants_spans:
+            return
+        words = -(-transfer.done[places] // transfer.step)
+        moving = setup + words * transfer.pace
+        begin, end = transfer.begun[places] - setup, transfer.next[places]
+        path = transfer.function, transfer.name
+        lanes = transfer.lanes.at(places)
+        self._apart(transfer.state, lanes, path, (begin, end), (moving, moving, 0 * moving))
+
+    def apart_in_memory(
+        self, group: Group, name: str, end: NDArray[np.int64], conflicts: int | NDArray[np.int64]
+    ) -> None:
+        """An asynchronous operation in memory was done, and ends at `end` [pe]."""
+        if self._spans is None or group.spent is None:
+            return
+        busy = end - group.clock
+        counts = busy, 0 * busy, 0 * busy + conflicts
+        path = group.frames[-1].code.name, name
+        self._apart(group.state, group.lanes, path, (group.clock, end), counts)
+
+    def _apart(
+        self,
+        state: ClassState,
+        lanes: Lanes,
+        path: tuple[str, str],
+        times: tuple[NDArray[np.int64], NDArray[np.int64]],
+        counts: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]],
+    ) -> None:
+        assert self._spans is not None
+        program = state.program
+        place = program.x[lanes.index], program.y[lanes.index]
+        self._spans.span(Span(program, path, *place, *times, *counts, is_apart=True))
 
     def task(self, group: Group) -> None:
         """The group's task has ended."""
