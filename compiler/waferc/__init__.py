@@ -2,6 +2,7 @@
 
 from waferc.compiled import Compiled, load
 from waferc.driver import compile
+from waferc.frontend.capture import ExampleCall
 from waferc.generate import generate
 from waferc.options import CompileOptions
 from waferc.report import Report
@@ -13,6 +14,7 @@ __version__ = "0.1.0"
 __all__ = [
     "CompileOptions",
     "Compiled",
+    "ExampleCall",
     "Machine",
     "Report",
     "Tolerance",

@@ -86,6 +86,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     one = verbs_parser.add_parser("run", help="run a bundle on inputs")
     _bundle(one)
+    cli_report.add_entry(one)
     one.add_argument("--input", type=Path, metavar="X.npz", help="inputs by label")
     one.add_argument(
         "-o", "--output", type=Path, required=True, metavar="Y.npz", help="outputs by label"
@@ -98,6 +99,7 @@ def build_parser() -> argparse.ArgumentParser:
         "ones. The tolerance follows from the element type and the sums that errors add up in.",
     )
     _bundle(one)
+    cli_report.add_entry(one)
     what = one.add_mutually_exclusive_group(required=True)
     what.add_argument("--model", help=_MODEL_HELP)
     what.add_argument("--expected", type=Path, metavar="Y.npz", help="outputs by label")

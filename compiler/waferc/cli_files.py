@@ -43,10 +43,14 @@ class FileError(WaferError):
 
 @dataclass(frozen=True, slots=True)
 class GivenModel:
-    """What the command line was given: a model or a `.pt2` path, and example inputs if any."""
+    """What the command line was given: a model or a `.pt2` path, and example inputs if any.
+
+    `entries` are example inputs by entry, instead of `inputs`.
+    """
 
     model: object
     inputs: tuple[Any, ...] | None
+    entries: Mapping[str, object] | None = None
 
 
 def load_model(text: str) -> GivenModel:
@@ -74,10 +78,13 @@ def _given(made: Any) -> GivenModel:
     """What a factory returned: a model, or a model and its example inputs."""
     if isinstance(made, tuple):
         parts = cast("tuple[Any, ...]", made)
+        if len(parts) == 2 and isinstance(parts[1], dict):
+            return GivenModel(parts[0], None, cast("dict[str, object]", parts[1]))
         if len(parts) == 2:
             return GivenModel(parts[0], positional(parts[1]))
         raise ModelError(
-            f"the factory returned {len(parts)} things", help="return a model, or (model, inputs)"
+            f"the factory returned {len(parts)} things",
+            help="return a model, (model, inputs), or (model, {entry: inputs})",
         )
     return GivenModel(made, None)
 

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from waferc import cli_files as files
 from waferc.cli_validate import validate_machines
-from waferc.compiled import Compiled, load
-from waferc.driver import assemble, lower_model
+from waferc.compiled import Compiled, load, positional
+from waferc.driver import assemble, example_calls, lower_model
 from waferc.emit.emit import emit
 from waferc.frontend.eager import as_array, eager
 from waferc.frontend.lower import torch_operators
@@ -52,8 +52,10 @@ def compile_model(arguments: argparse.Namespace) -> int:
     with progress.step(f"load {arguments.model}"):
         given = files.load_model(arguments.model)
         example = tuple(map(files.example_input, arguments.input)) or given.inputs
+        entries = given.entries if example is None else None
     with progress.step("capture and lower"):
-        lowered = lower_model(given.model, example, None, options)
+        calls = example_calls(entries, example)
+        lowered = lower_model(given.model, calls, options, has_entries=entries is not None)
     if arguments.emit == "graph":
         sys.stdout.write(print_program(lowered.unit.program))
         if arguments.output is None and not arguments.dump_after:
@@ -68,7 +70,7 @@ def compile_model(arguments: argparse.Namespace) -> int:
     if arguments.output is None and arguments.emit != "csl":
         return 0
     with progress.step("emit CSL"):
-        compiled = assemble(unit, emit(unit), lowered.signature)
+        compiled = assemble(unit, emit(unit), lowered.signatures)
     if arguments.emit == "csl":
         for name, text in compiled.bundle.sources.items():
             sys.stdout.write(f"// ---- {name}\n{text}")
@@ -80,7 +82,7 @@ def compile_model(arguments: argparse.Namespace) -> int:
 
 def run_bundle(arguments: argparse.Namespace) -> int:
     """`waferc run`: outputs of a bundle for the inputs in a file."""
-    compiled = load(arguments.bundle, engine=arguments.engine)
+    compiled = _entry(arguments)
     inputs = _arrays(arguments)
     with Progress().step(f"run {compiled.bundle.manifest.name}"):
         outputs = compiled.run(inputs)
@@ -91,12 +93,12 @@ def run_bundle(arguments: argparse.Namespace) -> int:
 
 def verify_bundle(arguments: argparse.Namespace) -> int:
     """`waferc verify`: exit code 0 if the outputs are equal within the tolerance, else 1."""
-    compiled = load(arguments.bundle, engine=arguments.engine)
+    compiled = _entry(arguments)
     if arguments.expected is not None:
         inputs, expected = _arrays(arguments), files.read_arrays(arguments.expected)
     else:
         inputs, expected = _eager_outputs(compiled, arguments)
-    missing = [p.label for p in compiled.bundle.manifest.outputs if p.label not in expected]
+    missing = [p.label for p in compiled.entry.outputs if p.label not in expected]
     if missing:
         raise files.FileError(f"there are no expected outputs {', '.join(missing)}")
     with Progress().step(f"run {compiled.bundle.manifest.name}"):
@@ -184,6 +186,12 @@ class _Watch:
             print(f"{seconds:8.3f} s  {name} ({statements:,} statements)", file=sys.stderr)
 
 
+def _entry(arguments: argparse.Namespace) -> Compiled:
+    """The bundle's model, with the entry that is named."""
+    compiled = load(arguments.bundle, engine=arguments.engine)
+    return compiled if arguments.entry is None else compiled[arguments.entry]
+
+
 def _arrays(arguments: argparse.Namespace) -> dict[str, Array]:
     return {} if arguments.input is None else files.read_arrays(arguments.input)
 
@@ -194,7 +202,10 @@ def _eager_outputs(
     """Inputs and PyTorch's outputs by label."""
     signature = compiled.signature
     given = files.load_model(arguments.model)
-    reference = eager(given.model)
+    entry = compiled.entry.label
+    calls = example_calls(given.entries, given.inputs)
+    call = calls.get(entry)
+    reference = eager(given.model, method="forward" if call is None else call.method)
     if reference is None:
         raise files.ModelError(f"{arguments.model} yields {type(given.model).__name__}, no model")
     if arguments.input is not None:
@@ -203,8 +214,8 @@ def _eager_outputs(
         if lacking:
             raise files.FileError(f"{arguments.input} lacks the inputs {', '.join(lacking)}")
         args, kwargs = signature.arguments.build(inputs)
-    elif given.inputs is not None:
-        args, kwargs = given.inputs, dict[str, Any]()
+    elif call is not None:
+        args, kwargs = positional(call.args), dict(call.kwargs)
         labelled = signature.arguments.flatten((args, kwargs), "example inputs")
         inputs = {label: as_array(value) for label, value in labelled.items()}
     else:

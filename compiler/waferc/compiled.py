@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from waferc_ir.diagnostics import WaferError
 from waferc_runtime.host.bundle import Bundle, read_bundle, read_file, write_bundle
 from waferc_runtime.host.engines import PHANTOM
 from waferc_runtime.host.json_fields import Field
-from waferc_runtime.host.manifest import MANIFEST
+from waferc_runtime.host.manifest import MANIFEST, EntryPoint
 from waferc_runtime.host.session import Session
 
 Array = NDArray[Any]
@@ -32,20 +31,60 @@ class VerificationError(WaferError):
     code = "verify"
 
 
+Example = tuple[tuple[Any, ...], Mapping[str, Any]]  # positional arguments, and by keyword
+
+
+@dataclass
+class _Wafer:
+    """Where the session of a model is, once there is one: all its entries share it."""
+
+    session: Session | None = None
+
+
 @dataclass
 class Compiled:
     """A model in CSL, with its weights, on a virtual wafer that is made at the first call.
 
-    `example` are the arguments that the model was compiled with and `reference` is the PyTorch
-    model; both are None for a model that was loaded from a bundle.
+    A model of several entries is called by entry: `compiled["decode"](...)`; all entries work on
+    one wafer, and on the same weights and states. `signatures`, `references` (the PyTorch model)
+    and `examples` (the arguments that it was compiled with) are by entry; there are no references
+    and examples for a model that was loaded from a bundle.
     """
 
     bundle: Bundle
-    signature: Signature
+    signatures: Mapping[str, Signature]
     host_script: str
-    reference: Reference | None = None
-    example: tuple[tuple[Any, ...], Mapping[str, Any]] | None = None
+    references: Mapping[str, Reference] = field(default_factory=lambda: {})
+    examples: Mapping[str, Example] = field(default_factory=lambda: {})
     engine: str = field(default="vector", kw_only=True)
+    selected: str | None = field(default=None, kw_only=True)
+    wafer: _Wafer = field(default_factory=_Wafer, kw_only=True, repr=False)
+
+    def __getitem__(self, entry: str) -> Compiled:
+        """The model with an entry chosen, on the same wafer. Raises EntryError."""
+        return replace(self, selected=self.bundle.manifest.entry(entry).label)
+
+    @property
+    def entries(self) -> tuple[str, ...]:
+        """The names of all entries; of a model that has but one, `main`."""
+        return tuple(entry.label for entry in self.bundle.manifest.entries)
+
+    @property
+    def entry(self) -> EntryPoint:
+        """The entry that is called. Raises EntryError if there are several and none is chosen."""
+        return self.bundle.manifest.entry(self.selected)
+
+    @property
+    def signature(self) -> Signature:
+        """How the entry is called and what it returns."""
+        return self.signatures[self.entry.label]
+
+    @property
+    def session(self) -> Session:
+        """The virtual wafer with the program and its weights on it."""
+        if self.wafer.session is None:
+            self.wafer.session = Session(self.bundle, self.engine)
+        return self.wafer.session
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """What the model returns for these arguments, nested as the model nests it.
@@ -66,9 +105,11 @@ class Compiled:
         """
         self.signature.check(inputs)
         known = set(self.signature.arguments.labels())
-        used = {placement.label for placement in self.bundle.manifest.inputs}
+        entry = self.entry
+        used = {placement.label for placement in entry.inputs}
         outputs = self.session.run(
-            {label: array for label, array in inputs.items() if label in used or label not in known}
+            {k: array for k, array in inputs.items() if k in used or k not in known},
+            entry=entry.label,
         )
         dtypes = self.signature.dtypes
         return {
@@ -76,15 +117,10 @@ class Compiled:
             for label, array in outputs.items()
         }
 
-    @cached_property
-    def session(self) -> Session:
-        """The virtual wafer with the program and its weights on it."""
-        return Session(self.bundle, self.engine)
-
     @property
     def tolerance(self) -> Tolerance:
         """How far outputs may be from the reference, by element type and accumulation."""
-        document = Field(self.bundle.manifest.document["tolerance"], "tolerance", MANIFEST)
+        document = Field(self.entry.document["tolerance"], "tolerance", MANIFEST)
         fields = document.mapping(("accumulation", "weight", "depth"))
         found = Accumulation(
             fields["weight"].integer(0, 2**53),
@@ -110,18 +146,20 @@ class Compiled:
         Raises:
             VerificationError: the PyTorch model is not at hand, or inputs are needed.
         """
-        if self.reference is None:
+        entry = self.entry.label
+        reference = self.references.get(entry)
+        if reference is None:
             raise VerificationError(
                 "there is no PyTorch model to compare with: this one was loaded from a bundle",
                 help="use verify_outputs() with expected outputs, or `waferc verify --model`",
             )
         if inputs is None and kwargs is None:
-            if self.example is None:
+            if entry not in self.examples:
                 raise VerificationError("an exported program brings no inputs: give some")
-            args, named = self.example
+            args, named = self.examples[entry]
         else:
             args, named = positional(inputs), dict(kwargs or {})
-        wanted = self.signature.returns.flatten(self.reference(args, named), "outputs")
+        wanted = self.signature.returns.flatten(reference(args, named), "outputs")
         given = self.signature.arguments.flatten((args, dict(named)), "arguments")
         return self.verify_outputs(
             {label: as_array(value) for label, value in given.items()},
@@ -158,14 +196,15 @@ class Compiled:
         return report(self.session)
 
     def _measure(self, inputs: Mapping[str, Array] | None, *, watch: bool) -> None:
+        entry = self.entry
         if self.engine == PHANTOM:
-            self.session.measure(watch=watch)
+            self.session.measure(entry=entry.label, watch=watch)
             return
-        given = {p.label: np.zeros(p.shape, p.dtype.numpy) for p in self.bundle.manifest.inputs}
+        given = {p.label: np.zeros(p.shape, p.dtype.numpy) for p in entry.inputs}
         known = set(self.signature.arguments.labels())
         if inputs is not None:
             given = {k: v for k, v in inputs.items() if k in given or k not in known}
-        self.session.run(given, watch=watch)
+        self.session.run(given, entry=entry.label, watch=watch)
 
     def save(self, folder: str | Path) -> None:
         """Write CSL, manifest, weights and host script to `folder`, whole or not at all.
@@ -184,7 +223,8 @@ def load(folder: str | Path, *, engine: str = "vector") -> Compiled:
     """
     bundle = read_bundle(folder)
     script = read_file(folder, HOST_SCRIPT)
-    return Compiled(bundle, read_signature(bundle.manifest), script, engine=engine)
+    signatures = {entry.label: read_signature(entry) for entry in bundle.manifest.entries}
+    return Compiled(bundle, signatures, script, engine=engine)
 
 
 def positional(inputs: object) -> tuple[Any, ...]:

@@ -5,19 +5,23 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from waferc.compiled import Compiled, positional
 from waferc.emit.emit import Emitted, emit
-from waferc.frontend.capture import capture
+from waferc.frontend.capture import ExampleCall, capture, capture_entries
 from waferc.frontend.captured import Captured
-from waferc.frontend.eager import eager
+from waferc.frontend.eager import Reference, eager
+from waferc.frontend.join import join
 from waferc.frontend.lower import lower
-from waferc.options import CompileOptions
+from waferc.options import CompileOptions, OptionError
 from waferc.pipeline import Observe, passes_for, run_passes
 from waferc.signature import Signature
 from waferc.tolerance import accumulation
 from waferc.unit import Unit
+from waferc_ir.entries import MAIN, single
+from waferc_ir.entries import entries as entries_of
 from waferc_ir.machine import Machine
 from waferc_ir.ops import tile_structure
 from waferc_ir.program import Program
@@ -26,10 +30,10 @@ from waferc_runtime.host.bundle import make_bundle
 
 @dataclass(frozen=True, slots=True)
 class Lowered:
-    """A model as a graph program, and how it is called."""
+    """A model as a graph program, and how its entries are called."""
 
     unit: Unit
-    signature: Signature
+    signatures: Mapping[str, Signature]
 
 
 def compile(
@@ -37,6 +41,7 @@ def compile(
     example_inputs: object = None,
     example_kwargs: Mapping[str, Any] | None = None,
     *,
+    entries: Mapping[str, object] | None = None,
     target: str | Machine = "wse3",
     region: tuple[int, int] | None = None,
     dtype: str = "f32",
@@ -52,6 +57,8 @@ def compile(
         example_inputs: positional arguments of the model: a tuple or list, or one tensor. Their
             shapes and dtypes are those of all later calls.
         example_kwargs: arguments by keyword.
+        entries: instead of `example_inputs`, several ways to call the module, over the same weights
+            and buffers: for each name an `ExampleCall`, or positional arguments of `forward`.
         target: a machine or the name of one (`waferc machines`).
         region: PEs (width, height) of each stage's region; by default the smallest that fits.
         dtype: element type of floats on the wafer, "f32" or "f16".
@@ -64,55 +71,92 @@ def compile(
             not supported, or it does not fit.
     """
     options = CompileOptions(target, region, dtype, stages, name)
-    lowered = lower_model(model, example_inputs, example_kwargs, options)
+    calls = example_calls(entries, example_inputs, example_kwargs)
+    lowered = lower_model(model, calls, options, has_entries=entries is not None)
     unit = run_passes(lowered.unit, passes_for(options), observe)
-    example = None
+    return assemble(unit, emit(unit), lowered.signatures, reference_model=model, calls=calls)
+
+
+def example_calls(
+    entries: Mapping[str, object] | None,
+    example_inputs: object = None,
+    example_kwargs: Mapping[str, Any] | None = None,
+) -> dict[str, ExampleCall]:
+    """How each entry is called, by its name; `main` where there is but one.
+
+    Raises:
+        OptionError: both entries and inputs are given.
+    """
+    if entries is None:
+        if example_inputs is None and example_kwargs is None:
+            return {}
+        return {MAIN: ExampleCall(positional(example_inputs), dict(example_kwargs or {}))}
     if example_inputs is not None or example_kwargs is not None:
-        example = (positional(example_inputs), dict(example_kwargs or {}))
-    return assemble(unit, emit(unit), lowered.signature, reference_model=model, example=example)
+        raise OptionError(
+            "example inputs are given, and entries too", help="give the inputs of every entry"
+        )
+    return {
+        label: call if isinstance(call, ExampleCall) else ExampleCall(positional(call))
+        for label, call in entries.items()
+    }
 
 
 def lower_model(
     model: object,
-    example_inputs: object,
-    example_kwargs: Mapping[str, Any] | None,
+    calls: Mapping[str, ExampleCall],
     options: CompileOptions,
+    *,
+    has_entries: bool = False,
 ) -> Lowered:
     """Capture a model and lower it to a graph program. Raises WaferError as `compile`."""
     machine = options.machine
-    captured = capture(model, positional(example_inputs), example_kwargs, options.name)
-    lowered = lower(captured)
-    unit = Unit(lowered.program, lowered.weights, machine)
-    signature = Signature(captured.arguments, captured.returns, _dtypes(captured), lowered.limits)
-    return Lowered(unit, signature)
+    if has_entries:
+        captured = capture_entries(model, calls, options.name)
+    else:
+        call = calls.get(MAIN, ExampleCall())
+        captured = {MAIN: capture(model, call.args, call.kwargs, options.name)}
+    lowered = {label: lower(one) for label, one in captured.items()}
+    signatures = {
+        label: Signature(one.arguments, one.returns, _dtypes(one), lowered[label].limits)
+        for label, one in captured.items()
+    }
+    if has_entries:
+        program, weights = join(lowered)
+        return Lowered(Unit(program, weights, machine), signatures)
+    main = lowered[MAIN]
+    return Lowered(Unit(main.program, main.weights, machine), signatures)
 
 
 def assemble(
     unit: Unit,
     emitted: Emitted,
-    signature: Signature,
+    signatures: Mapping[str, Signature],
     *,
     reference_model: object = None,
-    example: tuple[tuple[Any, ...], Mapping[str, Any]] | None = None,
+    calls: Mapping[str, ExampleCall] = MappingProxyType({}),
 ) -> Compiled:
     """A compiled model out of what the passes and emission made."""
-    found = accumulation(unit.program)
-    document: dict[str, object] = {
-        **emitted.manifest,
-        "tolerance": {
+    for entry, document in zip(entries_of(unit.program), emitted.manifest["entries"], strict=True):
+        found = accumulation(single(unit.program, entry))
+        document["tolerance"] = {
             "accumulation": found.longest_sum,
             "weight": math.ceil(found.weight),
             "depth": found.depth,
-        },
-        "structure": signature.document(),
-    }
+        }
+        document["structure"] = signatures[entry.label].document()
     missing = [label for label in _stated(unit.program) if label not in unit.weights]
     if missing:  # the model's tensors are on torch's meta device
-        document["without_data"] = missing
-    bundle = make_bundle(document, emitted.sources, unit.weights)
+        emitted.manifest["without_data"] = missing
+    bundle = make_bundle(emitted.manifest, emitted.sources, unit.weights)
     has_state = any(placement.is_mutable for placement in bundle.manifest.state)
-    reference = eager(reference_model, has_state=has_state)
-    return Compiled(bundle, signature, emitted.host_script, reference, example)
+    references: dict[str, Reference] = {}
+    for label in signatures:
+        method = calls[label].method if label in calls else "forward"
+        reference = eager(reference_model, has_state=has_state, method=method)
+        if reference is not None:
+            references[label] = reference
+    examples = {label: (positional(call.args), call.kwargs) for label, call in calls.items()}
+    return Compiled(bundle, signatures, emitted.host_script, references, examples)
 
 
 def _stated(program: Program) -> dict[str, None]:

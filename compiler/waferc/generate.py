@@ -173,8 +173,8 @@ def _check(length: int, more: int, context: int, temperature: float) -> None:
 
 def _capacity(compiled: Compiled) -> int:
     """How many positions the program has; without end where it does not number them."""
-    manifest, limits = compiled.bundle.manifest, compiled.signature.limits
-    positions = [p.label for p in manifest.inputs if tuple(p.shape) == (1,)]
+    entry, limits = compiled.entry, compiled.signature.limits
+    positions = [p.label for p in entry.inputs if tuple(p.shape) == (1,)]
     return min(
         (limits[label][1] + 1 for label in positions if label in limits), default=_MOST_TOKENS
     )
@@ -182,18 +182,18 @@ def _capacity(compiled: Compiled) -> int:
 
 def _vocabulary(compiled: Compiled, batch: int) -> int:
     """Extent of the logits; the program is checked to be a decoder for so many rows."""
-    manifest = compiled.bundle.manifest
-    inputs = [tuple(placement.shape) for placement in manifest.inputs]
-    outputs = [tuple(placement.shape) for placement in manifest.outputs]
+    entry = compiled.entry
+    inputs = [tuple(placement.shape) for placement in entry.inputs]
+    outputs = [tuple(placement.shape) for placement in entry.outputs]
     is_decoder = sorted(set(inputs), key=len) in ([(1,), (batch, 1)],) and len(outputs) == 1
     if not is_decoder or outputs[0][:-1] != (batch, 1):
         raise GenerateError(
-            f"the program takes {', '.join(map(str, manifest.inputs))} and gives"
-            f" {', '.join(map(str, manifest.outputs))}",
+            f"the program takes {', '.join(map(str, entry.inputs))} and gives"
+            f" {', '.join(map(str, entry.outputs))}",
             help=f"a decoder for this prompt takes ids [{batch}, 1] and a position [1] and gives"
             f" logits [{batch}, 1, vocabulary]",
         )
-    if not any(placement.is_mutable for placement in manifest.state):
+    if not any(placement.is_mutable for placement in compiled.bundle.manifest.state):
         raise GenerateError(
             "the program keeps nothing between calls: it has no cache of earlier tokens",
             help="write forward(ids, position) with the cache in buffers",

@@ -17,10 +17,12 @@ from waferc.kernels import (
     rank_correlation,
 )
 from waferc_ir.dtypes import DType
+from waferc_ir.entries import MAIN
 from waferc_ir.machine import Machine
 from waferc_runtime.builtins.dsd import DSD_OPS
 from waferc_runtime.csl.core import PEClass
 from waferc_runtime.energy import Energy, energy, scaled
+from waferc_runtime.host.placement import Placement
 from waferc_runtime.host.session import Session
 from waferc_runtime.profile import ColorLoad, Profile, Spent
 
@@ -54,7 +56,8 @@ class Report:
     """Costs of one call. `busy` is the share of PE cycles that compute or move data.
 
     `mac_rate` is multiply-accumulates per PE and cycle. `wall_seconds` is what the simulation
-    took. `watched` is there if the call was.
+    took. `watched` is there if the call was. `entry` is what was called. `relaid` counts weights
+    that stand in several layouts, and `relaid_bytes` what the further ones take on a PE.
     """
 
     name: str
@@ -73,6 +76,9 @@ class Report:
     energy: Energy
     wall_seconds: float
     watched: Watched | None = None
+    entry: str = MAIN
+    relaid: int = 0
+    relaid_bytes: int = 0
 
     @property
     def pes(self) -> int:
@@ -128,6 +134,13 @@ class Report:
             f"  simulation   {self.wall_seconds:.3f} s, "
             f"{self.simulated_macs_per_second / 1e6:,.1f} million multiply-accumulates per second",
         ]
+        if self.relaid:
+            lines[-1:-1] = [
+                f"  weights      {self.relaid:,} stand in several layouts: "
+                f"{self.relaid_bytes:,} bytes more on a PE"
+            ]
+        if self.entry != MAIN:
+            lines[0] += f", entry {self.entry}"
         if self.watched is not None:
             lines[4:4] = [f"  of these     {_shares(self.watched.spent)}"]
         return "\n".join(lines)
@@ -167,7 +180,24 @@ def report(session: Session) -> Report:
         energy=energy(statistics, machine),
         wall_seconds=session.last_call.wall_seconds,
         watched=_watched(session.last_call.profile, session),
+        entry=session.last_call.entry,
+        **_relaid(manifest.state),
     )
+
+
+def _relaid(state: Sequence[Placement]) -> dict[str, int]:
+    """Weights in several layouts in one region, and the bytes of all layouts but the first."""
+    seen: set[tuple[str, int, int]] = set()
+    relaid: set[str] = set()
+    bytes_on: dict[tuple[int, int], int] = {}
+    for placement in state:
+        corner = placement.region.x, placement.region.y
+        if (placement.label, *corner) in seen:
+            relaid.add(placement.label)
+            size = placement.local_elements * placement.dtype.size_bytes
+            bytes_on[corner] = bytes_on.get(corner, 0) + size
+        seen.add((placement.label, *corner))
+    return {"relaid": len(relaid), "relaid_bytes": max(bytes_on.values(), default=0)}
 
 
 def _watched(profile: Profile | None, session: Session) -> Watched | None:

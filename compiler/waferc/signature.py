@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from waferc.structure import Kind, Structure
 from waferc_ir.diagnostics import WaferError, collect
 from waferc_runtime.host.json_fields import Field
-from waferc_runtime.host.manifest import MANIFEST, Manifest
+from waferc_runtime.host.manifest import MANIFEST, EntryPoint
 from waferc_runtime.host.session import InputError
 
 _DEEPEST = 64
@@ -64,17 +64,17 @@ class Signature:
             raise problem
 
 
-def read_signature(manifest: Manifest) -> Signature:
-    """The signature that stands in a manifest, or one that follows from its inputs and outputs.
+def read_signature(entry: EntryPoint) -> Signature:
+    """The signature that stands at an entry, or one that follows from its inputs and outputs.
 
     Raises:
-        BundleError: the manifest's structure is damaged.
+        BundleError: the entry's structure is damaged.
     """
-    if "structure" not in manifest.document:
-        return plain_signature(manifest)
-    top = Field(manifest.document["structure"], "structure", MANIFEST)
+    if "structure" not in entry.document:
+        return plain_signature(entry)
+    top = Field(entry.document["structure"], f"structure of {entry.label}", MANIFEST)
     fields = top.mapping(("arguments", "returns", "dtypes"), ("limits",))
-    outputs = tuple(placement.label for placement in manifest.outputs)
+    outputs = tuple(placement.label for placement in entry.outputs)
     returns = _structure(fields["returns"], _DEEPEST)
     unknown = [label for label in returns.labels() if label not in outputs]
     if unknown:
@@ -82,7 +82,7 @@ def read_signature(manifest: Manifest) -> Signature:
     dtypes = fields["dtypes"].mapping(tuple(returns.labels()))
     arguments = _structure(fields["arguments"], _DEEPEST)
     given = set(arguments.labels())
-    missing = [placement.label for placement in manifest.inputs if placement.label not in given]
+    missing = [placement.label for placement in entry.inputs if placement.label not in given]
     if missing:
         raise fields["arguments"].error(f"lacks inputs {', '.join(missing)}")
     return Signature(
@@ -105,15 +105,15 @@ def _limits(found: Field | None, inputs: set[str]) -> dict[str, tuple[int, int]]
     return limits
 
 
-def plain_signature(manifest: Manifest) -> Signature:
+def plain_signature(entry: EntryPoint) -> Signature:
     """Inputs as positional arguments in order; a tuple of the outputs, or the only one."""
-    labels = dict.fromkeys(placement.label for placement in manifest.inputs)
+    labels = dict.fromkeys(placement.label for placement in entry.inputs)
     inputs = tuple(Structure("tensor", label) for label in labels)
-    outputs = tuple(Structure("tensor", placement.label) for placement in manifest.outputs)
+    outputs = tuple(Structure("tensor", placement.label) for placement in entry.outputs)
     return Signature(
         Structure("tuple", entries=(Structure("tuple", entries=inputs), Structure("dict"))),
         outputs[0] if len(outputs) == 1 else Structure("tuple", entries=outputs),
-        {p.label: str(np.dtype(p.dtype.numpy)) for p in manifest.outputs},
+        {p.label: str(np.dtype(p.dtype.numpy)) for p in entry.outputs},
     )
 
 

@@ -60,7 +60,7 @@ def test_the_host_script_runs_under_the_vendors_api(
     package.mkdir(parents=True)
     (package / "sdkruntimepybind.py").write_text("from waferc_runtime.host.sdk import *\n")
     x = np.random.default_rng(1).standard_normal((4, 6)).astype(np.float32)
-    (label,) = (placement.label for placement in compiled.bundle.manifest.inputs)
+    (label,) = (placement.label for placement in compiled.entry.inputs)
     np.savez(tmp_path / "x.npz", **{label: x})  # pyright: ignore[reportArgumentType]
     run_python(
         tmp_path,

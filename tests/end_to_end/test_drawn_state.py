@@ -8,11 +8,12 @@ import numpy as np
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from tests.compiler.tile.strategies_graph import graphs, grids
+from tests.compiler.tile.strategies_graph import graphs, graphs_of_entries, grids
 
 from waferc.emit.diagnostics import EmitError
 from waferc.emit.emit import emit
 from waferc.evaluate import graph as graph_meaning
+from waferc.layouts.problem import TileError
 from waferc.passes.allocate import Allocate, AllocateError
 from waferc.passes.place import Place
 from waferc.passes.route import Route
@@ -26,9 +27,10 @@ from waferc_runtime.host.session import Session
 Arrays = dict[str, NDArray[Any]]
 
 
-def session(unit: Unit, grid: tuple[int, int]) -> Session:
+def session(unit: Unit, grid: tuple[int, int], stages: int = 1) -> Session:
     """The program on a virtual wafer."""
-    for one in (Tile(*grid, beam=8, sweeps=2), ShareCommon(), Place(), Route(), Allocate()):
+    tile = Tile(*grid, stages=stages, beam=8, sweeps=2)
+    for one in (tile, ShareCommon(), Place(), Route(), Allocate()):
         unit = one.run(unit)
     emitted = emit(unit)
     return Session(make_bundle(emitted.manifest, emitted.sources, unit.weights))
@@ -66,3 +68,33 @@ def test_states_on_the_wafer_are_those_of_the_graph(
         )
         compare(found, expected)
         compare(wafer.states(), states)
+
+
+@settings(max_examples=20)
+@given(
+    graphs_of_entries(3),
+    grids,
+    st.integers(1, 2),
+    st.lists(st.sampled_from("ab"), min_size=2, max_size=4),
+)
+def test_entries_on_the_wafer_share_weights_and_states(
+    drawn: Any, grid: tuple[int, int], stages: int, calls: list[str]
+) -> None:
+    program, inputs, weights = drawn
+    unit = Unit(program, weights, machine("wse3"))
+    states: Arrays = {}
+    try:
+        wafer = session(unit, grid, stages)
+    except (EmitError, AllocateError, TileError):
+        assume(False)  # as above, or no cut into stages
+        raise
+    for entry in calls:
+        labels = {p.label for p in wafer.bundle.manifest.entry(entry).inputs}
+        given = {label: array for label, array in inputs.items() if label in labels}
+        expected = graph_meaning.evaluate(program, inputs, weights, states, entry=entry)
+        found = wafer.run(given, entry=entry)
+        assume(
+            all(np.abs(a).max(initial=0.0) < 1e3 for a in (*expected.values(), *states.values()))
+        )
+        compare(found, expected)
+        compare({k: v for k, v in wafer.states().items() if k in states}, states)

@@ -46,11 +46,11 @@ def emit(unit: Unit) -> Emitted:
         )
     width, height = extent(program)
     emitted = emit_regions(program, unit.machine)
-    sources = {LAYOUT: layout_text(program, emitted.programs)}
+    sources = {LAYOUT: layout_text(program, emitted.programs, list(emitted.entries.values()))}
     for pe_program in emitted.programs:
         sources[file_name(pe_program.region)] = pe_file(program.name, pe_program)
     if idle_rectangles(program):
-        sources[IDLE] = render("idle.csl.j2")
+        sources[IDLE] = render("idle.csl.j2", entries=list(emitted.entries.values()))
     return Emitted(
         sources=sources,
         manifest=manifest(program, unit.machine, emitted),
@@ -76,6 +76,6 @@ def pe_file(name: str, program: PeProgram) -> str:
         exports=program.exports,
         scalar_functions=scalars,
         functions=functions,
-        calls=[function.name for function in program.functions],
+        entries=program.entries,
         uses_math=any("math." in text for text in [*functions, *scalars]),
     )

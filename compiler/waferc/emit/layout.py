@@ -106,8 +106,8 @@ def idle_rectangles(program: Program) -> list[Rectangle]:
     return free
 
 
-def layout_text(program: Program, programs: Sequence[PeProgram]) -> str:
-    """The text of the layout file.
+def layout_text(program: Program, programs: Sequence[PeProgram], entries: Sequence[str]) -> str:
+    """The text of the layout file; `entries` are the functions that the host launches.
 
     Raises:
         EmitError: a region that communicates lacks colors, or a stream lacks its path.
@@ -146,6 +146,7 @@ def layout_text(program: Program, programs: Sequence[PeProgram]) -> str:
         tiles=blocks,
         routes=routes,
         exports=exports,
+        entries=entries,
     )
 
 

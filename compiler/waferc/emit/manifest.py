@@ -13,11 +13,12 @@ from waferc.emit.layout import LAYOUT, extent
 from waferc.emit.regions import EmittedRegions, HostTensor, Kernel, float_type
 from waferc.layouts.cost import CostModel
 from waferc.layouts.estimate import estimate
+from waferc_ir.entries import Entry, entries, single
 from waferc_ir.machine import MACHINES, Machine
 from waferc_ir.ops import Op, stream, tile_compute
 from waferc_ir.program import Program, Statement, Value
 from waferc_ir.types import Split, TiledType
-from waferc_runtime.host.manifest import machine_changes
+from waferc_runtime.host.manifest import VERSION, machine_changes
 
 
 def manifest(program: Program, machine: Machine, emitted: EmittedRegions) -> dict[str, Any]:
@@ -25,18 +26,24 @@ def manifest(program: Program, machine: Machine, emitted: EmittedRegions) -> dic
     width, height = extent(program)
     document: dict[str, Any] = {
         "format": "waferc-bundle",
-        "version": 1,
+        "version": VERSION,
         "name": program.name,
         "target": machine.name,
         "dtype": float_type(program).label,
         "layout": f"csl/{LAYOUT}",
         "width": width,
         "height": height,
-        "entry": "main",
-        "inputs": _placements(program, emitted.inputs),
         "state": _placements(program, emitted.state),
-        "outputs": _placements(program, emitted.outputs),
-        "tolerance": _tolerance(program),
+        "entries": [
+            {
+                "label": entry.label,
+                "function": emitted.entries[entry.label],
+                "inputs": _placements(program, _of_entry(emitted.inputs, entry)),
+                "outputs": _placements(program, _of_entry(emitted.outputs, entry)),
+                "tolerance": _tolerance(single(program, entry)),
+            }
+            for entry in entries(program)
+        ],
         "regions": [
             {"name": r.name, "x": r.x, "y": r.y, "width": r.width, "height": r.height}
             for r in program.regions
@@ -82,6 +89,11 @@ def _region_of(value: Value) -> str:
 def _place(statement: Statement) -> str:
     at = statement.at
     return "" if at is None else f"{PurePath(at.file).name}:{at.line}"
+
+
+def _of_entry(tensors: Sequence[HostTensor], entry: Entry) -> list[HostTensor]:
+    """The inputs or outputs of an entry."""
+    return [tensor for tensor in tensors if tensor.entry == entry.label]
 
 
 def _placements(program: Program, tensors: Sequence[HostTensor]) -> list[dict[str, Any]]:

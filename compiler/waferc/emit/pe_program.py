@@ -271,6 +271,14 @@ class PeFunction:
 
 
 @dataclass(frozen=True, slots=True)
+class PeEntry:
+    """A function that the host launches: it calls the functions `calls` in order."""
+
+    name: str
+    calls: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ScalarFunction:
     """A function on scalars that `@map` applies. `text` is its CSL."""
 
@@ -326,3 +334,4 @@ class PeProgram:
     exports: tuple[Export, ...]
     scalar_functions: tuple[ScalarFunction, ...]
     functions: tuple[PeFunction, ...]
+    entries: tuple[PeEntry, ...]

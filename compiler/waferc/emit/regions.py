@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePath
 
@@ -13,10 +13,11 @@ from waferc.emit.kernels.table import statements as kernel_statements
 from waferc.emit.line_links import line_constants
 from waferc.emit.links import color_params, region_links, used_axes, used_ports
 from waferc.emit.names import Names
-from waferc.emit.pe_program import Array, Export, PeFunction, PeProgram, element_of
+from waferc.emit.pe_program import Array, Export, PeEntry, PeFunction, PeProgram, element_of
 from waferc.emit.scalar_functions import ScalarFunctions
 from waferc_ir.diagnostics import collect
 from waferc_ir.dtypes import DType
+from waferc_ir.entries import MAIN, entries, markers, own
 from waferc_ir.machine import Machine
 from waferc_ir.ops import stream, tile_structure
 from waferc_ir.program import Program, Statement, Value
@@ -25,13 +26,17 @@ from waferc_ir.types import Region, TiledType
 
 @dataclass(frozen=True)
 class HostTensor:
-    """An input, a weight, a state or an output as the host sees it in one region."""
+    """An input, a weight, a state or an output as the host sees it in one region.
+
+    `entry` is the entry that an input or output belongs to; weights and states are common to all.
+    """
 
     label: str
     symbol: str
     region: str
     type: TiledType
     is_mutable: bool = False
+    entry: str = MAIN
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,7 @@ class EmittedRegions:
     inputs: list[HostTensor] = field(default_factory=lambda: [])
     state: list[HostTensor] = field(default_factory=lambda: [])
     outputs: list[HostTensor] = field(default_factory=lambda: [])
+    entries: dict[str, str] = field(default_factory=lambda: {})  # functions to launch, by entry
     kernels: list[Kernel] = field(default_factory=lambda: [])
 
 
@@ -71,9 +77,9 @@ def emit_regions(program: Program, machine: Machine) -> EmittedRegions:
     """
     dtype = float_type(program)
     numbers = _numbers(program)
-    arrays = _arrays(program, dtype)
     symbols = Names("output")
-    emitted = EmittedRegions()
+    emitted = EmittedRegions(entries=_entry_functions(program, symbols))
+    arrays = _arrays(program, dtype, emitted.entries.values())
     problems: list[EmitError] = []
     for region in program.regions:
         tiles: dict[Value, Tile] = {}
@@ -93,14 +99,19 @@ def emit_regions(program: Program, machine: Machine) -> EmittedRegions:
             region, machine, dtype, tiles, functions, _arrivals(program, region)
         )
         pe_functions: list[PeFunction] = []
-        for statement in program.statements:
-            try:
-                made = list(_functions(statement, numbers, context))
-            except EmitError as problem:
-                problems.append(_placed(problem, statement))
-                continue
-            pe_functions += made
-            emitted.kernels += [Kernel(region.name, one.name, statement) for one in made]
+        pe_entries: list[PeEntry] = []
+        for place, entry in enumerate(entries(program)):
+            calls: list[str] = []
+            for statement in own(program, entry):
+                try:
+                    made = list(_functions(statement, numbers, context, place))
+                except EmitError as problem:
+                    problems.append(_placed(problem, statement))
+                    continue
+                pe_functions += made
+                calls += [one.name for one in made]
+                emitted.kernels += [Kernel(region.name, one.name, statement) for one in made]
+            pe_entries.append(PeEntry(emitted.entries[entry.label], tuple(calls)))
         exports = _exports(program, region, tiles, symbols, emitted)
         used = used_ports(pe_functions)
         own_arrays = {tile.array.name: tile.array for tile in tiles.values()}
@@ -120,6 +131,7 @@ def emit_regions(program: Program, machine: Machine) -> EmittedRegions:
                 exports=tuple(exports),
                 scalar_functions=functions.all(),
                 functions=tuple(pe_functions),
+                entries=tuple(pe_entries),
             )
         )
     error = collect(problems)
@@ -133,12 +145,22 @@ def _numbers(program: Program) -> dict[Value, int]:
     return {value: number for number, value in enumerate(results)}
 
 
-def _arrays(program: Program, dtype: DType) -> dict[int, Array]:
+def _entry_functions(program: Program, symbols: Names) -> dict[str, str]:
+    """The function of each entry, by its label: `main`, or `main_` and the label."""
+    if not any(markers(program)):
+        return {MAIN: MAIN}
+    return {e.label: symbols.take(f"main_{e.label}", is_global=False) for e in entries(program)}
+
+
+def _arrays(program: Program, dtype: DType, functions: Iterable[str]) -> dict[int, Array]:
     """The array of every value, by the value's number; names are unique in a region."""
     arrays: dict[int, Array] = {}
-    names: dict[str, Names] = {}
+    names = {region.name: Names("buffer") for region in program.regions}
+    for taken in names.values():
+        for function in functions:
+            taken.take(function, is_global=False)
     for buffer in program.buffers:
-        name = names.setdefault(buffer.region, Names("buffer")).take(buffer.name)
+        name = names[buffer.region].take(buffer.name)
         array = Array(name, element_of(buffer.dtype, dtype), max(1, buffer.elements))
         arrays.update(dict.fromkeys(buffer.values, array))
     return arrays
@@ -167,15 +189,15 @@ def transfers_into(program: Program, region: Region) -> Iterator[tuple[str, Stat
 
 
 def _functions(
-    statement: Statement, numbers: Mapping[Value, int], context: KernelContext
+    statement: Statement, numbers: Mapping[Value, int], context: KernelContext, entry: int
 ) -> Iterator[PeFunction]:
-    """The functions of one statement in the context's region: one, or none."""
+    """The functions of one statement of an entry in the context's region: one, or none."""
     op, value = statement.op, statement.result
     if isinstance(op, tile_structure.Store):
         if op.state in context.tiles:
             body = copy(context.tile(op.x), context.tile(op.state))
             if body:
-                name = f"store{numbers[op.state]}"
+                name = f"store{numbers[op.state]}" + (f"_{entry}" if entry else "")
                 yield PeFunction(name, f"{op.name}{_place(statement)}", body)
         return
     if value is None or isinstance(op, tile_structure.Input | tile_structure.State):
@@ -219,12 +241,17 @@ def _exports(
     emitted: EmittedRegions,
 ) -> list[Export]:
     exports: list[Export] = []
+    entry: str | None = None
     for statement in program.statements:
+        belongs = entry
         match statement.op:
+            case tile_structure.Entry(label=label):
+                entry = label
+                continue
             case tile_structure.Input(label=label):
                 value, group, mutable = statement.result, emitted.inputs, True
             case tile_structure.State(label=label):
-                value, group, mutable = statement.result, emitted.state, True
+                value, group, mutable, belongs = statement.result, emitted.state, True, None
             case tile_structure.Output(label=label, x=value):
                 group, mutable = emitted.outputs, False
             case _:
@@ -232,8 +259,9 @@ def _exports(
         if value is None or value not in tiles:
             continue
         tile = tiles[value]
-        symbol = symbols.take(label, is_global=False)
+        name = label if belongs is None else f"{belongs}_{label}"
+        symbol = symbols.take(name, is_global=False)
         changes = isinstance(statement.op, tile_structure.State) and statement.op.mutable
-        group.append(HostTensor(label, symbol, region.name, tile.type, changes))
+        group.append(HostTensor(label, symbol, region.name, tile.type, changes, belongs or MAIN))
         exports.append(Export(symbol, tile.array, mutable))
     return exports

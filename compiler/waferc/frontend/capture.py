@@ -5,6 +5,8 @@ torch is imported when a model is captured, not before: compiled models run with
 
 from __future__ import annotations
 
+import copy
+import importlib.util
 import io
 import logging
 import sysconfig
@@ -12,14 +14,16 @@ import traceback
 import warnings
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import MethodType
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 import waferc.frontend
 from waferc.frontend.archive import read_archive
-from waferc.frontend.captured import Captured, CaptureError
+from waferc.frontend.captured import Captured, CaptureError, Shared
 from waferc.frontend.exported import read_exported
 from waferc.frontend.locations import place
 from waferc_ir.diagnostics import Location
@@ -59,13 +63,9 @@ def capture(
         CaptureError: torch cannot trace the model, an input is no tensor, shapes are dynamic, the
             model writes to its buffers or inputs, or the file is damaged or unsafe to load.
     """
-    try:
-        import torch
-    except ImportError:
-        raise CaptureError(
-            "capturing a model needs torch, which is not installed",
-            help="pip install 'waferc[torch]'; compiled models run without it",
-        ) from None
+    _need_torch()
+    import torch
+
     if isinstance(model, (str, Path)):
         program, given = load_exported(Path(model)), Path(model).stem
     elif isinstance(model, torch.export.ExportedProgram):
@@ -78,9 +78,86 @@ def capture(
             f"a model is an nn.Module, an ExportedProgram or a .pt2 path, not {_kind(model)}"
         )
     where = f"{model}: " if isinstance(model, (str, Path)) else ""
+    return read_exported(_decomposed(program, where), name or given, is_library_file)
+
+
+@dataclass(frozen=True, slots=True)
+class ExampleCall:
+    """An example of how an entry is called: its arguments, and the module's method."""
+
+    args: object = ()
+    kwargs: Mapping[str, object] = field(default_factory=lambda: {})
+    method: str = "forward"
+
+
+def capture_entries(
+    model: object, calls: Mapping[str, ExampleCall], name: str | None = None
+) -> dict[str, Captured]:
+    """Capture a module once for each entry, with one label for each of its tensors.
+
+    A buffer that one entry changes is a state in all of them.
+
+    Raises:
+        CaptureError: as `capture`; or the model is no module, or an entry's name no identifier.
+    """
+    _need_torch()
+    import torch
+
+    if not isinstance(model, torch.nn.Module):
+        raise CaptureError(
+            f"entries are those of an nn.Module, not of {_kind(model)}",
+            help="give the module that was exported",
+        )
+    unnamed = [label for label in calls if not label.isidentifier()]
+    if unnamed or not calls:
+        raise CaptureError(
+            f"{unnamed[0]!r} is no name for an entry" if unnamed else "there are no entries",
+            help="name each as one names a function, such as 'prefill'",
+        )
+    programs = {
+        label: _decomposed(
+            _export(calling(model, call.method), *_example_inputs(call.args, call.kwargs)),
+            f"{label}: ",
+        )
+        for label, call in calls.items()
+    }
+    signatures = [program.graph_signature for program in programs.values()]
+    inputs = [spec for signature in signatures for spec in signature.input_specs]
+    outputs = [spec for signature in signatures for spec in signature.output_specs]
+    shared = Shared(
+        frozenset(str(s.target) for s in inputs if s.kind.name in ("PARAMETER", "BUFFER")),
+        frozenset(str(s.target) for s in outputs if s.kind.name == "BUFFER_MUTATION"),
+    )
+    given = name or type(model).__name__
+    return {
+        label: read_exported(program, given, is_library_file, shared)
+        for label, program in programs.items()
+    }
+
+
+def calling(module: torch.nn.Module, method: str) -> torch.nn.Module:
+    """The module, over the same tensors, with one of its methods as `forward`."""
+    if method == "forward":
+        return module
+    function: Any = getattr(type(module), method, None)
+    if not callable(function):
+        raise CaptureError(f"{type(module).__name__} has no method {method!r}")
+    called = copy.copy(module)
+    called.forward = MethodType(function, called)
+    return called
+
+
+def _need_torch() -> None:
+    if importlib.util.find_spec("torch") is None:
+        raise CaptureError(
+            "capturing a model needs torch, which is not installed",
+            help="pip install 'waferc[torch]'; compiled models run without it",
+        )
+
+
+def _decomposed(program: torch.export.ExportedProgram, where: str) -> torch.export.ExportedProgram:
     with _quiet(), _explained(f"{where}torch cannot decompose the model"):
-        decomposed = program.run_decompositions(_decompositions())
-    return read_exported(decomposed, name or given, is_library_file)
+        return program.run_decompositions(_decompositions())
 
 
 def is_library_file(file: str) -> bool:

@@ -93,7 +93,8 @@ class CapturedConstant:
 class CapturedState:
     """A buffer that the model changes: its node, its first content, and what it becomes.
 
-    `data` is None for a buffer on torch's meta device.
+    Where another entry changes it, and this one only reads it, it becomes itself. `data` is None
+    for a buffer on torch's meta device.
     """
 
     node: str
@@ -103,6 +104,14 @@ class CapturedState:
     torch_dtype: str
     becomes: Ref
     at: Location | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What the entries of a module share: labels of its tensors, and of those that some change."""
+
+    labels: frozenset[str] = frozenset()
+    states: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

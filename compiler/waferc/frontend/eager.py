@@ -14,7 +14,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from waferc.frontend.capture import load_exported
+from waferc.frontend.capture import calling, load_exported
 from waferc.frontend.captured import CaptureError
 
 Array = NDArray[Any]
@@ -46,11 +46,12 @@ def as_tensor(array: Array) -> Any:
     return sys.modules["torch"].from_numpy(np.array(array))
 
 
-def eager(model: Any, *, has_state: bool = False) -> Reference | None:
+def eager(model: Any, *, has_state: bool = False, method: str = "forward") -> Reference | None:
     """A function that calls the model without gradients; None for what cannot be called.
 
-    Called with positional arguments and keyword arguments, arrays or tensors inside. With
-    `has_state` each call is the first: it leaves no trace in the model's buffers.
+    It calls the module's `method`, with positional arguments and keyword arguments, arrays or
+    tensors inside. With `has_state` each call is the first: it leaves no trace in the model's
+    buffers.
 
     Raises:
         CaptureError: the model is the path of an exported program that cannot be read.
@@ -69,7 +70,7 @@ def eager(model: Any, *, has_state: bool = False) -> Reference | None:
     def call(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         called = copy.deepcopy(module) if has_state else module
         with torch.no_grad():
-            return called(*_tensors(args), **_tensors(dict(kwargs)))
+            return calling(called, method)(*_tensors(args), **_tensors(dict(kwargs)))
 
     return call
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from waferc.frontend.captured import (
     CaptureError,
     Node,
     Ref,
+    Shared,
     TensorMeta,
 )
 from waferc.frontend.constants import fold_constants
@@ -35,14 +36,19 @@ IsLibrary = Callable[[str], bool]
 
 
 def read_exported(
-    program: torch.export.ExportedProgram, name: str, is_library: IsLibrary
+    program: torch.export.ExportedProgram,
+    name: str,
+    is_library: IsLibrary,
+    shared: Shared = Shared(),  # noqa: B008 (frozen)
 ) -> Captured:
     """Read a decomposed exported program; nodes that no output needs are left out.
+
+    `shared` is what it has in common with other entries of its module.
 
     Raises:
         CaptureError: it mutates parameters or inputs, has dynamic shapes, or draws random numbers.
     """
-    reader = _Reader(program, name, is_library)
+    reader = _Reader(program, name, is_library, shared)
     return reader.read()
 
 
@@ -50,13 +56,18 @@ class _Reader:
     """One reading: what torch knows of a program, by node name."""
 
     def __init__(
-        self, program: torch.export.ExportedProgram, name: str, is_library: IsLibrary
+        self,
+        program: torch.export.ExportedProgram,
+        name: str,
+        is_library: IsLibrary,
+        shared: Shared,
     ) -> None:
         self.program = program
         self.name = name
         self.is_library = is_library
         self.nodes = {node.name: node for node in program.graph.nodes}
-        self.taken: set[str] = set()
+        self.shared = shared
+        self.taken: set[str] = set(shared.labels)
 
     def read(self) -> Captured:
         self._refuse_mutations()
@@ -64,6 +75,7 @@ class _Reader:
         returned, outputs = self._outputs()
         changed = self._changed()
         live = self._live([*(name for _, name in outputs), *changed.values()])
+        changed |= self._changed_elsewhere(changed, live)
         self._refuse_unreadable([self.nodes[name] for name in live])
         tensors = self._tensors({*live, *changed})
         states = tuple(self._state(name, tensors.pop(name), changed) for name in changed)
@@ -149,13 +161,22 @@ class _Reader:
             if spec.kind.name == "BUFFER_MUTATION"
         }
 
+    def _changed_elsewhere(self, changed: Mapping[str, str], live: Sequence[str]) -> dict[str, str]:
+        """Nodes of buffers that other entries change and this one only reads."""
+        return {
+            name: name
+            for spec in self.program.graph_signature.input_specs
+            if spec.kind.name == "BUFFER" and str(spec.target) in self.shared.states
+            if (name := _argument_name(spec.arg)) in live and name not in changed
+        }
+
     def _state(
         self, node: str, given: tuple[str, str, torch.Tensor], changed: Mapping[str, str]
     ) -> CapturedState:
         _, target, tensor = given
         dtype, becomes = _dtype_name(tensor.dtype), Ref(changed[node])
         place = self._place(changed[node])
-        label, shape = self._label(target), tuple(tensor.shape)
+        label, shape = self._tensor_label(target), tuple(tensor.shape)
         return CapturedState(node, label, shape, _array(tensor), dtype, becomes, place)
 
     def _live(self, roots: list[str]) -> list[str]:
@@ -231,7 +252,8 @@ class _Reader:
     ) -> CapturedConstant:
         dtype = _dtype_name(tensor.dtype)
         data, at, shape = _array(tensor), self._place(node), tuple(tensor.shape)
-        return CapturedConstant(node, self._label(label), shape, data, dtype, is_parameter, at)
+        label = self._tensor_label(label)
+        return CapturedConstant(node, label, shape, data, dtype, is_parameter, at)
 
     def _node(self, node: torch.fx.Node) -> Node:
         values = _values(node)
@@ -261,6 +283,10 @@ class _Reader:
     def _place(self, name: str) -> Location | None:
         trace = self.nodes[name].meta.get("stack_trace")
         return find_location(trace, self.is_library) if isinstance(trace, str) else None
+
+    def _tensor_label(self, target: str) -> str:
+        """The label of a module's tensor: the same in all entries that share it."""
+        return target if target in self.shared.labels else self._label(target)
 
     def _label(self, wanted: str) -> str:
         """A label that no other tensor of the program has."""

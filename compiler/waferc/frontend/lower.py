@@ -100,7 +100,8 @@ class _Lowering:
             assert value is not None, ref
             self.builder.effect(Output(value, label))
         for state in self.captured.states:
-            self._store(state)
+            if state.becomes.node != state.node:
+                self._store(state)
         program = Program("graph", self.captured.name, tuple(self.builder.statements))
         limits = input_limits(program.statements, self.constants, self.limits)
         return Lowered(

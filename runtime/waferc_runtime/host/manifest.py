@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, cast
 
-from waferc_ir.diagnostics import Location, collect
+from waferc_ir.diagnostics import Location, WaferError, collect
 from waferc_ir.dtypes import DTYPES, DType
 from waferc_ir.machine import MACHINES, Machine
 from waferc_runtime.host.json_fields import BundleError, Field
@@ -18,22 +18,44 @@ from waferc_runtime.host.placement import Placement, Rectangle, Split
 from waferc_runtime.profile import Area
 
 FORMAT = "waferc-bundle"
-VERSION = 1
+VERSION = 2
 MANIFEST = "manifest.json"
 _LARGEST_MANIFEST_BYTES = 64 * 2**20
 _MOST_TENSORS = 100_000
+_MOST_ENTRIES = 1_000
 _LARGEST_EXTENT = 2**31 - 1
 _MOST_DIMENSIONS = 32
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _LAYOUT = re.compile(r"(?:[A-Za-z0-9_][A-Za-z0-9_.-]*/)*[A-Za-z0-9_][A-Za-z0-9_.-]*\.csl\Z")
 
 
+class EntryError(WaferError):
+    """A bundle has no such entry, or it is not said which of several is meant."""
+
+    code = "entry"
+
+
+@dataclass(frozen=True, slots=True)
+class EntryPoint:
+    """What the host calls: inputs are written, `function` launched, outputs read.
+
+    `document` is the entry's part of the JSON document.
+    """
+
+    label: str
+    function: str
+    inputs: tuple[Placement, ...]
+    outputs: tuple[Placement, ...]
+    document: Mapping[str, object]
+
+
 @dataclass(frozen=True, slots=True)
 class Manifest:
     """What a bundle holds and where it goes. `document` is the JSON document itself.
 
-    `regions` are the rectangles that run one program each, where the bundle tells them.
-    `without_data` are the labels of weights and states whose data the bundle lacks.
+    All entries work on the same weights and states. `regions` are the rectangles that run one
+    program each, where the bundle tells them. `without_data` are the labels of weights and states
+    whose data the bundle lacks.
     """
 
     name: str
@@ -42,13 +64,27 @@ class Manifest:
     layout: str
     width: int
     height: int
-    entry: str
-    inputs: tuple[Placement, ...]
     state: tuple[Placement, ...]
-    outputs: tuple[Placement, ...]
+    entries: tuple[EntryPoint, ...]
     regions: tuple[Area, ...]
     without_data: frozenset[str]
     document: Mapping[str, object]
+
+    def entry(self, label: str | None = None) -> EntryPoint:
+        """The entry called `label`; None stands for the only one.
+
+        Raises:
+            EntryError: there is none of that name, or several and none is named.
+        """
+        for entry in self.entries:
+            if label == entry.label or (label is None and len(self.entries) == 1):
+                return entry
+        known = ", ".join(entry.label for entry in self.entries)
+        if label is None:
+            message = f"{self.name} has {len(self.entries)} entries, and none is named"
+        else:
+            message = f"{self.name} has no entry {label!r}"
+        raise EntryError(message, help=f"its entries: {known}")
 
 
 def parse_manifest(text: str, file: str = MANIFEST) -> Manifest:
@@ -82,10 +118,10 @@ def read_manifest(document: object, file: str = MANIFEST) -> Manifest:
     """The manifest in a JSON document. Raises BundleError as `parse_manifest`."""
     top = Field(document, "", file)
     required = (
-        "format", "version", "name", "target", "dtype", "layout", "width", "height", "entry",
-        "inputs", "state", "outputs", "tolerance",
+        "format", "version", "name", "target", "dtype", "layout", "width", "height", "state",
+        "entries",
     )  # fmt: skip
-    fields = top.mapping(required, ("machine", "structure", "regions", "kernels", "without_data"))
+    fields = top.mapping(required, ("machine", "regions", "kernels", "without_data"))
     if fields["format"].value != FORMAT:
         raise fields["format"].error(f"is not {FORMAT!r}")
     if fields["version"].integer(1, 10**6) != VERSION:
@@ -100,16 +136,29 @@ def read_manifest(document: object, file: str = MANIFEST) -> Manifest:
     if not _LAYOUT.match(layout):
         raise fields["layout"].error(f"is {layout!r}, not the path of a .csl file in the bundle")
     problems: list[BundleError] = []
-    placements: dict[str, tuple[Placement, ...]] = {}
-    for group in ("inputs", "state", "outputs"):
+
+    def placements(group: Field, *, once: bool = False) -> tuple[Placement, ...]:
         found: list[Placement] = []
-        for item in fields[group].items(_MOST_TENSORS):
+        for item in group.items(_MOST_TENSORS):
             try:
                 found.append(_placement(item, width, height, machine.sram_bytes))
             except BundleError as problem:
                 problems.append(problem)
-        placements[group] = tuple(found)
-        problems += _label_problems(fields[group], found, once=group == "outputs")
+        problems.extend(_label_problems(group, found, once=once))
+        return tuple(found)
+
+    state = placements(fields["state"])
+    entries: list[EntryPoint] = []
+    for item in fields["entries"].items(_MOST_ENTRIES):
+        own = item.mapping(("label", "function", "inputs", "outputs", "tolerance"), ("structure",))
+        label, function = own["label"].text(), _identifier(own["function"])
+        inputs, outputs = placements(own["inputs"]), placements(own["outputs"], once=True)
+        content = cast("dict[str, object]", item.value)
+        if any(label == entry.label for entry in entries):
+            problems.append(own["label"].error(f"is {label!r}, as that of another entry"))
+        entries.append(EntryPoint(label, function, inputs, outputs, content))
+    if not entries:
+        problems.append(fields["entries"].error("is empty"))
     error = collect(problems)
     if error is not None:
         raise error
@@ -120,8 +169,8 @@ def read_manifest(document: object, file: str = MANIFEST) -> Manifest:
         layout=layout,
         width=width,
         height=height,
-        entry=_identifier(fields["entry"]),
-        **placements,
+        state=state,
+        entries=tuple(entries),
         regions=_regions(fields.get("regions"), width, height),
         without_data=_labels(fields.get("without_data")),
         document=cast("dict[str, object]", document),

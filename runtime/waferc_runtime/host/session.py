@@ -31,11 +31,12 @@ class InputError(WaferError):
 
 @dataclass(frozen=True, slots=True)
 class CallMeasures:
-    """What one call took: counts on the wafer, and seconds of simulation on this computer.
+    """What one call of `entry` took: counts on the wafer, and seconds of simulation here.
 
     `profile` is where the cycles went, if the call was watched.
     """
 
+    entry: str
     statistics: Statistics
     wall_seconds: float
     profile: Profile | None = None
@@ -84,36 +85,42 @@ class Session:
         found = self.bundle.manifest.state
         return {p.label: self._read(p) for p in found if p.is_mutable}
 
-    def run(self, inputs: Mapping[str, Array], *, watch: bool = False) -> dict[str, Array]:
+    def run(
+        self, inputs: Mapping[str, Array], *, entry: str | None = None, watch: bool = False
+    ) -> dict[str, Array]:
         """The outputs by label, for the inputs by label; `watch` to see where cycles go.
 
+        A program of several entries runs the one called `entry`.
+
         Raises:
+            EntryError: there is no such entry, or none is named.
             InputError: names, shapes or element types differ from the program's.
             WaferError: the program went wrong on the wafer.
         """
-        manifest = self.bundle.manifest
-        arrays = check_inputs(manifest.inputs, inputs)
+        called = self.bundle.manifest.entry(entry)
+        arrays = check_inputs(called.inputs, inputs)
         start = time.perf_counter()
-        for placement in manifest.inputs:
+        for placement in called.inputs:
             self._write(placement, arrays[placement.label])
-        measures = self.measure(watch=watch)
-        outputs = {placement.label: self._read(placement) for placement in manifest.outputs}
+        measures = self.measure(entry=called.label, watch=watch)
+        outputs = {placement.label: self._read(placement) for placement in called.outputs}
         self.last_call = replace(measures, wall_seconds=time.perf_counter() - start)
         return outputs
 
-    def measure(self, *, watch: bool = False) -> CallMeasures:
+    def measure(self, *, entry: str | None = None, watch: bool = False) -> CallMeasures:
         """What a call takes, on what the wafer's memory holds: no input is written."""
+        called = self.bundle.manifest.entry(entry)
         before = self.engine.statistics()
         start = time.perf_counter()
         if watch:
             self._profiler.begin(before.cycles, self.engine.link_loads())
-        self.engine.launch(self.bundle.manifest.entry)
+        self.engine.launch(called.function)
         seconds = time.perf_counter() - start
         after = self.engine.statistics()
         profile = None
         if watch:
             profile = self._profiler.end(after.cycles, self.engine.link_loads())
-        self.last_call = CallMeasures(_difference(after, before), seconds, profile)
+        self.last_call = CallMeasures(called.label, _difference(after, before), seconds, profile)
         return self.last_call
 
     def _carrier(self, placement: Placement) -> np.dtype[Any]:

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from waferc.signature import Signature, plain_signature, read_signature
 from waferc.structure import Kind, Structure
 from waferc_runtime.host.json_fields import BundleError
-from waferc_runtime.host.manifest import Manifest, read_manifest
+from waferc_runtime.host.manifest import EntryPoint, read_manifest
 
 REGION = {"x": 0, "y": 0, "width": 1, "height": 1}
 
 
-def manifest(structure: object, outputs: tuple[str, ...] = ("a", "b")) -> Manifest:
+def entry(structure: object, outputs: tuple[str, ...] = ("a", "b")) -> EntryPoint:
     def tensor(label: str) -> dict[str, Any]:
         return {
             "label": label, "symbol": label, "shape": [2], "dtype": "f32", "region": REGION,
@@ -24,14 +24,15 @@ def manifest(structure: object, outputs: tuple[str, ...] = ("a", "b")) -> Manife
         }  # fmt: skip
 
     document: dict[str, object] = {
-        "format": "waferc-bundle", "version": 1, "name": "n", "target": "wse3", "dtype": "f32",
-        "layout": "csl/layout.csl", "width": 1, "height": 1, "entry": "main",
-        "inputs": [tensor("x")], "state": [], "outputs": [tensor(label) for label in outputs],
-        "tolerance": {},
+        "format": "waferc-bundle", "version": 2, "name": "n", "target": "wse3", "dtype": "f32",
+        "layout": "csl/layout.csl", "width": 1, "height": 1, "state": [],
+        "entries": [
+            {"label": "main", "function": "main", "inputs": [tensor("x")],
+             "outputs": [tensor(label) for label in outputs], "tolerance": {},
+             **({} if structure is None else {"structure": structure})},
+        ],
     }  # fmt: skip
-    if structure is not None:
-        document["structure"] = structure
-    return read_manifest(json.loads(json.dumps(document)))
+    return read_manifest(json.loads(json.dumps(document))).entry()
 
 
 TENSOR_X = Structure("tensor", "x")
@@ -55,32 +56,32 @@ STRUCTURES = st.recursive(
 @given(STRUCTURES)
 def test_a_signature_survives_the_manifest(returns: Structure) -> None:
     signature = Signature(ARGUMENTS, returns, dict.fromkeys(returns.labels(), "float32"))
-    assert read_signature(manifest(signature.document())) == signature
+    assert read_signature(entry(signature.document())) == signature
 
 
 def test_a_manifest_without_structure_has_plain_arguments_and_results() -> None:
-    found = plain_signature(manifest(None))
+    found = plain_signature(entry(None))
     assert found.arguments.flatten(((1,), {}), "arguments") == {"x": 1}
     assert found.returns.build({"a": 1, "b": 2}) == (1, 2)
-    assert read_signature(manifest(None, ("a",))).returns.build({"a": np.float32(1)}) == 1
+    assert read_signature(entry(None, ("a",))).returns.build({"a": np.float32(1)}) == 1
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         ({"returns": {"kind": "tensor", "label": "z"}}, "outputs that are not there: z"),
-        ({"returns": {"kind": "set"}}, "structure.returns.kind is 'set'"),
+        ({"returns": {"kind": "set"}}, "returns.kind is 'set'"),
         ({"returns": {"kind": "constant", "value": []}}, "is not a plain value"),
         ({"returns": {"kind": "dict", "keys": ["k"], "entries": []}}, "1 names for 0 entries"),
         ({"arguments": {"kind": "tuple", "entries": []}}, "lacks inputs x"),
-        ({"dtypes": {"a": "object"}}, "structure.dtypes.a is 'object'"),
-        ({"dtypes": {}}, "structure.dtypes has no a"),
+        ({"dtypes": {"a": "object"}}, "dtypes.a is 'object'"),
+        ({"dtypes": {}}, "dtypes has no a"),
     ],
 )
 def test_a_damaged_structure_is_named(change: dict[str, object], message: str) -> None:
     good = Signature(ARGUMENTS, Structure("tensor", "a"), {"a": "float32"}).document()
     with pytest.raises(BundleError) as caught:
-        read_signature(manifest({**good, **change}))
+        read_signature(entry({**good, **change}))
     assert message in str(caught.value)
 
 
@@ -90,4 +91,4 @@ def test_deep_nesting_is_an_error() -> None:
         nested = {"kind": "list", "entries": [nested]}
     good = Signature(ARGUMENTS, Structure("tensor", "a"), {"a": "float32"}).document()
     with pytest.raises(BundleError, match="more than 64 levels"):
-        read_signature(manifest({**good, "returns": nested}))
+        read_signature(entry({**good, "returns": nested}))

@@ -75,7 +75,7 @@ def test_the_runtime_reads_the_manifest(name: str) -> None:
     unit = example(name)
     manifest = read_manifest(emit(unit).manifest)
     labels = [s.op.attributes()["label"] for s in unit.program.statements if s.result is None]
-    assert [placement.label for placement in manifest.outputs] == labels
+    assert [placement.label for placement in manifest.entry().outputs] == labels
 
 
 def test_a_grid_of_the_users_travels_in_the_manifest() -> None:
@@ -84,7 +84,10 @@ def test_a_grid_of_the_users_travels_in_the_manifest() -> None:
 
 
 def test_accumulation_counts_the_terms_over_all_pes() -> None:
-    assert emit(example("contract")).manifest["tolerance"] == {"accumulation": 12, "depth": 2}
+    assert emit(example("contract")).manifest["entries"][0]["tolerance"] == {
+        "accumulation": 12,
+        "depth": 2,
+    }
 
 
 def test_the_host_script_is_python_and_names_the_architecture() -> None:
@@ -152,8 +155,9 @@ def test_the_same_label_in_two_regions_has_two_symbols() -> None:
         value = case.add(tile_structure.Input("x", (2,), DType.F32, region, layout))
         case.output(value, f"from {region}")
     manifest = emit(case.unit()).manifest
-    assert [p["label"] for p in manifest["inputs"]] == ["x", "x"]
-    assert len({p["symbol"] for p in manifest["inputs"]}) == 2
+    inputs = manifest["entries"][0]["inputs"]
+    assert [p["label"] for p in inputs] == ["x", "x"]
+    assert len({p["symbol"] for p in inputs}) == 2
 
 
 def test_a_wide_vector_is_chosen_where_setup_dominates() -> None:

@@ -58,10 +58,13 @@ def product_bundle(dtype: str = "f32", target: str = "wse3") -> Bundle:
         }  # fmt: skip
 
     document: dict[str, object] = {
-        "format": "waferc-bundle", "version": 1, "name": "product", "target": target,
-        "dtype": dtype, "layout": "csl/layout.csl", "width": 2, "height": 1, "entry": "main",
-        "inputs": [placement("x")], "state": [placement("w")], "outputs": [placement("y")],
-        "tolerance": {},
+        "format": "waferc-bundle", "version": 2, "name": "product", "target": target,
+        "dtype": dtype, "layout": "csl/layout.csl", "width": 2, "height": 1,
+        "state": [placement("w")],
+        "entries": [
+            {"label": "main", "function": "main", "inputs": [placement("x")],
+             "outputs": [placement("y")], "tolerance": {}},
+        ],
     }  # fmt: skip
     sources = {
         "layout.csl": _LAYOUT.replace("TYPE", dtype),

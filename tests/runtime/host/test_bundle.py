@@ -21,28 +21,31 @@ REGION = {"x": 0, "y": 0, "width": 2, "height": 1}
 SPLIT = {"axis": "x", "block": 2}
 DOCUMENT: Mapping[str, Any] = {
     "format": "waferc-bundle",
-    "version": 1,
+    "version": 2,
     "name": "small",
     "target": "wse3",
     "dtype": "f32",
     "layout": "csl/layout.csl",
     "width": 2,
     "height": 1,
-    "entry": "main",
-    "inputs": [
-        {"label": "x", "symbol": "x", "shape": [3], "dtype": "f32", "region": REGION,
-         "splits": [SPLIT]}
-    ],
     "state": [
         {"label": "w", "symbol": "w", "shape": [3], "dtype": "f32", "region": REGION,
          "splits": [SPLIT]}
     ],
-    "outputs": [
-        {"label": "y", "symbol": "y", "shape": [3], "dtype": "f32", "region": REGION,
-         "splits": [SPLIT]}
+    "entries": [
+        {"label": "main", "function": "main",
+         "inputs": [
+            {"label": "x", "symbol": "x", "shape": [3], "dtype": "f32", "region": REGION,
+             "splits": [SPLIT]}
+         ],
+         "outputs": [
+            {"label": "y", "symbol": "y", "shape": [3], "dtype": "f32", "region": REGION,
+             "splits": [SPLIT]}
+         ],
+         "tolerance": {"accumulation": 1}},
     ],
-    "tolerance": {"accumulation": 1},
 }  # fmt: skip
+ENTRY = DOCUMENT["entries"][0]
 SOURCES = {"layout.csl": "layout { }\n", "r0.csl": "// a PE\n"}
 WEIGHTS = {"w": np.array([1, 2, 3], np.float32)}
 
@@ -102,35 +105,43 @@ def test_a_folder_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
     ("document", "message"),
     [
         (changed("format", to="zip"), "field format is not 'waferc-bundle'"),
-        (changed("version", to=2), "field version is 2; this waferc reads version 1"),
+        (changed("version", to=1), "field version is 1; this waferc reads version 2"),
         (changed("width", to=True), "field width is a boolean, not an integer"),
         (changed("width", to=10**6), "field width is outside 1 to 755"),
         (changed("target", to="wse9"), "field target is 'wse9'"),
         (changed("layout", to="../layout.csl"), "not the path of a .csl file in the bundle"),
         (changed("layout", to="/etc/passwd"), "not the path of a .csl file in the bundle"),
-        (changed("entry", to="a b"), "field entry is 'a b', not a CSL name"),
+        (changed("entries", to=[]), "field entries is empty"),
+        (changed("entries", 0, "function", to="a b"), "function is 'a b', not a CSL name"),
+        (changed("entries", to=[ENTRY, ENTRY]), "entries[1].label is 'main', as that of another"),
         (changed("extra", to=1), "the document has unknown fields extra"),
-        (changed("inputs", to={}), "field inputs is an object, not an array"),
-        (changed("inputs", 0, "shape", to=[4]), "field inputs[0].splits[0] covers"),
-        (changed("inputs", 0, "shape", to=[3, 1]), "has 1 entries for 2 dimensions"),
-        (changed("inputs", 0, "region", "x", to=1), "inputs[0].region.width is outside 1 to 1"),
-        (changed("inputs", 0, "splits", 0, "axis", to="z"), "splits[0].axis is 'z'"),
-        (changed("inputs", 0, "splits", to=[{"axis": "x", "block": 2**30}]), "bytes on each PE"),
-        (changed("inputs", 0, "dtype", to="f64"), "field inputs[0].dtype is 'f64'"),
+        (changed("entries", 0, "inputs", to={}), "inputs is an object, not an array"),
+        (changed("entries", 0, "inputs", 0, "shape", to=[4]), "inputs[0].splits[0] covers"),
+        (changed("entries", 0, "inputs", 0, "shape", to=[3, 1]), "has 1 entries for 2 dimensions"),
+        (
+            changed("entries", 0, "inputs", 0, "region", "x", to=1),
+            "inputs[0].region.width is outside 1 to 1",
+        ),
+        (changed("entries", 0, "inputs", 0, "splits", 0, "axis", to="z"), "splits[0].axis is 'z'"),
+        (
+            changed("entries", 0, "inputs", 0, "splits", to=[{"axis": "x", "block": 2**30}]),
+            "bytes on each PE",
+        ),
+        (changed("entries", 0, "inputs", 0, "dtype", to="f64"), "inputs[0].dtype is 'f64'"),
         (changed("machine", to={"arch": "wse3", "clock_hz": -1}), "machine.clock_hz is outside"),
     ],
 )
 def test_a_wrong_field_is_named(document: dict[str, Any], message: str) -> None:
-    if message.startswith("field inputs[0].splits[0] covers"):
-        document["inputs"][0]["shape"] = [5]
+    if message.startswith("inputs[0].splits[0] covers"):
+        document["entries"][0]["inputs"][0]["shape"] = [5]
     with pytest.raises(BundleError) as caught:
         read_manifest(document)
     assert message in str(caught.value)
 
 
 def test_independent_problems_are_reported_together() -> None:
-    document = changed("inputs", 0, "symbol", to="1")
-    document["outputs"][0]["dtype"] = "f8"
+    document = changed("entries", 0, "inputs", 0, "symbol", to="1")
+    document["entries"][0]["outputs"][0]["dtype"] = "f8"
     with pytest.raises(BundleError) as caught:
         read_manifest(document)
     assert "inputs[0].symbol" in str(caught.value)
