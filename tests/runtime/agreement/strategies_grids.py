@@ -92,9 +92,9 @@ def _lay(
     """Enter a tree into the routes."""
     shape = height, width
     for color in {*tree.taken_as.values(), *([tree.color ^ 1] if tree.kind == "swapped" else [])}:
-        none = [np.zeros(shape, np.uint8) for _ in range(2)]
+        rx, tx = np.zeros(shape, np.uint8), np.zeros(shape, np.uint8)
         swap = np.zeros(shape, np.uint8) if tree.kind == "swapped" else None
-        routes[color] = core.Routes(*none, swap=swap)
+        routes[color] = core.Routes(rx, tx, swap=swap)
     for (x, y), color in tree.taken_as.items():
         here = routes[color]
         here.rx[y, x], here.tx[y, x] = tree.rx[x, y], tree.tx[x, y]
