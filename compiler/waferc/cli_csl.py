@@ -170,11 +170,6 @@ def _profile(arguments: argparse.Namespace) -> int:
 
 
 def _trace(arguments: argparse.Namespace) -> int:
-    if arguments.wavelets and arguments.engine != "reference":
-        raise HostError(
-            f"the {arguments.engine} engine does not tell single wavelets",
-            help="add --engine reference",
-        )
     artifact, program = _program(arguments)
     places = frozenset(_place(text) for text in arguments.pe)
     recorder = Recorder(arguments.wavelets, places or None)

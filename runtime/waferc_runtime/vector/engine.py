@@ -20,6 +20,7 @@ from waferc_runtime.run_error import RunError, pe_name
 from waferc_runtime.statistics import Statistics, class_sram_bytes
 from waferc_runtime.vector.beyond import read_addresses
 from waferc_runtime.vector.compile import Compiler
+from waferc_runtime.vector.crossings import crossings_for
 from waferc_runtime.vector.deadlock import deadlock, who_waits
 from waferc_runtime.vector.dsr import load_register
 from waferc_runtime.vector.expression import constant_value, group_of_all
@@ -74,12 +75,11 @@ class VectorEngine:
         self._program = elaborated
         self._machine = machine
         self._work = Work()
-        self._classes = [
-            ClassState(pe_class, elaborated.width, self._work, not phantom)
-            for pe_class in elaborated.classes
-        ]
-        self._endpoints = [endpoints(c, elaborated.arch) for c in elaborated.classes]
+        width, classes = elaborated.width, elaborated.classes
+        self._classes = [ClassState(c, width, self._work, not phantom) for c in classes]
+        self._endpoints = [endpoints(c, elaborated.arch) for c in classes]
         network = Network(elaborated, machine, self._input_depths, self._code, not phantom)
+        network.crossings = crossings_for(observer, machine, width)
         self._scheduler = Scheduler(network, machine, Order(choices), Watch(observer), max_cycles)
         self._is_started = False
         self._commands: deque[_Command] = deque()  # launches that wait for those before them
@@ -372,9 +372,9 @@ class VectorEngine:
 
     def _configure(self, state: ClassState, write: core.SetConfig) -> None:
         """Write a configuration register before the program starts."""
+        parts = write.address, write.value
         try:
-            address = constant_value(state, self._machine, write.address)
-            value = constant_value(state, self._machine, write.value)
+            address, value = (constant_value(state, self._machine, part) for part in parts)
             self._scheduler.registers.set_config(group_of_all(state), address, value)
         except Misuse as fault:
             raise RunError(f"{fault} in a write of a configuration register", write.at) from fault

@@ -56,4 +56,6 @@ class HostStream(OpenStream):
         The host takes control wavelets for data, and there is no switch to advance.
         """
         self.routes.sent[outlet.senders] += len(words)
+        if self.crossings is not None:
+            self.crossings.sent(self.routes, outlet, outlet.senders, words, sent.table())
         self._put(outlet.column, words, sent.later(outlet.flight))

@@ -15,6 +15,7 @@ from waferc_runtime.builtins.scalar import DTYPES
 from waferc_runtime.csl import core
 from waferc_runtime.vector.access import Access
 from waferc_runtime.vector.channel import Channel
+from waferc_runtime.vector.crossings import Crossings
 from waferc_runtime.vector.dsr import Save
 from waferc_runtime.vector.dynamic import dynamic_colors, written_colors
 from waferc_runtime.vector.fifo import Fifos
@@ -64,6 +65,7 @@ class Network:
         code: Callable[[ClassState, core.Function], Code],
         has_data: bool,
     ) -> None:
+        self.crossings: Crossings | None = None  # told of words that leave routers
         self.width = elaborated.width
         self.height = elaborated.height
         self.machine = machine
@@ -89,7 +91,9 @@ class Network:
         if color not in self.streams:
             routes = ColorRoutes(color, self._routes.get(color), self.width, self.height)
             depths = self._depths(color)
-            self.streams[color] = Stream(routes, self.machine, depths, self.has_data)
+            made = Stream(routes, self.machine, depths, self.has_data)
+            made.crossings = self.crossings
+            self.streams[color] = made
         return self.streams[color]
 
     def host_stream(self, color: int) -> HostStream:
@@ -97,6 +101,7 @@ class Network:
         stream = self.streams.get(color)
         if not isinstance(stream, HostStream):
             stream = HostStream(color, self.machine, self.width, self.height)
+            stream.crossings = self.crossings
             self.streams[color] = stream
         return stream
 
@@ -112,6 +117,7 @@ class Network:
             self.routers = Routers(
                 colors, self._routes, self.width, self.height, self.machine, depths, self._written
             )
+            self.routers.crossings = self.crossings
         return self.routers
 
     @property

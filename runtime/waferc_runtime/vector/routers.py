@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 from waferc_ir.machine import Machine
 from waferc_runtime.builtins import control_wavelet
 from waferc_runtime.csl.core import SWAP_X, SWAP_Y, Routes
+from waferc_runtime.vector.crossings import Crossings
 from waferc_runtime.vector.inbox import Inbox
 from waferc_runtime.vector.lanes import Indices
-from waferc_runtime.vector.router_buffers import CONTROL, FLIP, Buffers
+from waferc_runtime.vector.router_buffers import CONTROL, FLIP, Buffers, Kinds, Words
 from waferc_runtime.vector.router_config import RouterConfig
 from waferc_runtime.vector.router_filter import RouterFilters
 from waferc_runtime.vector.routes import RouteFault
@@ -106,6 +107,7 @@ class Routers:
         self.changes = Changes()
         self._look: list[Indices] = []  # routers in which something may move
         self._look_out: list[Indices] = []  # output queues likewise
+        self.crossings: Crossings | None = None  # told of words that leave routers
         self._late: set[int] = set()  # nodes that accept several directions and hold words
         x, y = np.arange(pes) % width, np.arange(pes) // width
         self._edge = np.stack([x == width - 1, x == 0, y == 0, y == height - 1])  # [direction, pe]
@@ -302,6 +304,7 @@ class Routers:
         if len(flips):
             self.config.advance(flips)
         self.load[way, nodes[place]] += 1
+        self._tell(nodes[place], way, words[place], time[place], kind[place])
         ready = time[place] + self._machine.hop_cycles
         self._check_accepted(target)
         self._inputs.push(target, words[place], kind[place], ready)
@@ -320,8 +323,19 @@ class Routers:
             return
         is_control = (moves.kind & CONTROL) != 0
         columns = self.inbox.columns(moves.node)
+        ways = np.full(len(moves.node), _RAMP, np.intp)
+        self._tell(moves.node, ways, moves.words, time, moves.kind)
         self.inbox.put(columns, moves.words, time + self._machine.ramp_cycles, is_control)
         self._note(self.changes.arrived, moves.node)
+
+    def _tell(
+        self, nodes: Indices, ways: Indices, words: Words, cycles: Times, kind: Kinds
+    ) -> None:
+        """Tell whoever wants to know of words that leave routers."""
+        if self.crossings is not None and len(nodes):
+            colors = np.array(self.colors, np.int64)[nodes // self.pes]
+            is_control = (kind & CONTROL) != 0
+            self.crossings.left(colors, nodes % self.pes, ways, words, cycles, is_control)
 
     def _carry_out(
         self, moves: _Moves, time: Times, is_control: NDArray[np.bool_]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -105,6 +105,19 @@ class ColorRoutes:
         for sender, pe, direction, hops in self._links:
             np.add.at(load[direction], pe, self.sent[sender] - behind(sender, hops))
         return load.reshape(4, self._height, self._width)
+
+    def crossed(self, senders: Indices) -> Iterator[tuple[Indices, Indices, int, int]]:
+        """The links that words of these senders go over.
+
+        In parts: positions of senders, the PEs whose routers they leave, direction, hops so far.
+        """
+        order = np.argsort(senders)
+        for sender, pe, direction, hops in self._links:
+            place = np.searchsorted(senders, sender, sorter=order)
+            position = order[np.minimum(place, len(senders) - 1)]
+            here = senders[position] == sender
+            if here.any():
+                yield position[here], pe[here], direction, hops
 
     def _trace(self, senders: Indices) -> None:
         bad = senders[((self.rx[senders] & RAMP) == 0) | (self.tx[senders] == 0)]

@@ -13,6 +13,7 @@ from waferc_ir.machine import Machine
 from waferc_runtime.builtins.timing import flight_cycles
 from waferc_runtime.csl.core import RAMP
 from waferc_runtime.vector.channel import Outlet, Times, Words
+from waferc_runtime.vector.crossings import Crossings
 from waferc_runtime.vector.first_arrivals import FirstArrivals
 from waferc_runtime.vector.lanes import Indices
 from waferc_runtime.vector.ledger import Ledger
@@ -57,6 +58,7 @@ class Stream:
         self._deepest = 0  # the most words that were under way to a receiver
         self._sender = np.full(count, -1, np.intp)  # [receiver] its sender's PE, -1: not known
         self._has_rivals = False  # several senders of one receiver
+        self.crossings: Crossings | None = None  # told of words that leave routers
 
     @property
     def color(self) -> int:
@@ -239,6 +241,9 @@ class Stream:
         """
         assert control is False
         self.routes.sent[outlet.senders] += len(words)
+        if self.crossings is not None:
+            receivers = self.receivers[outlet.column]
+            self.crossings.sent(self.routes, outlet, receivers, words, sent.table())
         if outlet.first is not None:
             sent = sent.of(outlet.sender)
         self._put(outlet.column, words, sent.later(outlet.flight), outlet.sender)

@@ -116,8 +116,8 @@ def _functions(draw: st.DrawFn, tile: Tile, sums: core.MemoryObject, number: int
     parameters = [x, y] if draw(st.booleans()) else [x]
     value: core.Expr = core.BinaryExpr(Scalar.F32, "*", core.GetLocal(x), f32(0.5))
     if len(parameters) == 2:
-        op = draw(st.sampled_from(["+", "-", "/"]))
-        value = core.BinaryExpr(Scalar.F32, op, value, core.GetLocal(y))
+        made = [core.BinaryExpr(Scalar.F32, op, value, core.GetLocal(y)) for op in ("+", "-", "/")]
+        value = draw(st.sampled_from(made))
     body: list[core.Stmt] = []
     place = tile.pointer(sums, draw(st.integers(0, 1)))
     match draw(st.sampled_from(["pure", "pure", "branch", "effect", "effect", "register"])):
