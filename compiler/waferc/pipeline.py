@@ -18,6 +18,7 @@ from waferc.passes.route import Route
 from waferc.passes.share_common import ShareCommon
 from waferc.passes.simplify_graph import SimplifyGraph
 from waferc.passes.tile import Tile
+from waferc.passes.turn_weights import TurnWeights
 from waferc.unit import Unit
 from waferc_ir.verify import verify
 
@@ -28,6 +29,7 @@ PIPELINE: tuple[type[Pass], ...] = (
     SimplifyGraph,  # Decompose leaves moves and identities that cancel
     FoldConstants,  # SimplifyGraph cuts weights into parts, Decompose reshapes biases
     EliminateDead,  # nothing dead is worth a layout
+    TurnWeights,  # before Tile, which lays tiles out row by row
     Tile,  # from here on layouts, regions and streams
     ShareCommon,  # Tile gathers or masks a value once for each use
     Place,  # needs the final regions

@@ -11,6 +11,7 @@ from typing import assert_never
 
 from waferc.emit.pe_program import (
     BITS,
+    Descriptor,
     DsdOperation,
     Fabric,
     For,
@@ -18,8 +19,8 @@ from waferc.emit.pe_program import (
     LetDsd,
     LetScalar,
     Loaded,
+    LoadRegister,
     MapOperation,
-    Memory,
     Moved,
     Named,
     Operand,
@@ -61,6 +62,8 @@ def _statement(statement: Statement, machine: Machine) -> int:
             return operands + elements * (each + machine.loop_cycles)
         case LetDsd(value=value):
             return _operand(value, machine)
+        case LoadRegister(value=value):
+            return machine.dsr_load_cycles + _operand(value, machine)
         case SetLength():
             return machine.dsd_update_cycles
         case LetScalar(operations=operations):
@@ -91,7 +94,7 @@ def _operand(operand: Operand, machine: Machine) -> int:
 
 
 def _elements(operands: Sequence[Operand]) -> int:
-    sizes = [o.elements for o in operands if isinstance(o, Memory | Moved | Named | Fabric)]
+    sizes = [o.elements for o in operands if isinstance(o, Descriptor)]
     return max(sizes, default=1)
 
 
@@ -118,7 +121,7 @@ def _code(statements: Iterable[Statement]) -> int:
                 total += _DSD_BYTES
             case MapOperation():
                 total += _MAP_BYTES
-            case LetDsd() | SetLength() | LetScalar():
+            case LetDsd() | LoadRegister() | SetLength() | LetScalar():
                 total += _SCALAR_BYTES
             case For(body=body):
                 total += _CONTROL_BYTES + _code(body)

@@ -10,8 +10,9 @@ from waferc.emit.diagnostics import EmitError
 from waferc.emit.environment import render
 from waferc.emit.host_script import host_script
 from waferc.emit.layout import IDLE, LAYOUT, extent, file_name, idle_rectangles, layout_text
+from waferc.emit.links import used_registers
 from waferc.emit.manifest import manifest
-from waferc.emit.pe_program import PeProgram
+from waferc.emit.pe_program import REGISTERS, PeProgram
 from waferc.emit.print_csl import FunctionPrinter
 from waferc.emit.regions import emit_regions
 from waferc.unit import Unit
@@ -71,6 +72,7 @@ def pe_file(name: str, program: PeProgram) -> str:
         height=program.height,
         color_params=program.color_params,
         constants=program.constants,
+        registers=[(name, *REGISTERS[name]) for name in used_registers(program.functions)],
         links=program.links,
         arrays=program.arrays,
         exports=program.exports,

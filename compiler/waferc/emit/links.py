@@ -14,6 +14,7 @@ from waferc.emit.pe_program import (
     For,
     If,
     Link,
+    LoadRegister,
     MapOperation,
     PeFunction,
     Port,
@@ -51,6 +52,26 @@ def _ports(statements: Iterable[Statement]) -> Iterator[Port]:
                 for _, body in branches:
                     yield from _ports(body)
                 yield from _ports(otherwise)
+            case _:
+                pass
+
+
+def used_registers(functions: Iterable[PeFunction]) -> tuple[str, ...]:
+    """The registers that functions load, by name."""
+    return tuple(sorted({name for function in functions for name in _registers(function.body)}))
+
+
+def _registers(statements: Iterable[Statement]) -> Iterator[str]:
+    for statement in statements:
+        match statement:
+            case LoadRegister(name=name):
+                yield name
+            case For(body=body):
+                yield from _registers(body)
+            case If(branches=branches, otherwise=otherwise):
+                for _, body in branches:
+                    yield from _registers(body)
+                yield from _registers(otherwise)
             case _:
                 pass
 

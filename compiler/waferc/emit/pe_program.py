@@ -11,6 +11,10 @@ from typing import Literal
 
 from waferc_ir.dtypes import DType
 
+# Registers that kernels name: the file and the number of each.
+VECTOR = "vector_dsr"
+REGISTERS = {VECTOR: ("dsr_src1", 1)}
+
 Element = Literal["f32", "f16", "i32", "i16"]
 BITS: dict[Element, int] = {"f32": 32, "f16": 16, "i32": 32, "i16": 16}
 
@@ -58,11 +62,20 @@ def variable(name: str, coefficient: int = 1) -> Affine:
 
 @dataclass(frozen=True, slots=True)
 class Array:
-    """A global array in a PE's SRAM."""
+    """A global array in a PE's SRAM: `count` elements, behind `lead` that nobody uses.
+
+    Larger arrays begin in the first bank.
+    """
 
     name: str
     element: Element
     count: int
+    lead: int = 0
+
+    @property
+    def is_aligned(self) -> bool:
+        """Whether the array begins in the first of eight banks of 16-bit words."""
+        return self.count * BITS[self.element] >= 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +185,19 @@ class Scalar:
     text: str
 
 
-Descriptor = Memory | Moved | Named | Fabric
+@dataclass(frozen=True, slots=True)
+class Register:
+    """A register that saves its address: each operation goes on where the last one on it ended.
+
+    `elements` is what one operation takes.
+    """
+
+    name: str
+    elements: int
+    element: Element
+
+
+Descriptor = Memory | Moved | Named | Fabric | Register
 Operand = Descriptor | Immediate | Loaded | Pointer | Scalar
 
 
@@ -205,6 +230,18 @@ class LetDsd:
     def named(self) -> Named:
         """The DSD under its name."""
         return Named(self.name, self.value.elements, self.value.element)
+
+
+@dataclass(frozen=True, slots=True)
+class LoadRegister:
+    """`@load_to_dsr(name, value, ...)`: operations on the register begin with this memory DSD."""
+
+    name: str
+    value: Memory | Moved | Named
+
+    def register(self) -> Register:
+        """The register as an operand."""
+        return Register(self.name, self.value.elements, self.value.element)
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,7 +295,7 @@ class If:
     otherwise: tuple[Statement, ...] = ()
 
 
-Statement = DsdOperation | MapOperation | LetDsd | LetScalar | SetLength | For | If
+Statement = DsdOperation | MapOperation | LetDsd | LoadRegister | LetScalar | SetLength | For | If
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from typing import assert_never
 
 from waferc.emit.pe_program import (
     Affine,
+    Array,
     Descriptor,
     DsdOperation,
     Fabric,
@@ -17,6 +18,7 @@ from waferc.emit.pe_program import (
     LetDsd,
     LetScalar,
     Loaded,
+    LoadRegister,
     MapOperation,
     Memory,
     Moved,
@@ -24,6 +26,7 @@ from waferc.emit.pe_program import (
     Operand,
     PeFunction,
     Pointer,
+    Register,
     Scalar,
     SetLength,
     Statement,
@@ -93,16 +96,16 @@ class FunctionPrinter:
         match operand:
             case Memory() | Fabric():
                 return self._name(operand)
-            case Named(name=name):
+            case Named(name=name) | Register(name=name):
                 return name
             case Moved(base=base, by=by):
                 return f"@increment_dsd_offset({self._operand(base)}, {affine(by)}, {base.element})"
             case Immediate(value=value, element=element):
                 return number(value, element)
             case Loaded(array=array, index=index):
-                return f"{array.name}[{affine(index)}]"
+                return f"{array.name}[{affine(_behind(array, index))}]"
             case Pointer(array=array, index=index):
-                return f"&{array.name}[{affine(index)}]"
+                return f"&{array.name}[{affine(_behind(array, index))}]"
             case Scalar(text=text):
                 return text
             case _:
@@ -123,6 +126,9 @@ class FunctionPrinter:
                 yield f"{indent}@map({function}, {self._operands((*inputs, output))});"
             case LetDsd(name=name, value=value):
                 yield f"{indent}const {name} = {self._operand(value)};"
+            case LoadRegister(name=name, value=value):
+                dsd = self._operand(value)
+                yield f"{indent}@load_to_dsr({name}, {dsd}, .{{ .save_address = true }});"
             case SetLength(name=name, base=base, length=length):
                 yield f"{indent}const {name} = @set_dsd_length({self._operand(base)}, {length});"
             case LetScalar(name=name, type=type, expression=expression):
@@ -147,6 +153,11 @@ class FunctionPrinter:
                 assert_never(statement)
 
 
+def _behind(array: Array, index: Affine) -> Affine:
+    """An index behind the array's lead."""
+    return index.plus(Affine(array.lead))
+
+
 def _without_role(dsd: Memory | Fabric) -> Memory | Fabric:
     if isinstance(dsd, Fabric):
         return dsd
@@ -158,7 +169,7 @@ def _declaration(dsd: Descriptor) -> str:
         case Memory():
             variables = _INDEX[: len(dsd.extents)]
             terms = tuple((v, s) for v, s in zip(variables, dsd.strides, strict=True) if s)
-            index = affine(Affine(dsd.offset, terms))
+            index = affine(_behind(dsd.array, Affine(dsd.offset, terms)))
             extents = ", ".join(map(str, dsd.extents))
             access = f"|{', '.join(variables)}|{{{extents}}} -> {dsd.array.name}[{index}]"
             kind = "mem1d_dsd" if dsd.is_vector else "mem4d_dsd"
@@ -172,5 +183,5 @@ def _declaration(dsd: Descriptor) -> str:
                 f" .extent = {extent or elements},"
                 f" .{field}_queue = {port.name}_{port.direction}{packing} }})"
             )
-        case Moved() | Named():
+        case Moved() | Named() | Register():
             raise AssertionError("only DSDs known at compile time are declared")

@@ -13,13 +13,13 @@ from waferc.emit.kernels.table import statements as kernel_statements
 from waferc.emit.line_links import line_constants
 from waferc.emit.links import color_params, region_links, used_axes, used_ports
 from waferc.emit.names import Names
-from waferc.emit.pe_program import Array, Export, PeEntry, PeFunction, PeProgram, element_of
+from waferc.emit.pe_program import BITS, Array, Export, PeEntry, PeFunction, PeProgram, element_of
 from waferc.emit.scalar_functions import ScalarFunctions
 from waferc_ir.diagnostics import collect
 from waferc_ir.dtypes import DType
 from waferc_ir.entries import MAIN, entries, markers, own
 from waferc_ir.machine import Machine
-from waferc_ir.ops import stream, tile_structure
+from waferc_ir.ops import stream, tile_compute, tile_structure
 from waferc_ir.program import Program, Statement, Value
 from waferc_ir.types import Region, TiledType
 
@@ -155,13 +155,26 @@ def _entry_functions(program: Program, symbols: Names) -> dict[str, str]:
 def _arrays(program: Program, dtype: DType, functions: Iterable[str]) -> dict[int, Array]:
     """The array of every value, by the value's number; names are unique in a region."""
     arrays: dict[int, Array] = {}
+    states = {s.result for s in program.statements if isinstance(s.op, tile_structure.State)}
+    numbers = _numbers(program)
+    weights = {
+        numbers[operand]
+        for statement in program.statements
+        if isinstance(statement.op, tile_compute.Contract)
+        for operand in statement.op.operands()
+        if operand in states
+    }
     names = {region.name: Names("buffer") for region in program.regions}
     for taken in names.values():
         for function in functions:
             taken.take(function, is_global=False)
     for buffer in program.buffers:
         name = names[buffer.region].take(buffer.name)
-        array = Array(name, element_of(buffer.dtype, dtype), max(1, buffer.elements))
+        element = element_of(buffer.dtype, dtype)
+        # a weight and the sum that it is multiplied into are read at once: four words apart, they
+        # are in different banks
+        lead = 64 // BITS[element] if weights.intersection(buffer.values) else 0
+        array = Array(name, element, max(1, buffer.elements), lead)
         arrays.update(dict.fromkeys(buffer.values, array))
     return arrays
 

@@ -53,9 +53,11 @@ def contract_cycles(
     # the emitted loop nest has its vector along a dimension of one operand alone
     free = [local[c] for c in op.out_dims if (c in op.lhs_dims) != (c in op.rhs_dims)]
     elements = math.prod(local[letter] for letter in op.out_dims)
-    return cost.vector(elements, dtype) + cost.multiply_add(
-        math.prod(local.values()), max(free, default=1), dtype
-    )
+    work = math.prod(local.values())
+    zero = cost.vector(elements, dtype)
+    if elements == max(free, default=1):  # nothing but the vector and what is summed
+        return zero + cost.stream_multiply_add(work // max(1, elements), elements, dtype)
+    return zero + cost.multiply_add(work, max(free, default=1), dtype)
 
 
 def _lower_contract(op: graph.Contract, operands: tuple[Value, ...]) -> Op:

@@ -113,6 +113,20 @@ class CostModel:
             return self.mapped(elements, machine.math_cycles + machine.divide_cycles)
         return self.mapped(elements, 4 * machine.scalar_cycles)
 
+    def stream_multiply_add(self, vectors: int, vector: int, dtype: DType) -> int:
+        """`vectors` vectors of length `vector`, one behind the other, times scalars into one sum.
+
+        The sum begins in one bank and the first vector four words behind it.
+        """
+        machine = self.machine
+        op = DSD_OPS[_NAMES[dtype]["multiply_add"]]
+        words = op.element.words
+        out = Walk(0, (words,), (vector,), words, (0,))
+        source = Walk(4, (words,), (vector,), words, (vector * words,))
+        moving = memory_operation_cycles(op, vector, machine, [out, source], out, (vectors,))
+        issue = machine.scalar_cycles + machine.loop_cycles
+        return machine.call_cycles + machine.dsr_load_cycles + vectors * issue + int(moving)
+
     def multiply_add(self, multiplications: int, vector: int, dtype: DType) -> int:
         """A loop nest of `multiplications` multiply-adds, in DSD operations of length `vector`."""
         machine = self.machine

@@ -20,11 +20,13 @@ from waferc.passes.decompose import Decompose
 from waferc.passes.eliminate_dead import EliminateDead
 from waferc.passes.fold_constants import FoldConstants
 from waferc.passes.simplify_graph import SimplifyGraph
+from waferc.passes.turn_weights import TurnWeights
 from waferc.unit import Unit
+from waferc_ir.dtypes import DType
 from waferc_ir.ops import graph_compute as compute
 from waferc_ir.ops.graph_structure import Input, Output, Parameter
 from waferc_ir.printer import print_program
-from waferc_ir.program import Program
+from waferc_ir.program import Builder, Program
 from waferc_ir.verify import verify
 
 CHAINS: dict[str, tuple[Pass, ...]] = {
@@ -33,7 +35,15 @@ CHAINS: dict[str, tuple[Pass, ...]] = {
     "decompose": (Decompose(),),
     "simplify": (SimplifyGraph(),),
     "eliminate": (EliminateDead(),),
-    "all": (FoldConstants(), Decompose(), SimplifyGraph(), FoldConstants(), EliminateDead()),
+    "turn": (TurnWeights(),),
+    "all": (
+        FoldConstants(),
+        Decompose(),
+        SimplifyGraph(),
+        FoldConstants(),
+        EliminateDead(),
+        TurnWeights(),
+    ),
 }
 COMPOSITE = (
     compute.Softmax, compute.LayerNorm, compute.RmsNorm, compute.Linear, compute.MatMul,
@@ -122,3 +132,22 @@ def test_nothing_that_depends_on_no_input_is_left(program: Program) -> None:
         operands = statement.op.operands()
         if operands and statement.result is not None and statement.op.name != "graph.expand":
             assert not fixed.issuperset(operands), statement.op
+
+
+def test_weights_are_turned_where_all_their_readers_agree() -> None:
+    builder = Builder()
+    x = builder.add(Input("x", (2, 3), DType.F32))
+    w = builder.add(Parameter("w", (4, 3), DType.F32))
+    shared = builder.add(Parameter("shared", (4, 3), DType.F32))
+    builder.effect(Output(builder.add(compute.Contract(x, w, "mk", "nk", "mn")), "a"))
+    builder.effect(Output(builder.add(compute.Contract(x, shared, "mk", "nk", "mn")), "b"))
+    builder.effect(Output(shared, "c"))
+    unit, inputs = unit_with_data(Program("graph", "g", tuple(builder.statements)), 0)
+    after = TurnWeights().run(unit)
+    parameters = {s.op.label: s.op.shape for s in after.program.statements
+                  if isinstance(s.op, Parameter)}  # fmt: skip
+    assert parameters == {"w.turned": (3, 4), "shared": (4, 3)}
+    assert set(after.weights) == set(parameters)
+    before, found = meanings(unit, inputs), meanings(after, inputs)
+    for label, expected in before.items():
+        np.testing.assert_array_equal(found[label], expected)

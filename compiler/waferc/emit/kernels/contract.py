@@ -13,10 +13,12 @@ from waferc.emit.cost import cycles
 from waferc.emit.diagnostics import EmitError
 from waferc.emit.kernels.context import KernelContext, Tile, fill, operation, suffix
 from waferc.emit.pe_program import (
+    VECTOR,
     Affine,
     For,
     LetDsd,
     Loaded,
+    LoadRegister,
     Memory,
     Moved,
     Named,
@@ -57,12 +59,16 @@ def multiply_accumulate(nest: Nest) -> tuple[Statement, ...]:
     index = Affine(nest.scalar_offset)
     for loop in nest.loops:
         index = index.plus(variable(loop.variable, loop.scalar))
+    scalar = Loaded(nest.scalar.array, index)
 
     def level(depth: int, out: Memory | Named, vector: Memory | Named) -> tuple[Statement, ...]:
         if depth == len(nest.loops):
-            scalar = Loaded(nest.scalar.array, index)
             return (operation(name, out, out, vector, scalar),)
         loop = nest.loops[depth]
+        if depth == len(nest.loops) - 1 and _streams(nest, loop):
+            load = LoadRegister(VECTOR, vector)
+            step = operation(name, out, out, load.register(), scalar)
+            return (load, For(loop.variable, 0, loop.extent, (step,)))
         lets: list[Statement] = []
         placed: list[Memory | Named] = []
         for base, role, step in (
@@ -84,6 +90,15 @@ def multiply_accumulate(nest: Nest) -> tuple[Statement, ...]:
     assert isinstance(out, Memory)
     assert isinstance(vector, Memory)
     return level(0, out, vector)
+
+
+def _streams(nest: Nest, loop: Loop) -> bool:
+    """Whether each iteration's vector follows the one before in memory, for one and the same sum.
+
+    Then a register that saves its address needs no descriptor per iteration.
+    """
+    (extent, *more), (stride, *_) = nest.extents or (1,), nest.vector.strides or (1,)
+    return not more and stride == 1 and loop.out == 0 and loop.vector == extent
 
 
 def contract(
