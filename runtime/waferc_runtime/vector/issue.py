@@ -96,6 +96,11 @@ class Network:
             self.streams[color] = made
         return self.streams[color]
 
+    def senders_to(self, color: int, pes: Indices) -> Indices | None:
+        """The PEs that may have waited for these to take a word; None: any."""
+        stream = self.stream(color)
+        return stream.senders_of(stream.columns(pes))
+
     def host_stream(self, color: int) -> HostStream:
         """The stream of a color between host and ramps."""
         stream = self.streams.get(color)

@@ -18,6 +18,8 @@ class News:
 
     def add(self, color: int, pes: Indices | None) -> None:
         """Something has changed on a channel for some PEs."""
+        if pes is not None and not len(pes):
+            return
         known = self._where.setdefault(color, [])
         if pes is None:
             self._where[color] = None

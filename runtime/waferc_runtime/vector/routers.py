@@ -43,8 +43,8 @@ _NAMES = ("east", "west", "north", "south")
 class Changes:
     """What happened since it was last asked for."""
 
-    arrived: set[int] = field(default_factory=lambda: set())  # colors on which words came
-    freed: set[int] = field(default_factory=lambda: set())  # colors whose output queues have room
+    arrived: list[tuple[int, Indices]] = field(default_factory=lambda: [])  # color, PEs: words came
+    freed: list[tuple[int, Indices]] = field(default_factory=lambda: [])  # output queues have room
     torn: list[tuple[int, Indices, Times]] = field(default_factory=lambda: [])  # color, PEs, when
 
 
@@ -402,12 +402,11 @@ class Routers:
         bits = _AXIS[origin]
         return np.where((swap & bits) == bits, partner, nodes)
 
-    def _note(self, colors: set[int], nodes: Indices) -> None:
-        if len(self.colors) == 1:
-            colors.add(self.colors[0])
-        else:
-            slots: list[int] = np.unique(nodes // self.pes).tolist()
-            colors.update(self.colors[slot] for slot in slots)
+    def _note(self, changes: list[tuple[int, Indices]], nodes: Indices) -> None:
+        slots, pes = nodes // self.pes, nodes % self.pes
+        present: list[int] = np.unique(slots).tolist()
+        for slot in present:
+            changes.append((self.colors[slot], pes[slots == slot]))
 
 
 def _unique(parts: list[Indices]) -> Indices:

@@ -393,8 +393,7 @@ class Scheduler:
         self, routers: Routers, classes: Sequence[ClassState], late_before: int | None = None
     ) -> None:
         """Let words of dynamic colors move."""
-        changes = run_routers(routers, classes, self.network.width, late_before)
-        self._under_way.tell(changes.arrived, changes.freed)
+        self._under_way.tell(run_routers(routers, classes, self.network.width, late_before))
 
     def _through(self, waiting: Waiting, transfer: Transfer, places: Indices) -> None:
         """Some PEs of a synchronous operation are through."""
@@ -488,7 +487,8 @@ class Scheduler:
         clock = np.maximum(state.clock[start.lanes.index], start.since)
         values = start.take(clock) if start.take is not None else []
         if start.color is not None:
-            self._under_way.tell(set(), {start.color})
+            senders = self.network.senders_to(start.color, state.pes[start.lanes.index])
+            self._under_way.freed(start.color, senders)
         code = self.network.code(state, start.function)
         values += [None] * (code.locals - len(values))
         task = TaskRun(start.function.name, start.kind, clock) if self.watch.is_on else None

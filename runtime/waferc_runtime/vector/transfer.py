@@ -146,8 +146,7 @@ class Transfer:
             self._places = np.full(int(self.pes.max()) - self._lowest + 2, -1, np.int32)
             self._places[self.pes - self._lowest] = np.arange(len(self.pes))
         beyond = len(self._places) - 1
-        at = pes - self._lowest
-        return self._places[np.where((at < 0) | (at > beyond), beyond, at)].astype(np.intp)
+        return self._places[(pes - self._lowest).clip(-1, beyond)].astype(np.intp)
 
     def places_of_some(self) -> Indices:
         """Places where it could go on in part, ascending."""

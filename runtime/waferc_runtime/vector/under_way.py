@@ -11,6 +11,7 @@ from waferc_runtime.vector.lanes import Indices
 from waferc_runtime.vector.memory import OutOfBounds
 from waferc_runtime.vector.news import News
 from waferc_runtime.vector.relay import relay
+from waferc_runtime.vector.routers import Changes
 from waferc_runtime.vector.routes import RouteFault
 from waferc_runtime.vector.transfer import Transfer
 from waferc_runtime.vector.unknown import Misuse
@@ -37,12 +38,16 @@ class UnderWay:
         """Whether something has changed that operations may have waited for."""
         return bool(self._new or self._arrived or self._freed or self._promised)
 
-    def tell(self, arrived: set[int], freed: set[int]) -> None:
-        """Words have come, and words have been taken, on these colors."""
-        for color in arrived:
-            self._arrived.add(color, None)
-        for color in freed:
-            self._freed.add(color, None)
+    def tell(self, changes: Changes) -> None:
+        """Routers have let words come, and have room for others."""
+        for color, pes in changes.arrived:
+            self._arrived.add(color, pes)
+        for color, pes in changes.freed:
+            self._freed.add(color, pes)
+
+    def freed(self, color: int, pes: Indices | None) -> None:
+        """There is room for words of a color from these PEs (None: any)."""
+        self._freed.add(color, pes)
 
     def look_again(self, transfer: Transfer) -> None:
         """Something else has changed for an operation."""
@@ -83,8 +88,7 @@ class UnderWay:
         elif self._arrived:
             color, pes = self._arrived.take()
             for transfer in list(self._receiving.get(color, ())):
-                if pes is None or not self._relay(transfer, pes):
-                    self._step_where(transfer, pes)
+                self._step_where(transfer, pes, may_relay=True)
         else:
             color, pes = self._freed.take()
             for transfer in list(self._sending.get(color, ())):
@@ -125,22 +129,28 @@ class UnderWay:
                     self._forget(transfer)
         return True
 
-    def _relay(self, transfer: Transfer, pes: Indices) -> bool:
-        """Let what came to these PEs go through the chain of PEs behind them; if there is one."""
-        places = transfer.places_of(pes)
-        went_on = relay(transfer, places, self._receiving) if len(places) else []
-        for other in went_on:
-            self._note(other)
-        return bool(went_on)
-
     def _step_where(
-        self, transfer: Transfer, pes: Indices | None, may_promise: bool = False
+        self,
+        transfer: Transfer,
+        pes: Indices | None,
+        may_promise: bool = False,
+        may_relay: bool = False,
     ) -> None:
-        """Let an operation go on where something has changed."""
+        """Let an operation go on where something has changed.
+
+        With `may_relay` words have come, which may go through a whole chain of PEs.
+        """
         where = None if pes is None else transfer.places_of(pes)
-        if where is None or len(where):
-            transfer.may_promise |= may_promise
-            self._step(transfer, where=where)
+        if where is not None and not len(where):
+            return
+        if may_relay and where is not None:
+            went_on = relay(transfer, where, self._receiving)
+            for other in went_on:
+                self._note(other)
+            if went_on:
+                return
+        transfer.may_promise |= may_promise
+        self._step(transfer, where=where)
 
     def _step(
         self, transfer: Transfer, in_part: bool = False, where: Indices | None = None
