@@ -55,7 +55,7 @@ class Machine:
     ramp_cycles: int  # between router and compute element, each way
     router_buffer_wavelets: int  # per color and input
     dsd_setup_cycles: int  # fixed cost of a DSD operation
-    dsr_load_cycles: int  # a descriptor that is no constant, brought into a register
+    dsr_load_cycles: int  # a descriptor brought from memory into a register
     f16_elements_per_cycle: int  # at once, where the memory allows it, as all that follow
     f32_elements_per_cycle: int  # @fmuls, @fmacs
     f32_add_elements_per_cycle: int  # other f32 operations

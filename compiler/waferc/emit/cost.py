@@ -21,6 +21,7 @@ from waferc.emit.pe_program import (
     Loaded,
     LoadRegister,
     MapOperation,
+    Memory,
     Moved,
     Named,
     Operand,
@@ -42,18 +43,19 @@ _FUNCTION_BYTES = 24
 _RUNTIME_BYTES = 2_048  # host command loop of <memcpy/memcpy>
 
 
-def cycles(statements: Iterable[Statement], machine: Machine) -> int:
-    """Cycles of a statement list run once on one PE."""
-    return sum(_statement(statement, machine) for statement in statements)
+def cycles(statements: Iterable[Statement], machine: Machine, repeats: bool = False) -> int:
+    """Cycles of a statement list run once on one PE; `repeats`: it stands in a loop."""
+    return sum(_statement(statement, machine, repeats) for statement in statements)
 
 
-def _statement(statement: Statement, machine: Machine) -> int:
+def _statement(statement: Statement, machine: Machine, repeats: bool) -> int:
     match statement:
         case DsdOperation(name=name, dest=dest, sources=sources):
             elements = _elements([*sources, dest])
             operands = sum(_operand(operand, machine) for operand in (dest, *sources))
             width = _fabric_width([*sources, dest]) or _width(name, machine)
-            loads = sum(isinstance(operand, Moved | Named) for operand in (dest, *sources))
+            loaded = Moved | Named if repeats else Moved | Named | Memory | Fabric
+            loads = sum(isinstance(operand, loaded) for operand in (dest, *sources))
             setup = machine.dsd_setup_cycles + loads * machine.dsr_load_cycles
             return setup + -(-elements // width) + operands
         case MapOperation(inputs=inputs, output=output, cycles=each):
@@ -69,10 +71,10 @@ def _statement(statement: Statement, machine: Machine) -> int:
         case LetScalar(operations=operations):
             return operations * machine.scalar_cycles
         case For(body=body):
-            return statement.trips * (machine.loop_cycles + cycles(body, machine))
+            return statement.trips * (machine.loop_cycles + cycles(body, machine, True))
         case If(branches=branches, otherwise=otherwise):
-            bodies = [cycles(body, machine) for _, body in branches]
-            return machine.scalar_cycles + max([*bodies, cycles(otherwise, machine)])
+            bodies = [cycles(body, machine, repeats) for _, body in branches]
+            return machine.scalar_cycles + max([*bodies, cycles(otherwise, machine, repeats)])
         case _:
             assert_never(statement)
 

@@ -9,7 +9,7 @@ scalar load, a descriptor update, three loads of descriptors and the end of a lo
 
 | work | cycles |
 |---|---|
-| DSD operation in memory | `S + move(n)` |
+| DSD operation in memory | `S + move(n)` and three loads of descriptors |
 | `@map` with a function of `f` cycles | `S + n * (f + loop)` |
 | contraction of `m` multiply-adds in vectors of `v` | `m / v * (S + issue + move(v))` |
 | all_reduce, all_gather | `layouts.lines` |
@@ -89,7 +89,9 @@ class CostModel:
 
     def vector(self, elements: int, dtype: DType, family: _Family = "add") -> int:
         """A function call with one DSD operation over `elements` in memory."""
-        return self.machine.call_cycles + self.operation(family, elements, dtype)
+        machine = self.machine
+        loads = 3 * machine.dsr_load_cycles
+        return machine.call_cycles + loads + self.operation(family, elements, dtype)
 
     def mapped(self, elements: int, cycles: int) -> int:
         """A function call with an `@map` whose function takes `cycles`."""

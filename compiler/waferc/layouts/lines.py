@@ -1,15 +1,16 @@
 """Collectives on a line of PEs: what they cost, and where root and leaders should be.
 
-Let `W` be wavelets per PE, `S` = `dsd_setup_cycles`, `reach(h)` = `2 * ramp_cycles + 1 + h *
-hop_cycles` the time of a word over `h` hops, from processing to processing, `L` the PEs on the
-longer side of the root, `s` the PEs of a group and `n` = `L / s` the leaders of a side.
+Let `W` be wavelets per PE, `S` and `s2` = `dsd_setup_cycles` with three and two loads of
+descriptors, `reach(h)` = `2 * ramp_cycles + 1 + h * hop_cycles` the time of a word over `h` hops,
+from processing to processing, `L` the PEs on the longer side of the root, `s` the PEs of a group
+and `n` = `L / s` the leaders of a side.
 
 | part | cycles |
 |---|---|
 | chain to the root | `S + L * reach(1) + W` |
 | with groups | `S + (s-1) * reach(1) + max(S+W, reach(s)) + (n-2) * reach(s) + reach(1) + W` |
 | the other side, and the root's multicast | `2 * (S + W) + reach(L)` |
-| all_gather of `T` wavelets | the same with no `W`, `2 * T`, and `S * L` or `S * (s + 2 * n)` |
+| all_gather of `T` wavelets | the same with no `W`, `2 * T`, `s2 * L` or `s2 * (s + 2 * n)` |
 
 The first three follow the fit of SpMM_Cerebras' measurements (wse-hardware.md, 2.2a) for either
 side; the root takes in one side after the other. In an all_gather every PE begins to send its own
@@ -40,6 +41,10 @@ class LineCost:
     machine: Machine
     line: Line
 
+    def _setup(self, descriptors: int) -> int:
+        """Before the first element of an operation."""
+        return self.machine.dsd_setup_cycles + descriptors * self.machine.dsr_load_cycles
+
     def reach(self, hops: int) -> int:
         """From processing a word to processing it `hops` PEs on."""
         machine = self.machine
@@ -47,7 +52,7 @@ class LineCost:
 
     def all_reduce(self, words: int) -> int:
         """The reduction of `words` wavelets per PE, known to all."""
-        line, setup = self.line, self.machine.dsd_setup_cycles
+        line, setup = self.line, self._setup(3)
         if line.pes == 1:
             return 0
         second = setup + words if 0 < line.root < line.pes - 1 else 0
@@ -55,7 +60,7 @@ class LineCost:
 
     def _arrival(self, words: int) -> int:
         """When the root has processed the last word of its longer side."""
-        side, group, setup = self.line.side, self.line.group, self.machine.dsd_setup_cycles
+        side, group, setup = self.line.side, self.line.group, self._setup(3)
         if group == 0 or group >= side:
             return side * self.reach(1) + words
         leaders = -(-side // group)
@@ -70,7 +75,7 @@ class LineCost:
         operations = line.side
         if 0 < line.group < line.side:
             operations = line.group + 2 * -(-line.side // line.group)
-        return self.all_reduce(0) + 2 * total + operations * self.machine.dsd_setup_cycles
+        return self.all_reduce(0) + 2 * total + operations * self._setup(2)
 
 
 @dataclass(frozen=True)

@@ -86,9 +86,18 @@ def library_cycles(name: str, machine: Machine) -> int:
 
 
 def operand_cycles(statement: DsdOperation, machine: Machine) -> int:
-    """Cycles to bring an operation's descriptors into registers; constants and DSRs are there."""
+    """Cycles to bring an operation's descriptors from memory into registers.
+
+    DSRs and FIFOs are there. Of descriptors that are known at compile time the compiler is taken
+    to move the loads out of loops, where they are not counted.
+    """
     nodes = (statement.dest, *statement.sources)
-    loads = sum(isinstance(node.type, Dsd) and not is_constant(node) for node in nodes)
+    loads = sum(
+        isinstance(node.type, Dsd)
+        and node.type.kind != "fifo"
+        and not (statement.repeats and is_constant(node))
+        for node in nodes
+    )
     return loads * machine.dsr_load_cycles
 
 

@@ -61,7 +61,10 @@ def _operation(ev: Evaluator, node: syntax.BuiltinCall) -> Value:
         if not config.is_async:
             result = core.Local("done", Scalar.BOOL, len(ev.frame.function.locals))
             ev.frame.function.locals.append(result)
-    ev.out.append(core.DsdOperation(node.name, dest, tuple(sources), config, node.at, result))
+    repeats = any(not loop.is_once for loop in ev.frame.loops)
+    ev.out.append(
+        core.DsdOperation(node.name, dest, tuple(sources), config, node.at, result, repeats)
+    )
     return Void() if result is None else Dynamic(Scalar.BOOL, core.GetLocal(result))
 
 

@@ -563,7 +563,8 @@ class DsdOperation:
 
     An operand of type `Dsr` stands for the DSD loaded into that register. Where one of them was
     loaded with an asynchronous config and `config` is not asynchronous, the register's holds.
-    `result`, a bool, is whether a synchronous operation with a FIFO went to its end.
+    `result`, a bool, is whether a synchronous operation with a FIFO went to its end. `repeats`: it
+    stands in a loop of its function.
     """
 
     op: str  # "@fmacs"
@@ -572,6 +573,7 @@ class DsdOperation:
     config: DsdConfig = DsdConfig()
     at: Location | None = None
     result: Local | None = None
+    repeats: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -230,9 +230,9 @@ def test_a_deadlock_says_who_waits_for_whom() -> None:
     assert caught.value.render() == (
         "error[run]: the wafer is at rest, but 2 PEs still wait on color 1, 2, first PE (0, 0)\n"
         " --> pe.csl:12:5\n"
-        "  = note: PE (0, 0) in main, since cycle 6: for color 2 (0 of 8 done),"
+        "  = note: PE (0, 0) in main, since cycle 24: for color 2 (0 of 8 done),"
         " which PE (1, 0) sends, itself waiting in main\n"
-        "  = note: PE (1, 0) in main, since cycle 6: for color 1 (0 of 8 done),"
+        "  = note: PE (1, 0) in main, since cycle 24: for color 1 (0 of 8 done),"
         " which PE (0, 0) sends, itself waiting in main"
     )
 

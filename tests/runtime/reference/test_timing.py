@@ -42,7 +42,7 @@ def test_words_arrive_one_per_cycle_after_ramps_and_hops(arch: str, hops: int, c
     engine.write("data", 0, 0, values)
     engine.launch("main")
     assert (engine.read("data", hops, 0, 1, 1, count) == values).all()
-    first = machine.dsd_setup_cycles
+    first = machine.dsd_setup_cycles + 2 * machine.dsr_load_cycles
     arrival = first + 1 + 2 * machine.ramp_cycles + hops * machine.hop_cycles
     statistics = engine.statistics()
     assert statistics.cycles == arrival + count

@@ -130,7 +130,7 @@ def test_launches_follow_one_another() -> None:
     engine.launch("main")
     once = engine.statistics()
     engine.launch("main")
-    assert engine.statistics().cycles == 2 * once.cycles == 2 * (6 + 8 // 2)
+    assert engine.statistics().cycles == 2 * once.cycles == 2 * (2 * 9 + 6 + 8 // 2)
     assert once.flops == 4 * 8
     assert once.sram_bytes == (32,)
     np.testing.assert_array_equal(once.wait_cycles, 0)

@@ -39,7 +39,7 @@ def test_a_dsd_beyond_its_array() -> None:
     assert launched(tile) == (
         "error[run]: element 8 of a is accessed on PE (2, 0)\n"
         " --> pe.csl:7:3\n"
-        "  = note: in main, at cycle 0\n"
+        "  = note: in main, at cycle 18\n"
         "  = note: a has 8 elements"
     )
 
@@ -75,7 +75,7 @@ def test_a_color_without_a_route() -> None:
     assert launched(tile) == (
         "error[run]: a wavelet of color 5 cannot go its way on PE (0, 0)\n"
         " --> pe.csl:7:3\n"
-        "  = note: in main, at cycle 6\n"
+        "  = note: in main, at cycle 24\n"
         "  = note: at PE (0, 0) no route takes it from the ramp"
     )
 
@@ -133,9 +133,9 @@ def test_two_pes_that_wait_for_each_other() -> None:
     assert launched(tile, book) == (
         "error[run]: the wafer is at rest, but 2 PEs still wait on color 1, 2, first PE (1, 0)\n"
         " --> pe.csl:7:3\n"
-        "  = note: PE (1, 0) in main, since cycle 6: for color 1 (0 of 4 done),"
+        "  = note: PE (1, 0) in main, since cycle 24: for color 1 (0 of 4 done),"
         " which PE (0, 0) sends, itself waiting in main\n"
-        "  = note: PE (0, 0) in main, since cycle 6: for color 2 (0 of 4 done),"
+        "  = note: PE (0, 0) in main, since cycle 24: for color 2 (0 of 4 done),"
         " which PE (1, 0) sends, itself waiting in main"
     )
 

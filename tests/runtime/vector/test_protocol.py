@@ -93,7 +93,7 @@ def test_a_host_that_waits_for_too_many_words_is_told_who_waits_for_whom() -> No
 def test_a_word_per_cycle_comes_from_the_host() -> None:
     engine = VectorEngine(streamed(adder(100)), WSE2)
     engine.send(IN, 0, 0, words(np.zeros((1, 2, 100))))
-    assert 100 <= engine.statistics().cycles <= 130
+    assert 100 <= engine.statistics().cycles <= 150
 
 
 def test_each_word_of_the_host_starts_a_data_task() -> None:
