@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from waferc.check_tokens import check_tokens
+from waferc.cli_files import load_model
 from waferc.compiled import load
 from waferc.generate import GenerateError, Tokens, generate
+from waferc.progress import Progress
 from waferc_runtime.host.engines import ENGINES
 
 if TYPE_CHECKING:
@@ -37,11 +41,20 @@ def add_parser(verbs: Verbs) -> None:
         help="0 takes the likeliest token, larger ones draw (%(default)s)",
     )  # fmt: skip
     one.add_argument("--seed", type=int, default=0, help="of the draws (%(default)s)")
+    one.add_argument(
+        "--verify", metavar="MODEL",
+        help="compare the logits with those of a PyTorch model afterwards: FILE.py:NAME, "
+        "a module or a function that returns one",
+    )  # fmt: skip
     one.add_argument("--engine", default="vector", choices=tuple(ENGINES), help="(%(default)s)")
 
 
 def run_verb(arguments: argparse.Namespace) -> int:
-    """Print the tokens of each position as they come: one number per row of the batch."""
+    """Print the tokens of each position as they come: one number per row of the batch.
+
+    Exit code 1 if the logits are not those of the model given with `--verify`.
+    """
+    model = None if arguments.verify is None else load_model(arguments.verify).model
     prompt = [_ids(row) for row in arguments.prompt]
     compiled = load(arguments.bundle, engine=arguments.engine)
 
@@ -49,11 +62,16 @@ def run_verb(arguments: argparse.Namespace) -> int:
         print(" ".join(map(str, tokens.tolist())), flush=True)
 
     options: dict[str, Any] = {"temperature": arguments.temperature, "seed": arguments.seed}
-    generate(
+    tokens = generate(
         compiled, prompt, arguments.max_new_tokens,
         context=arguments.context, observe=show, **options,
     )  # fmt: skip
-    return 0
+    if model is None:
+        return 0
+    with Progress().step("compare with PyTorch"):
+        verification = check_tokens(compiled, model, tokens[:, :-1])
+    print(verification, file=sys.stderr)
+    return 0 if verification.passed else 1
 
 
 def _ids(text: str) -> list[int]:

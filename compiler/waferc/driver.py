@@ -61,7 +61,7 @@ def compile(
             and buffers: for each name an `ExampleCall`, or positional arguments of `forward`.
         target: a machine or the name of one (`waferc machines`).
         region: PEs (width, height) of each stage's region; by default the smallest that fits.
-        dtype: element type of floats on the wafer, "f32" or "f16".
+        dtype: element type of floats on the wafer: "f32", "f16", or "mixed" (see `CompileOptions`).
         stages: number of regions that the model is cut into, joined by streams.
         name: what the program is called; by default the name of the model's class or file.
         observe: called after every pass with the pass, what it made, and its seconds.

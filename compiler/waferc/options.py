@@ -8,7 +8,8 @@ from waferc_ir.diagnostics import WaferError
 from waferc_ir.dtypes import DTYPES, DType
 from waferc_ir.machine import Machine, machine
 
-FLOATS = ("f32", "f16")
+MIXED = "mixed"
+FLOATS = ("f32", "f16", MIXED)
 
 
 class OptionError(WaferError):
@@ -23,7 +24,8 @@ class CompileOptions:
 
     `target` is the name of a known machine or a machine. `region` is the PEs (width, height) that
     each stage's region takes; None lets the compiler choose the smallest grid that fits.
-    `dtype` is the element type that floats have on the wafer. `stages` is the number of regions
+    `dtype` is the element type that floats have on the wafer; "mixed" stores weights and states in
+    f16 and computes in f32, products of f16 factors included. `stages` is the number of regions
     that the model is cut into, joined by streams. `name` is what the program is called; by
     default the name of the model's class or file.
     """
@@ -52,8 +54,8 @@ class CompileOptions:
 
     @property
     def element(self) -> DType:
-        """The element type of floats."""
-        return DTYPES[self.dtype]
+        """The element type in which floats are computed."""
+        return DType.F32 if self.dtype == MIXED else DTYPES[self.dtype]
 
 
 def parse_region(text: str) -> tuple[int, int]:

@@ -6,13 +6,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
-from waferc.options import CompileOptions
+from waferc.options import MIXED, CompileOptions
 from waferc.passes.allocate import Allocate
 from waferc.passes.base import Pass
 from waferc.passes.convert_floats import ConvertFloats
 from waferc.passes.decompose import Decompose
 from waferc.passes.eliminate_dead import EliminateDead
 from waferc.passes.fold_constants import FoldConstants
+from waferc.passes.narrow_products import NarrowProducts
 from waferc.passes.place import Place
 from waferc.passes.route import Route
 from waferc.passes.share_common import ShareCommon
@@ -27,6 +28,7 @@ PIPELINE: tuple[type[Pass], ...] = (
     ConvertFloats,  # before Decompose, whose constants are those of the element type
     Decompose,  # from here on the primitives only
     SimplifyGraph,  # Decompose leaves moves and identities that cancel
+    NarrowProducts,  # contractions have their final operands; FoldConstants rounds the weights
     FoldConstants,  # SimplifyGraph cuts weights into parts, Decompose reshapes biases
     EliminateDead,  # nothing dead is worth a layout
     TurnWeights,  # before Tile, which lays tiles out row by row
@@ -45,7 +47,8 @@ def passes_for(options: CompileOptions) -> tuple[Pass, ...]:
     """The pipeline with the options of a compilation."""
     width, height = options.region or (None, None)
     chosen: dict[type[Pass], Pass] = {
-        ConvertFloats: ConvertFloats(dtype=options.dtype),
+        ConvertFloats: ConvertFloats(dtype=options.element.label),
+        NarrowProducts: NarrowProducts(dtype="f16" if options.dtype == MIXED else "f32"),
         Tile: Tile(width=width, height=height, stages=options.stages),
     }
     return tuple(chosen.get(cls) or cls() for cls in PIPELINE)

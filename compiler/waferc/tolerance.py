@@ -8,7 +8,8 @@ terms large, so that the squared error is u^2 * (1 + 2 + ... + n) and relative t
 it is u^2 * n / 2. A chain of operations adds its squared errors. With the squared error of an
 operation in units of u^2 as its *weight* (n / 2 + 3 for a contraction over n terms: one for each
 factor and the product; 1 for a sum of two tensors; the square of the error in ULP for
-approximated functions), the relative error of a result is about
+approximated functions; the square of the ratio of their u where a program in f32 rounds to f16,
+and for the stored factor of a contraction of f16 in f32), the relative error of a result is about
 
     u * sqrt(weight of the heaviest path from an input to the result).
 
@@ -48,6 +49,7 @@ _ULP_OF_FUNCTION: Mapping[str, float] = {
 _EXACT = frozenset(
     {"neg", "abs", "relu", "floor", "ceil", "sign", "logical_not", "max", "min", *COMPARE, *LOGICAL}
 )
+_NARROW = (UNIT_ROUNDOFF[DType.F16] / UNIT_ROUNDOFF[DType.F32]) ** 2  # an f16 in an f32 program
 _MULTIPLY_TERMS = 3.0  # weight of a product: an error in each factor, and one rounding
 
 
@@ -91,10 +93,16 @@ class Verification:
     passed: bool
     failures: tuple[str, ...] = ()
 
+    @property
+    def used(self) -> float:
+        """The share of the allowed error that is used: beyond 1 it does not pass."""
+        return self.relative_l2 / self.tolerance if self.tolerance else math.inf
+
     def __str__(self) -> str:
         verdict = "equal within tolerance" if self.passed else "NOT equal"
         lines = [
-            f"{verdict}: relative L2 error {self.relative_l2:.3g}, tolerance {self.tolerance:.3g}",
+            f"{verdict}: relative L2 error {self.relative_l2:.3g}, tolerance {self.tolerance:.3g}"
+            f" ({self.used:.2g} of it used)",
             f"  largest absolute error {self.max_abs:.3g}, largest in ULP {self.max_ulp:,.0f}",
             f"  tolerance from {self.tolerance_origin}",
             *(f"  {failure}" for failure in self.failures),
@@ -192,7 +200,7 @@ def _weight(op: Op) -> tuple[float, int]:
         case tile_compute.Contract() | graph_compute.Contract():
             extents = {**_extents(op.lhs, op.lhs_dims), **_extents(op.rhs, op.rhs_dims)}
             terms = math.prod(n for letter, n in extents.items() if letter not in op.out_dims)
-            return terms / 2 + _MULTIPLY_TERMS, terms
+            return terms / 2 + (_NARROW if op.wide else _MULTIPLY_TERMS), terms
         case tile_compute.Conv2d() | graph_compute.Conv2d():
             terms = math.prod(_shape(op.weight)[1:])
             return terms / 2 + _MULTIPLY_TERMS, terms
@@ -216,7 +224,8 @@ def _weight(op: Op) -> tuple[float, int]:
         ):
             return (0.0 if op.fn in _EXACT else _ULP_OF_FUNCTION.get(op.fn, 1.0) ** 2), 1
         case tile_compute.Cast() | graph_compute.Cast():
-            return (1.0 if op.dtype is DType.F16 else 0.0), 1
+            is_narrowing = op.dtype is DType.F16 and _dtype(op.x) is DType.F32
+            return (_NARROW if is_narrowing else float(op.dtype is DType.F16)), 1
         case collective.AllReduce() | stream.Transfer():
             return 0.0, 1  # the terms of an all-reduce are counted where the value became partial
         case _:
@@ -225,6 +234,12 @@ def _weight(op: Op) -> tuple[float, int]:
 
 def _extents(value: Value, letters: str) -> dict[str, int]:
     return dict(zip(letters, _shape(value), strict=True))
+
+
+def _dtype(value: Value) -> DType:
+    type = value.type
+    assert isinstance(type, TensorType | TiledType)
+    return type.dtype
 
 
 def _shape(value: Value) -> tuple[int, ...]:

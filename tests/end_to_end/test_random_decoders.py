@@ -40,7 +40,7 @@ def step(session: Session, ids: NDArray[Any], t: int) -> NDArray[Any]:
 
 
 @settings(max_examples=4)
-@given(decoders(), grids, targets, st.sampled_from(["f32", "f32", "f16"]))
+@given(decoders(), grids, targets, st.sampled_from(["f32", "mixed", "f16"]))
 def test_a_drawn_decoder_decodes_what_pytorch_does(
     model: Decoder, region: tuple[int, int], target: str, dtype: str
 ) -> None:

@@ -188,7 +188,8 @@ def _contract(g: Growing) -> Op:
     extents = dict(zip(letters, type.shape, strict=True)) | {"n": 2}
     out = "".join(g.draw(st.permutations(sorted({*letters, "n"} - summed))))
     other = g.parameter(tuple(extents[letter] for letter in rhs), type.dtype)
-    return compute.Contract(x, other, letters, rhs, out)
+    wide = type.dtype is DType.F16 and g.draw(st.booleans())
+    return compute.Contract(x, other, letters, rhs, out, wide)
 
 
 def _causal_mask(g: Growing) -> Op:

@@ -150,7 +150,8 @@ def _contract(g: GrowingTiled) -> Op:
     layout = Layout(tuple(splits[letter] for letter in rhs))
     shape = tuple(extents[letter] for letter in rhs)
     other = g.state(shape, type.dtype, type.region, layout)
-    return compute.Contract(x, other, letters, rhs, out)
+    wide = type.dtype is DType.F16 and g.draw(st.booleans())
+    return compute.Contract(x, other, letters, rhs, out, wide)
 
 
 def _causal_mask(g: GrowingTiled) -> Op:

@@ -13,6 +13,7 @@ from waferc_ir.ops.declare import Op, VerifyError
 
 F48 = value("tensor<4x8xf32>")
 F8 = value("tensor<8xf32>")
+H8 = value("tensor<8xf16>")
 F1 = value("tensor<4x1xf32>")
 F35 = value("tensor<3x5xf32>")
 I48 = value("tensor<4x8xi32>")
@@ -63,6 +64,7 @@ GOOD: list[tuple[Op, str]] = [
     (compute.Contract(HEADS, KEYS, "hqd", "hkd", "hqk"), "tensor<2x5x7xf32>"),
     (compute.Contract(F8, F8, "k", "k", ""), "tensor<f32>"),
     (compute.Contract(F8, F8, "a", "b", "ba"), "tensor<8x8xf32>"),
+    (compute.Contract(H8, H8, "a", "b", "ba", True), "tensor<8x8xf32>"),
     (compute.CausalMask(HEADS, 2), "tensor<2x5x4xf32>"),
     (move.Reshape(F48, (2, 2, 8)), "tensor<2x2x8xf32>"),
     (move.Reshape(SCALAR, (1, 1)), "tensor<1x1xf32>"),
@@ -121,6 +123,7 @@ BAD: list[tuple[Op, str]] = [
     (compute.Conv2d(IMAGE, IMAGE_WEIGHT, None, (0, 1), NONE, PAIR, 1), "less than 1"),
     (compute.Pool2d(IMAGE, "max", (3, 2), PAIR, (2, 0)), "padding 2 is more than half of kernel 3"),
     (compute.Pool2d(IMAGE, "sum", (3, 2), PAIR, NONE), "no function is called 'sum'"),
+    (compute.Contract(F8, F8, "k", "k", "", True), "wide sums are of f16, not f32"),
     (compute.Contract(F48, F48, "mk", "kn", "mn"), "'k' has extents 8 and 4"),
     (compute.Contract(F48, F8, "mk", "k", "mx"), "'x' of out_dims is in no operand"),
     (compute.Contract(F48, F8, "mk", "k", ""), "'m' is neither in out_dims nor in both operands"),

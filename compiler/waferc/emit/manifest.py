@@ -9,8 +9,9 @@ from pathlib import PurePath
 from typing import Any
 
 from waferc.analysis.bounds import bounds
+from waferc.analysis.liveness import float_type
 from waferc.emit.layout import LAYOUT, extent
-from waferc.emit.regions import EmittedRegions, HostTensor, Kernel, float_type
+from waferc.emit.regions import EmittedRegions, HostTensor, Kernel
 from waferc.layouts.cost import CostModel
 from waferc.layouts.estimate import estimate
 from waferc_ir.entries import Entry, entries, single

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePath
 
+from waferc.analysis.liveness import float_type
 from waferc.emit.diagnostics import EmitError
 from waferc.emit.kernels import stream as stream_kernels
 from waferc.emit.kernels.context import Arrivals, KernelContext, Tile, copy
@@ -58,15 +59,6 @@ class EmittedRegions:
     outputs: list[HostTensor] = field(default_factory=lambda: [])
     entries: dict[str, str] = field(default_factory=lambda: {})  # functions to launch, by entry
     kernels: list[Kernel] = field(default_factory=lambda: [])
-
-
-def float_type(program: Program) -> DType:
-    """The element type in which the program computes, and holds booleans."""
-    for statement in program.statements:
-        result = statement.result
-        if result is not None and result.type.dtype.is_float:
-            return result.type.dtype
-    return DType.F32
 
 
 def emit_regions(program: Program, machine: Machine) -> EmittedRegions:

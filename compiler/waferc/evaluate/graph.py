@@ -209,7 +209,8 @@ def _pool2d(op: graph_compute.Pool2d, v: Environment) -> Array:
 
 @_means(graph_compute.Contract)
 def _contract(op: graph_compute.Contract, v: Environment) -> Array:
-    return arrays.contract(v[op.lhs], v[op.rhs], op.lhs_dims, op.rhs_dims, op.out_dims)
+    lhs, rhs = (v[x].astype(np.float32) if op.wide else v[x] for x in (op.lhs, op.rhs))
+    return arrays.contract(lhs, rhs, op.lhs_dims, op.rhs_dims, op.out_dims)
 
 
 @_means(graph_compute.CausalMask)

@@ -207,7 +207,10 @@ def _local(op: Op, tiles: Tiles, result: TiledType) -> Array:
             used = op.lhs_dims + op.rhs_dims
             y, x = [letter for letter in string.ascii_letters if letter not in used][:2]
             letters = (y + x + dims for dims in (op.lhs_dims, op.rhs_dims, op.out_dims))
-            return arrays.contract(tiles[op.lhs], tiles[op.rhs], *letters)
+            lhs, rhs = tiles[op.lhs], tiles[op.rhs]
+            if op.wide:
+                lhs, rhs = lhs.astype(np.float32), rhs.astype(np.float32)
+            return arrays.contract(lhs, rhs, *letters)
         case tile_move.Reshape():
             return tiles[op.x].reshape(*tiles[op.x].shape[:2], *result.local_shape)
         case tile_move.Permute():

@@ -7,11 +7,14 @@ with a sliding window get a whole cache and a mask: their own cache branches on 
 
 from __future__ import annotations
 
+import copy
 import importlib
 import sys
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from waferc.frontend.captured import CaptureError
 
@@ -34,6 +37,17 @@ def without_data(model: Any) -> list[str]:
         return []
     tensors = (*model.named_parameters(), *model.named_buffers())
     return [name for name, tensor in tensors if tensor.is_meta]
+
+
+def logits_of(model: Any, tokens: NDArray[np.int64]) -> NDArray[Any]:
+    """Logits [batch, tokens, vocabulary] of PyTorch, from an empty cache or without one."""
+    ids = torch.from_numpy(np.array(tokens))
+    with torch.no_grad():
+        if is_language_model(model):
+            return model(input_ids=ids, use_cache=False).logits.float().numpy()
+        fresh = copy.deepcopy(model)
+        steps = [fresh(ids[:, t : t + 1], torch.tensor([t])) for t in range(ids.shape[1])]
+    return torch.cat(steps, 1).float().numpy()
 
 
 class CachedDecoder(torch.nn.Module):

@@ -54,14 +54,15 @@ def contract_cycles(
     free = [local[c] for c in op.out_dims if (c in op.lhs_dims) != (c in op.rhs_dims)]
     elements = math.prod(local[letter] for letter in op.out_dims)
     work = math.prod(local.values())
-    zero = cost.vector(elements, dtype)
+    zero = cost.vector(elements, DType.F32 if op.wide else dtype)
     if elements == max(free, default=1):  # nothing but the vector and what is summed
-        return zero + cost.stream_multiply_add(work // max(1, elements), elements, dtype)
-    return zero + cost.multiply_add(work, max(free, default=1), dtype)
+        vectors = work // max(1, elements)
+        return zero + cost.stream_multiply_add(vectors, elements, dtype, op.wide)
+    return zero + cost.multiply_add(work, max(free, default=1), dtype, op.wide)
 
 
 def _lower_contract(op: graph.Contract, operands: tuple[Value, ...]) -> Op:
-    return tile.Contract(operands[0], operands[1], op.lhs_dims, op.rhs_dims, op.out_dims)
+    return tile.Contract(operands[0], operands[1], op.lhs_dims, op.rhs_dims, op.out_dims, op.wide)
 
 
 def _embedding(op: graph.Embedding, space: Space) -> Iterator[Strategy]:

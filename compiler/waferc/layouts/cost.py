@@ -32,13 +32,14 @@ from waferc_runtime.builtins.banks import Walk
 from waferc_runtime.builtins.dsd import DSD_OPS
 from waferc_runtime.builtins.timing import memory_operation_cycles
 
-_Family = Literal["add", "multiply", "choose", "multiply_add"]
+_Family = Literal["add", "multiply", "choose", "multiply_add", "multiply_add_wide"]
 _F32: Mapping[_Family, str] = {
     "add": "@fadds", "multiply": "@fmuls", "choose": "@fmaxs", "multiply_add": "@fmacs",
 }  # fmt: skip
 _NAMES: Mapping[DType, Mapping[_Family, str]] = {
     DType.F16: {
         "add": "@faddh", "multiply": "@fmulh", "choose": "@fmaxh", "multiply_add": "@fmach",
+        "multiply_add_wide": "@fmachs",
     },
     DType.F32: _F32,
     DType.BOOL: _F32,
@@ -115,29 +116,37 @@ class CostModel:
             return self.mapped(elements, machine.math_cycles + machine.divide_cycles)
         return self.mapped(elements, 4 * machine.scalar_cycles)
 
-    def stream_multiply_add(self, vectors: int, vector: int, dtype: DType) -> int:
+    def stream_multiply_add(
+        self, vectors: int, vector: int, dtype: DType, wide: bool = False
+    ) -> int:
         """`vectors` vectors of length `vector`, one behind the other, times scalars into one sum.
 
-        The sum begins in one bank and the first vector four words behind it.
+        The sum begins in one bank and the first vector four words behind it. If `wide`, factors
+        are f16 and sums f32.
         """
         machine = self.machine
-        op = DSD_OPS[_NAMES[dtype]["multiply_add"]]
-        words = op.element.words
+        op = DSD_OPS[_NAMES[dtype]["multiply_add_wide" if wide else "multiply_add"]]
+        words, own = op.element.words, op.source_elements[1].words
         out = Walk(0, (words,), (vector,), words, (0,))
-        source = Walk(4, (words,), (vector,), words, (vector * words,))
+        source = Walk(4, (own,), (vector,), own, (vector * own,))
         moving = memory_operation_cycles(op, vector, machine, [out, source], out, (vectors,))
         issue = machine.scalar_cycles + machine.loop_cycles
         return machine.call_cycles + machine.dsr_load_cycles + vectors * issue + int(moving)
 
-    def multiply_add(self, multiplications: int, vector: int, dtype: DType) -> int:
-        """A loop nest of `multiplications` multiply-adds, in DSD operations of length `vector`."""
+    def multiply_add(
+        self, multiplications: int, vector: int, dtype: DType, wide: bool = False
+    ) -> int:
+        """A loop nest of `multiplications` multiply-adds, in DSD operations of length `vector`.
+
+        If `wide`, factors are f16 and sums f32.
+        """
         machine = self.machine
         issue = (
             machine.scalar_cycles
             + machine.loop_cycles
             + machine.dsd_update_cycles
             + 3 * machine.dsr_load_cycles
-            + self.operation("multiply_add", vector, dtype)
+            + self.operation("multiply_add_wide" if wide else "multiply_add", vector, dtype)
         )
         operations = _ceil(multiplications, max(1, vector))
         return machine.call_cycles + operations * issue

@@ -53,7 +53,8 @@ def merged(to: Simplifying, op: Contract) -> Value | None:
 
     lhs, rhs = _unmerged(to, op.lhs, left), _unmerged(to, op.rhs, right)
     dims = (spread(op.lhs_dims), spread(op.rhs_dims), spread(op.out_dims))
-    return to.add(Reshape(to.add(Contract(lhs, rhs, *dims)), op.result_type().shape))
+    product = to.add(Contract(lhs, rhs, *dims, op.wide))
+    return to.add(Reshape(product, op.result_type().shape))
 
 
 def _merges(to: Simplifying, value: Value, dims: str) -> dict[str, tuple[int, ...]]:

@@ -297,7 +297,8 @@ class Contract(Op, name="graph.contract"):
 
     `bmk, bkn -> bmn` is a batched matrix product. Every letter occurs at
     most once in a string; letters of an operand that are missing in `out` occur in both operands
-    and are summed over. Accumulates in the element type of `lhs`.
+    and are summed over. Accumulates in the element type of the operands; if `wide`, they are f16,
+    and products, sums and the result are f32.
     """
 
     lhs: Value
@@ -305,15 +306,17 @@ class Contract(Op, name="graph.contract"):
     lhs_dims: str
     rhs_dims: str
     out_dims: str
+    wide: bool = False
 
     def result_type(self) -> TensorType:
         lhs, rhs = tensor(self, self.lhs, "lhs"), tensor(self, self.rhs, "rhs")
         dtype = same_dtype(self, ("lhs", lhs.dtype), ("rhs", rhs.dtype))
+        self.require(not self.wide or dtype is DType.F16, f"wide sums are of f16, not {dtype}")
         self.require(dtype is not DType.BOOL, "a sum of products of bool elements is not defined")
         letters = contraction(
             self, lhs.shape, rhs.shape, self.lhs_dims, self.rhs_dims, self.out_dims
         )
-        return TensorType(letters.shape, dtype)
+        return TensorType(letters.shape, DType.F32 if self.wide else dtype)
 
 
 class CausalMask(Op, name="graph.causal_mask"):

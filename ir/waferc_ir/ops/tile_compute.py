@@ -145,14 +145,14 @@ class Contract(Op, name="tile.contract"):
     lhs_dims: str
     rhs_dims: str
     out_dims: str
+    wide: bool = False
 
     def result_type(self) -> TiledType:
         lhs, rhs = tiled(self, self.lhs, "lhs"), tiled(self, self.rhs, "rhs")
         same_region(self, [("lhs", lhs), ("rhs", rhs)])
-        self.require(
-            same_dtype(self, ("lhs", lhs.dtype), ("rhs", rhs.dtype)) is not DType.BOOL,
-            "a sum of products of bool elements is not defined",
-        )
+        dtype = same_dtype(self, ("lhs", lhs.dtype), ("rhs", rhs.dtype))
+        self.require(not self.wide or dtype is DType.F16, f"wide sums are of f16, not {dtype}")
+        self.require(dtype is not DType.BOOL, "a sum of products of bool elements is not defined")
         letters = contraction(
             self, lhs.shape, rhs.shape, self.lhs_dims, self.rhs_dims, self.out_dims
         )
@@ -167,7 +167,8 @@ class Contract(Op, name="tile.contract"):
         summed = [splits[letter] for letter in letters.summed]
         kept = tuple(splits[letter] for letter in self.out_dims)
         layout = Layout(kept, partial_over(summed, "sum"))
-        return result(self, letters.shape, lhs, layout)
+        of = replace(lhs, dtype=DType.F32) if self.wide else lhs
+        return result(self, letters.shape, of, layout)
 
 
 class CausalMask(Op, name="tile.causal_mask"):

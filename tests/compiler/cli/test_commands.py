@@ -317,6 +317,9 @@ def test_a_decoder_generates_tokens(module: Path, capsys: pytest.CaptureFixture[
     start = ("generate", out, "--context", 8, "--max-new-tokens", 3)
     assert waferc(*start, "--prompt", "2,0") == 0
     assert capsys.readouterr().out.split() == ["2", "4", "7"]
+    assert waferc(*start, "--prompt", "2,0", "--verify", f"{module}:counting") == 0
+    assert "equal within tolerance: relative L2 error" in capsys.readouterr().err
+    assert waferc(*start, "--prompt", "2,0", "--verify", f"{module}:small") == 1
     assert "'a' is no list" in complaint(capsys, *start, "--prompt", "a")
     assert "need a context of 9" in complaint(capsys, *start, "--prompt", "1,1,1,1,1,1,1")
     assert "different lengths" in complaint(capsys, *start, "--prompt", "1", "--prompt", "1,2")

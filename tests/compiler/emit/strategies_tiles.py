@@ -287,7 +287,8 @@ def contract_case(draw: Draw) -> Case:
         )
         for dims in (lhs_dims, rhs_dims)
     ]
-    op = tile_compute.Contract(values[0], values[1], lhs_dims, rhs_dims, out_dims)
+    wide = case.dtype is DType.F16 and draw(st.booleans())
+    op = tile_compute.Contract(values[0], values[1], lhs_dims, rhs_dims, out_dims, wide)
     case.output(case.finish(case.add(op)))
     return case
 

@@ -1,8 +1,8 @@
 """Einstein sums of two tiles: multiply-accumulate, a vector of one operand by scalars of the other.
 
 The summed letters are loops around an innermost loop whose iterations are independent; each
-iteration is one `@fmacs(out, out, vector, scalar)`. Which operand gives the vector is chosen by
-the cycle estimate.
+iteration is one `@fmacs(out, out, vector, scalar)`, `@fmach` for f16, `@fmachs` where f16 factors
+are summed in f32. Which operand gives the vector is chosen by the cycle estimate.
 """
 
 from __future__ import annotations
@@ -50,12 +50,13 @@ class Nest:
     scalar: Tile
     scalar_offset: int
     loops: tuple[Loop, ...]
+    wide: bool = False  # f16 factors, f32 sums
 
 
 def multiply_accumulate(nest: Nest) -> tuple[Statement, ...]:
     """`out += vector * scalar` in the loops of a nest."""
     element = nest.scalar.element
-    name = f"fmac{suffix(element)}"
+    name = "fmachs" if nest.wide else f"fmac{suffix(element)}"
     index = Affine(nest.scalar_offset)
     for loop in nest.loops:
         index = index.plus(variable(loop.variable, loop.scalar))
@@ -173,6 +174,7 @@ def _orient(
         scalar=scalar[0],
         scalar_offset=0,
         loops=loops,
+        wide=op.wide,
     )
 
 

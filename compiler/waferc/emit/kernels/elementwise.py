@@ -180,7 +180,7 @@ def _is_power_of_two(value: float) -> bool:
 def select(op: tile_compute.Select, result: Tile, context: KernelContext) -> tuple[Statement, ...]:
     """`lhs` where the condition is not zero, else `rhs`."""
     condition, lhs, rhs = (context.tile(value) for value in (op.condition, op.lhs, op.rhs))
-    if result.is_float:
+    if result.element == condition.element:
         function = context.float_function("select", result.element)
     else:
         function = context.functions.integer_function("select", result.element, condition.element)
