@@ -85,7 +85,8 @@ def _arithmetic(op: Op, result: TiledType, machine: Machine) -> int:
                 for dims, operand in ((op.lhs_dims, op.lhs), (op.rhs_dims, op.rhs))
                 for letter, extent in zip(dims, _real_shape(_tiled(operand)), strict=True)
             }
-            return _ceil(math.prod(extents.values()), products)
+            wide = DSD_OPS["@fmachs"].elements_per_cycle(machine)
+            return _ceil(math.prod(extents.values()), wide if op.wide else products)
         case tile_compute.Conv2d():
             taps = math.prod(_real_shape(_tiled(op.weight))[1:])
             return _ceil(_real_elements(result) * taps, products)

@@ -41,7 +41,7 @@ def _contract(op: graph.Contract, space: Space) -> Iterator[Strategy]:
             (_named(op.lhs_dims, splits), _named(op.rhs_dims, splits)),
             _named(op.out_dims, splits),
             contract_cycles(op, local, lhs.dtype, space.cost)
-            + space.reduced(axes, elements, lhs.dtype),
+            + space.reduced(axes, elements, result_of(op).dtype),
             len(axes),
         )
 
