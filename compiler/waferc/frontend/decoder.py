@@ -40,14 +40,24 @@ def without_data(model: Any) -> list[str]:
 
 
 def logits_of(model: Any, tokens: NDArray[np.int64]) -> NDArray[Any]:
-    """Logits [batch, tokens, vocabulary] of PyTorch, from an empty cache or without one."""
+    """Logits [batch, tokens, vocabulary] of PyTorch, from an empty cache or without one.
+
+    Raises:
+        CaptureError: the model does not take such tokens.
+    """
     ids = torch.from_numpy(np.array(tokens))
-    with torch.no_grad():
-        if is_language_model(model):
-            return model(input_ids=ids, use_cache=False).logits.float().numpy()
-        fresh = copy.deepcopy(model)
-        steps = [fresh(ids[:, t : t + 1], torch.tensor([t])) for t in range(ids.shape[1])]
-    return torch.cat(steps, 1).float().numpy()
+    try:
+        with torch.no_grad():
+            if is_language_model(model):
+                return model(input_ids=ids, use_cache=False).logits.float().numpy()
+            fresh = copy.deepcopy(model)
+            steps = [fresh(ids[:, t : t + 1], torch.tensor([t])) for t in range(ids.shape[1])]
+            return torch.cat(steps, 1).float().numpy()
+    except Exception as problem:  # the user's own code runs in here
+        raise CaptureError(
+            f"PyTorch cannot run the model on these tokens: {type(problem).__name__}: {problem}",
+            help="it takes ids [batch, 1] and a position [1]",
+        ) from None
 
 
 class CachedDecoder(torch.nn.Module):

@@ -320,6 +320,7 @@ def test_a_decoder_generates_tokens(module: Path, capsys: pytest.CaptureFixture[
     assert waferc(*start, "--prompt", "2,0", "--verify", f"{module}:counting") == 0
     assert "equal within tolerance: relative L2 error" in capsys.readouterr().err
     assert waferc(*start, "--prompt", "2,0", "--verify", f"{module}:small") == 1
+    assert "PyTorch cannot run the model on these tokens" in capsys.readouterr().err
     assert "'a' is no list" in complaint(capsys, *start, "--prompt", "a")
     assert "need a context of 9" in complaint(capsys, *start, "--prompt", "1,1,1,1,1,1,1")
     assert "different lengths" in complaint(capsys, *start, "--prompt", "1", "--prompt", "1,2")
