@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
@@ -25,6 +25,8 @@ from waferc_runtime.host.manifest import VERSION, machine_changes
 def manifest(program: Program, machine: Machine, emitted: EmittedRegions) -> dict[str, Any]:
     """The JSON document; its schema is in `docs/architecture.md`."""
     width, height = extent(program)
+    transfers = [s.result for s in program.statements if isinstance(s.op, stream.Transfer)]
+    streams = {value: number for number, value in enumerate(transfers)}
     document: dict[str, Any] = {
         "format": "waferc-bundle",
         "version": VERSION,
@@ -49,7 +51,7 @@ def manifest(program: Program, machine: Machine, emitted: EmittedRegions) -> dic
             {"name": r.name, "x": r.x, "y": r.y, "width": r.width, "height": r.height}
             for r in program.regions
         ],
-        "kernels": [_kernel(program, machine, kernel) for kernel in emitted.kernels],
+        "kernels": [_kernel(program, machine, kernel, streams) for kernel in emitted.kernels],
     }
     changes = machine_changes(machine)
     if changes or machine.name not in MACHINES:
@@ -57,8 +59,13 @@ def manifest(program: Program, machine: Machine, emitted: EmittedRegions) -> dic
     return document
 
 
-def _kernel(program: Program, machine: Machine, kernel: Kernel) -> dict[str, Any]:
-    """What a function is for, what the cost model expects of it, and what it takes at least."""
+def _kernel(
+    program: Program, machine: Machine, kernel: Kernel, streams: Mapping[Value | None, int]
+) -> dict[str, Any]:
+    """What a function is for, what the cost model expects of it, and what it takes at least.
+
+    `streams` numbers them by the value that is received.
+    """
     statement = kernel.statement
     op, value = statement.op, statement.result
     region = program.region(kernel.region)
@@ -76,9 +83,8 @@ def _kernel(program: Program, machine: Machine, kernel: Kernel) -> dict[str, Any
     if isinstance(op, stream.Transfer) and result is not None:
         if result.region != kernel.region:  # it sends, over one link
             document["estimate"] = cost.send(result.local_elements)
-        streams = [s for s in program.statements if isinstance(s.op, stream.Transfer)]
-        number = streams.index(statement)
-        document["stream"] = {"number": number, "from": _region_of(op.x), "to": result.region}
+        ends = {"from": _region_of(op.x), "to": result.region}
+        document["stream"] = {"number": streams[value], **ends}
     return document
 
 
