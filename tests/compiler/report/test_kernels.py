@@ -6,11 +6,13 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from tests.compiler.tile.strategies_graph import graphs, grids
 from tests.end_to_end.test_drawn_state import session
 
+import waferc
 from waferc.analysis.bounds import Bounds
 from waferc.emit.diagnostics import EmitError
 from waferc.kernels import (
@@ -58,6 +60,17 @@ def test_no_kernel_takes_less_than_its_bounds(
     if path is not None:
         assert (path.begin, path.first) == (0, costs[0].kernel.function)
         assert path.end == max(cost.last for cost in costs) <= profile.cycles
+
+
+@pytest.mark.parametrize("region", [(48, 1), (1, 48)])
+def test_the_bisection_limit_is_near_on_a_long_line(region: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    layer = torch.nn.Linear(96, 4, bias=False).eval()
+    compiled = waferc.compile(layer, (torch.randn(1, 96),), region=region)
+    watched = compiled.profile().watched
+    assert watched is not None
+    (line,) = [c for c in watched.kernels if c.kernel.operation == "collective.all_reduce"]
+    assert line.kernel.bounds.bisection <= line.longest < 2 * line.kernel.bounds.bisection
 
 
 def cost(

@@ -37,12 +37,31 @@ const ready = setInterval(() => {
   };
   const found = point(floor.canvas, (5.5 - floor.x) * floor.scale, (1.5 - floor.y) * floor.scale);
   const kernel = point(time.canvas, time.margin() + 2, 30);
+  const painted = (x, y) => {
+    const place = [(x - floor.x) * floor.scale, (y - floor.y) * floor.scale];
+    const ratio = window.devicePixelRatio || 1;
+    const context = floor.canvas.getContext("2d");
+    return [...context.getImageData(place[0] * ratio, place[1] * ratio, 1, 1).data].slice(0, 3);
+  };
+  const colors = [];
+  for (let y = 0; y < data.height; y++)
+    for (let x = 0; x < data.width; x++) {
+      const cycles = floor.map.values[y * data.width + x];
+      colors.push([painted(x + 0.3, y + 0.3), heat(cycles / floor.map.most)]);
+    }
+  floor.choose("link");
+  floor.draw();
+  for (let y = 0; y < data.height; y++)
+    for (let x = 0; x < data.width; x++) {
+      const words = data.links[0].values[y * data.width + x];
+      if (words) colors.push([painted(x + 0.9, y + 0.5), heat(words / floor.map.most)]);
+    }
   const before = floor.scale;
   const away = { clientX: found.clientX, clientY: found.clientY, deltaY: -300, cancelable: true };
   floor.canvas.dispatchEvent(new WheelEvent("wheel", away));
   element("filter").value = "contract";
   element("filter").dispatchEvent(new Event("input"));
-  const result = { pe: found.text, kernel: kernel.text, closer: floor.scale / before,
+  const result = { pe: found.text, kernel: kernel.text, closer: floor.scale / before, colors,
     rows: element("kernels").rows.length };
   document.body.dataset.probe = JSON.stringify(result);
 }, 20);
@@ -190,6 +209,9 @@ def test_pointing_and_zooming(
     assert f"busy: {call.statistics.busy_cycles[1, 5]:,} cycles" in probe["pe"]
     assert probe["kernel"].startswith("r0: op2_contract, tile.contract\nlinear.py:")
     assert probe["closer"] > 1.2
+    assert len(probe["colors"]) == 12 + np.count_nonzero(call.statistics.link_load[0])
+    for painted, expected in probe["colors"]:
+        assert np.abs(np.subtract(painted, expected)).max() <= 2
     assert report.watched is not None
     operations = [cost.kernel.operation for cost in report.watched.kernels]
     assert probe["rows"] == 1 + operations.count("tile.contract")
