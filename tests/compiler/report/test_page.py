@@ -62,6 +62,7 @@ const ready = setInterval(() => {
   element("filter").value = "contract";
   element("filter").dispatchEvent(new Event("input"));
   const result = { pe: found.text, kernel: kernel.text, closer: floor.scale / before, colors,
+    blocks: [1, 2].map((level) => [...floor.blocks(data.maps[0], level).sum]),
     rows: element("kernels").rows.length };
   document.body.dataset.probe = JSON.stringify(result);
 }, 20);
@@ -209,6 +210,9 @@ def test_pointing_and_zooming(
     assert f"busy: {call.statistics.busy_cycles[1, 5]:,} cycles" in probe["pe"]
     assert probe["kernel"].startswith("r0: op2_contract, tile.contract\nlinear.py:")
     assert probe["closer"] > 1.2
+    busy = call.statistics.busy_cycles
+    assert probe["blocks"][0] == [busy[:, x : x + 2].sum() for x in (0, 2, 4)]
+    assert probe["blocks"][1] == [busy[:, x : x + 4].sum() for x in (0, 4)]
     assert len(probe["colors"]) == 12 + np.count_nonzero(call.statistics.link_load[0])
     for painted, expected in probe["colors"]:
         assert np.abs(np.subtract(painted, expected)).max() <= 2
