@@ -62,11 +62,11 @@ def test_no_kernel_takes_less_than_its_bounds(
         assert path.end == max(cost.last for cost in costs) <= profile.cycles
 
 
-@pytest.mark.parametrize("region", [(48, 1), (1, 48)])
+@pytest.mark.parametrize("region", [(192, 1), (1, 192)])
 def test_the_bisection_limit_is_near_on_a_long_line(region: tuple[int, int]) -> None:
     torch.manual_seed(0)
-    layer = torch.nn.Linear(96, 4, bias=False).eval()
-    compiled = waferc.compile(layer, (torch.randn(1, 96),), region=region)
+    layer = torch.nn.Linear(384, 4, bias=False).eval()
+    compiled = waferc.compile(layer, (torch.randn(1, 384),), region=region)
     watched = compiled.profile().watched
     assert watched is not None
     (line,) = [c for c in watched.kernels if c.kernel.operation == "collective.all_reduce"]
