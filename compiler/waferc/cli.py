@@ -72,7 +72,10 @@ def build_parser() -> argparse.ArgumentParser:
     )
     one.add_argument("--dtype", default="f32", choices=FLOATS, help="floats (%(default)s)")
     one.add_argument(
-        "--stages", type=int, default=1, metavar="N", help="regions joined by streams (%(default)s)"
+        "--stages",
+        default="1",
+        metavar="N",
+        help="regions joined by streams; auto: one for each repeated block (%(default)s)",
     )
     one.add_argument("--name", help="what the program is called")
     one.add_argument(

@@ -18,7 +18,7 @@ from waferc.driver import assemble, example_calls, lower_model
 from waferc.emit.emit import emit
 from waferc.frontend.eager import as_array, eager
 from waferc.frontend.lower import torch_operators
-from waferc.options import CompileOptions, OptionError, parse_region
+from waferc.options import CompileOptions, OptionError, parse_region, parse_stages
 from waferc.passes.base import Pass, PassError, option_types, parse_passes
 from waferc.pipeline import PASSES, PIPELINE, passes_for, run_passes
 from waferc.progress import Progress
@@ -45,7 +45,7 @@ def compile_model(arguments: argparse.Namespace) -> int:
         )
     region = None if arguments.region is None else parse_region(arguments.region)
     options = CompileOptions(
-        arguments.target, region, arguments.dtype, arguments.stages, arguments.name
+        arguments.target, region, arguments.dtype, parse_stages(arguments.stages), arguments.name
     )
     machine_known = options.machine  # an unknown target is refused before the model is run
     progress = Progress()

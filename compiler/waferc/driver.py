@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 from waferc.compiled import Compiled, positional
 from waferc.emit.emit import Emitted, emit
@@ -45,7 +45,7 @@ def compile(
     target: str | Machine = "wse3",
     region: tuple[int, int] | None = None,
     dtype: str = "f32",
-    stages: int = 1,
+    stages: int | Literal["auto"] = 1,
     name: str | None = None,
     observe: Observe = lambda one, unit, seconds: None,
 ) -> Compiled:
@@ -62,7 +62,8 @@ def compile(
         target: a machine or the name of one (`waferc machines`).
         region: PEs (width, height) of each stage's region; by default the smallest that fits.
         dtype: element type of floats on the wafer: "f32", "f16", or "mixed" (see `CompileOptions`).
-        stages: number of regions that the model is cut into, joined by streams.
+        stages: number of regions that the model is cut into, joined by streams; "auto": one for
+            each block that repeats in the model, and for what is between.
         name: what the program is called; by default the name of the model's class or file.
         observe: called after every pass with the pass, what it made, and its seconds.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from waferc_ir.diagnostics import WaferError
 from waferc_ir.dtypes import DTYPES, DType
@@ -26,14 +27,15 @@ class CompileOptions:
     each stage's region takes; None lets the compiler choose the smallest grid that fits.
     `dtype` is the element type that floats have on the wafer; "mixed" stores weights and states in
     f16 and computes in f32, products of f16 factors included. `stages` is the number of regions
-    that the model is cut into, joined by streams. `name` is what the program is called; by
+    that the model is cut into, joined by streams; "auto" makes one for each block that repeats in
+    the model, and for what is between. `name` is what the program is called; by
     default the name of the model's class or file.
     """
 
     target: str | Machine = "wse3"
     region: tuple[int, int] | None = None
     dtype: str = "f32"
-    stages: int = 1
+    stages: int | Literal["auto"] = 1
     name: str | None = None
 
     def __post_init__(self) -> None:
@@ -41,7 +43,7 @@ class CompileOptions:
             raise OptionError(
                 f"dtype is {self.dtype!r}", help=f"floats on the wafer are {' or '.join(FLOATS)}"
             )
-        if self.stages < 1:
+        if self.stages != "auto" and self.stages < 1:
             raise OptionError(f"stages is {self.stages}", help="a model has at least one stage")
         if self.region is not None:
             width, height = self.region
@@ -56,6 +58,19 @@ class CompileOptions:
     def element(self) -> DType:
         """The element type in which floats are computed."""
         return DType.F32 if self.dtype == MIXED else DTYPES[self.dtype]
+
+
+def parse_stages(text: str) -> int | Literal["auto"]:
+    """Stages out of a text: a number, or `auto`.
+
+    Raises:
+        OptionError: the text is not of that form.
+    """
+    if text == "auto":
+        return "auto"
+    if not (text.isdecimal() and len(text) < 10):
+        raise OptionError(f"stages is {text!r}", help="write a number, 1 or more, or auto")
+    return int(text)
 
 
 def parse_region(text: str) -> tuple[int, int]:

@@ -8,6 +8,7 @@ from itertools import accumulate
 from types import MappingProxyType
 
 from waferc.layouts.problem import TileError
+from waferc.layouts.repeats import Repeats, find_repeats
 from waferc.layouts.strategy import result_of, tensor
 from waferc_ir.entries import entries, single
 from waferc_ir.ops import graph_compute, graph_move, graph_structure
@@ -15,9 +16,16 @@ from waferc_ir.ops.declare import Op
 from waferc_ir.program import Program, Statement, Value
 
 _IMPOSSIBLE = (math.inf, math.inf)
+_SMALLEST_PIECE = 0.1  # of the work of a block that repeats
 _CROSSING_WEIGHT = 4.0  # an element that crosses costs as much work as so many multiply-adds
 
 Part = Sequence[Sequence[Statement]]  # what a region does, entry by entry
+
+
+def natural_stages(program: Program) -> int:
+    """How many stages the program's own structure makes: its repeated blocks, and what remains."""
+    found = [_Work(single(program, entry)).bounds() for entry in entries(program)]
+    return min(len(bounds) - 1 for bounds in found)
 
 
 def cut_entries(program: Program, stages: int) -> list[Part]:
@@ -44,21 +52,27 @@ def cut(
 
     Weights, fills and inputs stand in every part that uses them, outputs in the part that makes
     their value, stores in that of their state, of which there is but one; `homes` tells the stage
-    of some. Minimises the work of the slowest part, then what crosses the cuts.
+    of some. What is cheaper to compute than to send stands in every part that uses it. Blocks that
+    repeat stay whole if there are enough of them. Minimises the work of the slowest part, then what
+    crosses the cuts.
 
     Raises:
         TileError: there are fewer operations than stages, no stage is wanted, or states would have
             to be in two stages.
     """
-    work = [s for s in program.statements if _is_work(s)]
+    found = _Work(program, is_cut=stages > 1)
+    if len(found.items) < stages:  # little more than what is cheap: it is spread as well
+        found = _Work(program, is_cut=False)
+    work = found.items
     if not 1 <= stages <= max(1, len(work)):
         raise TileError(
             f"{len(work)} operations do not make {stages} stages",
             help=f"ask for 1 to {max(1, len(work))} stages",
         )
-    fixed = _fixed(program, work, homes)
-    cuts = _best_cuts([work_of(s.op) for s in work], _crossing(program, work), fixed, stages)
-    sources = {s.result: s for s in program.statements if s.result is not None and not _is_work(s)}
+    bounds = found.bounds()
+    if len(bounds) <= stages:
+        bounds = list(range(len(work) + 1))
+    cuts = [bounds[n] for n in _best_cuts(found, _fixed(program, work, homes), bounds, stages)]
     stage_of: dict[Value, int] = {}
     parts: list[list[Statement]] = []
     for stage in range(stages):
@@ -66,9 +80,7 @@ def cut(
         here: set[Value] = set()
         for statement in work[cuts[stage] : cuts[stage + 1]]:
             for operand in statement.op.operands():
-                if operand in sources and operand not in here:
-                    part.append(sources[operand])
-                    here.add(operand)
+                part += found.brought(operand, here)
             part.append(statement)
             if statement.result is not None:
                 stage_of[statement.result] = stage
@@ -79,19 +91,100 @@ def cut(
             parts[0].insert(0, statement)  # the caller gives it all the same
         if isinstance(statement.op, graph_structure.Output):
             x = statement.op.x
-            part = _home(x, sources.get(x), parts, {**stage_of, **homes})
-            if x in sources and sources[x] not in part:
-                part.insert(0, sources[x])
+            part = _home(x, found.sources.get(x), parts, {**stage_of, **homes})
+            _insert(part, found, x)
             part.append(statement)
         if isinstance(statement.op, graph_structure.Store):
             op = statement.op
             known = stage_of | {op.state: homes.get(op.state, stage_of.get(op.x, 0))}
-            part = _home(op.state, sources[op.state], parts, known)
+            part = _home(op.state, found.sources[op.state], parts, known)
             for operand in op.operands():
-                if operand in sources and sources[operand] not in part:
-                    part.insert(0, sources[operand])
+                _insert(part, found, operand)
             part.append(statement)
     return parts
+
+
+def _insert(part: list[Statement], found: _Work, value: Value) -> None:
+    """Put what a value comes from into a part that lacks it, where no part alone makes it."""
+    here = {s.result for s in part if s.result is not None}
+    missing = found.brought(value, here)
+    part[:0] = [s for s in missing if not s.op.operands()]
+    part += [s for s in missing if s.op.operands()]
+
+
+class _Work:
+    """The operations of a program that are spread over stages, and what comes with them.
+
+    `sources` are statements that stand in every part that uses them: weights, inputs, fills and,
+    if the program `is_cut`, what is cheaper to compute again than to send.
+    """
+
+    def __init__(self, program: Program, *, is_cut: bool = True) -> None:
+        self.sources = {
+            s.result: s for s in program.statements if s.result is not None and not _is_work(s)
+        }
+        if is_cut:
+            self.sources |= _cheap(program)
+        self.items = [s for s in program.statements if _is_work(s) and s.result not in self.sources]
+        self.crossing = _crossing(program, self.items)
+
+    def brought(self, value: Value, here: set[Value]) -> list[Statement]:
+        """Sources that a value needs and that are not `here`, in order; they are entered there."""
+        if value not in self.sources or value in here:
+            return []
+        here.add(value)
+        statement = self.sources[value]
+        before = [s for x in statement.op.operands() for s in self.brought(x, here)]
+        return [*before, statement]
+
+    def bounds(self) -> list[int]:
+        """Cuts around repeated blocks, and inside them where no more crosses than between them."""
+        found = find_repeats(self.items, self.sources, self.crossing)
+        if found is None or 2 * found.count * found.period < len(self.items):
+            return [0, len(self.items)]
+        starts = [found.start + n * found.period for n in range(found.count)]
+        cuts = {start + shift for shift in self._waists(found) for start in starts}
+        return sorted({0, *cuts, found.start + found.count * found.period, len(self.items)})
+
+    def _waists(self, found: Repeats) -> list[int]:
+        """Places in a block where to cut it, its beginning first; each piece has work to do."""
+        starts = [found.start + n * found.period for n in range(found.count)]
+        block = self.items[found.start : found.start + found.period]
+        done = [0.0, *accumulate(work_of(s.op) for s in block)]
+        least = _SMALLEST_PIECE * done[-1]
+        between = max(self.crossing[start] for start in starts[1:])
+        waists = [0]
+        for shift in range(1, found.period):
+            narrow = all(self.crossing[start + shift] <= between for start in starts)
+            if narrow and done[shift] - done[waists[-1]] >= least <= done[-1] - done[shift]:
+                waists.append(shift)
+        return waists
+
+
+def _cheap(program: Program) -> dict[Value, Statement]:
+    """What comes from inputs and small weights alone with less work than sending it takes."""
+    sources: dict[Value, frozenset[Value]] = {}  # of what may be cheap: all that it comes from
+    costs: dict[Value, float] = {}
+    found: dict[Value, Statement] = {}
+    for statement in program.statements:
+        op, result = statement.op, statement.result
+        if result is None or isinstance(op, graph_structure.State):
+            continue
+        if isinstance(op, graph_structure.Parameter):
+            costs[result] = float(tensor(result).elements)  # as it takes memory in every stage
+        elif _is_work(statement):
+            costs[result] = work_of(op)
+        else:
+            costs[result] = 0.0
+        if not all(operand in sources for operand in op.operands()):
+            continue
+        sources[result] = frozenset({result}).union(*(sources[x] for x in op.operands()))
+        cost = sum(costs[value] for value in sources[result])
+        if cost > _CROSSING_WEIGHT * tensor(result).elements:
+            del sources[result]
+        elif _is_work(statement):
+            found[result] = statement
+    return found
 
 
 def _home(
@@ -155,7 +248,7 @@ def work_of(op: Op) -> float:
 def _crossing(program: Program, work: Sequence[Statement]) -> list[float]:
     """For each cut before work item n, the elements made before it and used from there on.
 
-    A cut between the first use of a state and the making of what is stored to it cannot be.
+    A cut between two uses of a state, or before the making of what is stored to it, cannot be.
     """
     position = {s.result: n for n, s in enumerate(work) if s.result is not None}
     last: dict[Value, int] = {}
@@ -165,14 +258,15 @@ def _crossing(program: Program, work: Sequence[Statement]) -> list[float]:
             last[operand] = n
             first.setdefault(operand, n)
     crossing = [0.0] * (len(work) + 1)
+    becomes = {
+        s.op.state: s.op.x for s in program.statements if isinstance(s.op, graph_structure.Store)
+    }
     for statement in program.statements:
-        match statement.op:
-            case graph_structure.Store(state=state, x=x) if state in first and x in position:
-                begin, end = first[state], max(last[state], position[x])
-                for n in range(begin + 1, end + 1):
-                    crossing[n] = math.inf
-            case _:
-                pass
+        state = statement.result
+        if isinstance(statement.op, graph_structure.State) and state in first:
+            end = max(last[state], position.get(becomes.get(state, state), 0))
+            for n in range(first[state] + 1, end + 1):
+                crossing[n] = math.inf
     for value, made in position.items():
         for n in range(made + 1, last.get(value, made) + 1):
             crossing[n] += tensor(value).elements
@@ -180,22 +274,18 @@ def _crossing(program: Program, work: Sequence[Statement]) -> list[float]:
 
 
 def _best_cuts(
-    work: Sequence[float],
-    crossing: Sequence[float],
-    fixed: Sequence[int | None],
-    stages: int,
+    found: _Work, fixed: Sequence[int | None], bounds: Sequence[int], stages: int
 ) -> list[int]:
-    """Starts of the stages and the end: dynamic programming over the cut before each item."""
-    count = len(work)
-    before = [0.0]
-    for item in work:
-        before.append(before[-1] + item)
-    entry = [_CROSSING_WEIGHT * words for words in crossing]
-    # wrong[stage][n]: of the first n items, those that must be in another stage
-    wrong = [
-        [0, *accumulate(home is not None and home != stage for home in fixed)]
-        for stage in range(stages)
-    ]
+    """Starts of the stages and the end, by number in `bounds`: dynamic programming over these."""
+    count = len(bounds) - 1
+    done = [0.0, *accumulate(work_of(s.op) for s in found.items)]
+    before = [done[bound] for bound in bounds]
+    entry = [_CROSSING_WEIGHT * found.crossing[bound] for bound in bounds]
+    # wrong[stage][n]: of what stands before bound n, items that must be in another stage
+    wrong: list[list[int]] = []
+    for stage in range(stages):
+        strays = [0, *accumulate(home is not None and home != stage for home in fixed)]
+        wrong.append([strays[bound] for bound in bounds])
     # best[n]: for the first n items in the stages so far (slowest part, sum of crossings)
     best: list[tuple[float, float]] = [
         (before[n] if not wrong[0][n] else math.inf, 0.0) for n in range(count + 1)

@@ -26,8 +26,8 @@ class PlaceError(WaferError):
 class Place(Pass):
     """Put every region in a place of its own in the machine's program rectangle.
 
-    In program order each region goes where its streams to the regions before it are shortest,
-    counted in words times hops; if that leaves no room for all, regions are set in rows.
+    Regions of one height are set in rows, in program order. Others go where their streams to the
+    regions before them are shortest, counted in words times hops, if that leaves room for all.
     """
 
     name = "place"
@@ -37,7 +37,10 @@ class Place(Pass):
         if program.kind != "tiled":
             raise PlaceError(f"program @{program.name} has no regions yet", help="run tile first")
         words = stream_words(program)
-        corners = _nearest(program.regions, words, machine) or _in_rows(program.regions, machine)
+        regions = program.regions
+        on_shelves = len({region.height for region in regions}) == 1
+        corners = _in_rows(regions, machine) if on_shelves else None
+        corners = corners or _nearest(regions, words, machine) or _in_rows(regions, machine)
         if corners is None:
             raise _too_large(program.regions, machine)
         regions = tuple(

@@ -1,0 +1,261 @@
+"""Parts of a program on regions of given sizes: layouts searched once for parts that are alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from waferc.analysis.padding import Padding
+from waferc.layouts.candidates import Factors, Grid, inner_factors
+from waferc.layouts.cost import CostModel
+from waferc.layouts.problem import Rates, Step, problem_of, steps_of
+from waferc.layouts.relayout import Relayouts
+from waferc.layouts.repeats import Form, form_of
+from waferc.layouts.search import search
+from waferc.layouts.stages import Part
+from waferc.layouts.strategy import Space, Strategy, local_elements, tensor
+from waferc.passes.tile_build import RegionWriter, TiledWriter
+from waferc_ir.entries import markers
+from waferc_ir.machine import Machine
+from waferc_ir.ops import graph_structure
+from waferc_ir.program import Program, Statement, Value
+from waferc_ir.types import Layout, Region
+
+Size = tuple[int, int]
+Homes = Mapping[Value, Sequence[Layout]]  # layouts in which a region has values
+
+
+@dataclass
+class _Ground:
+    """What is known of regions of one size."""
+
+    grid: Grid
+    cost: CostModel
+    relayouts: Relayouts
+    steps: dict[Value, Step] = field(default_factory=lambda: {})
+
+
+class Tiling:
+    """Attempts to write the parts of a program on regions.
+
+    `kinds` numbers the parts: alike ones have equal numbers, and get equal layouts.
+    """
+
+    def __init__(
+        self, program: Program, parts: Sequence[Part], machine: Machine, beam: int, sweeps: int
+    ) -> None:
+        self.program = program
+        self.parts = parts
+        self.machine = machine
+        self.beam = beam
+        self.sweeps = sweeps
+        self._factors: Factors = inner_factors(program)
+        self._grounds: dict[Size, _Ground] = {}
+        by_entry = [_crossing(entry) for entry in zip(*parts, strict=True)]
+        self._crossing = [[values[stage] for values in by_entry] for stage in range(len(parts))]
+        forms: dict[tuple[Form, ...], int] = {}
+        self.kinds = [
+            forms.setdefault(_form(part, crossing), len(forms))
+            for part, crossing in zip(parts, self._crossing, strict=True)
+        ]
+        self._known: dict[tuple[object, ...], tuple[int, ...]] = {}
+
+    def write(self, sizes: Sequence[Size], rates: Sequence[Rates]) -> Program:
+        """The tiled program, one region per part, of these sizes and each with its own rates."""
+        regions = tuple(Region(f"r{number}", *size) for number, size in enumerate(sizes))
+        padding = Padding({region.name: region for region in regions})
+        writer = TiledWriter(padding, [label for _, label in markers(self.program)])
+        begins = _shelf_begins([width for width, _ in sizes], self.machine.program_width)
+        before: RegionWriter | None = None
+        for stage, (region, part) in enumerate(zip(regions, self.parts, strict=True)):
+            ground = self._ground(sizes[stage])
+            here = RegionWriter(region.name, writer, ground.relayouts)
+            strategies = self._choose(stage, sizes, rates, before, is_turn=begins[stage])
+            for number, statements in enumerate(part):
+                writer.enter(number)
+                for value in self._crossing[stage][number]:
+                    assert before is not None
+                    here.receive(value, before, strategies[value].result)
+                self._write_all(statements, here, strategies)
+            before = here
+        return Program(
+            "tiled",
+            self.program.name,
+            writer.statements(),
+            regions,
+            attributes=self.program.attributes,
+        )
+
+    def _write_all(
+        self,
+        statements: Sequence[Statement],
+        here: RegionWriter,
+        strategies: Mapping[Value, Strategy],
+    ) -> None:
+        """What a region does in one entry."""
+        stores: list[Statement] = []
+        for statement in statements:
+            if isinstance(statement.op, graph_structure.Store):
+                stores.append(statement)
+            else:
+                self._write(statement, here, strategies)
+        # behind all else, as what a state holds is read until then
+        for op, at in [(here.store(statement), statement.at) for statement in stores]:
+            here.writer.effect(op, at)
+
+    def _write(
+        self, statement: Statement, here: RegionWriter, strategies: Mapping[Value, Strategy]
+    ) -> None:
+        match statement.op:
+            case graph_structure.Parameter() | graph_structure.Fill():
+                here.declare(statement)
+            case graph_structure.Output():
+                here.output(statement)
+            case graph_structure.Input() | graph_structure.State():
+                assert statement.result is not None
+                here.input(statement, strategies[statement.result].result)
+            case _:
+                assert statement.result is not None
+                here.compute(statement, strategies[statement.result])
+
+    def _choose(
+        self,
+        stage: int,
+        sizes: Sequence[Size],
+        rates: Sequence[Rates],
+        before: RegionWriter | None,
+        *,
+        is_turn: bool,
+    ) -> dict[Value, Strategy]:
+        """Strategies of a part and of what arrives for it.
+
+        Where a part alike follows or came before, layouts are chosen as if what arrives came from
+        such a part, so that they are the same for all of them.
+        """
+        ground, part = self._ground(sizes[stage]), self.parts[stage]
+        near = [n for n in (stage - 1, stage + 1) if 0 <= n < len(sizes)]
+        repeats = any(
+            (self.kinds[n], sizes[n], rates[n]) == (self.kinds[stage], sizes[stage], rates[stage])
+            for n in near
+        )
+        key = (self.kinds[stage], sizes[stage], rates[stage], is_turn)
+        if before is None:
+            return self._solve(part, {}, ground, rates[stage])[1]
+        homes: Homes = {value: list(before.versions[value]) for value in self._flat(stage)}
+        same_height = stage > 0 and sizes[stage - 1][1] == sizes[stage][1]
+        rows = same_height and not is_turn
+        if not repeats:
+            return self._solve(
+                part, self._arriving(homes, ground, rows=rows), ground, rates[stage]
+            )[1]
+        if key not in self._known:
+            ways = self._arriving(homes, ground, rows=rows)
+            _, chosen = self._solve(part, ways, ground, rates[stage])
+            ways = self._arriving(self._homes_alike(stage, chosen), ground, rows=rows)
+            self._known[key], _ = self._solve(part, ways, ground, rates[stage])
+        steps = self._steps(part, self._arriving(homes, ground, rows=rows), ground)
+        return _by_value(steps, self._known[key])
+
+    def _homes_alike(self, stage: int, chosen: Mapping[Value, Strategy]) -> Homes:
+        """For each value that arrives, the layout in which a part alike would have it to send."""
+        follows = stage + 1 < len(self.parts) and self.kinds[stage + 1] == self.kinds[stage]
+        first = stage if follows else stage - 1
+        made, passed = _values(self.parts[first]), self._flat(first)
+        own, arrived = _values(self.parts[stage]), self._flat(stage)
+        homes: dict[Value, list[Layout]] = {}
+        for value, sent in zip(arrived, self._flat(first + 1), strict=True):
+            same = own[made.index(sent)] if sent in made else arrived[passed.index(sent)]
+            homes[value] = [chosen[same].result]
+        return homes
+
+    def _flat(self, stage: int) -> list[Value]:
+        return [value for values in self._crossing[stage] for value in values]
+
+    def _solve(
+        self,
+        part: Part,
+        arriving: Mapping[Value, Mapping[Layout, int]],
+        ground: _Ground,
+        rates: Rates,
+    ) -> tuple[tuple[int, ...], dict[Value, Strategy]]:
+        steps = self._steps(part, arriving, ground)
+        problem = problem_of(steps, ground.relayouts, rates)
+        choices = tuple(search(problem, self.beam, self.sweeps).choices)
+        return choices, _by_value(steps, choices)
+
+    def _steps(
+        self, part: Part, arriving: Mapping[Value, Mapping[Layout, int]], ground: _Ground
+    ) -> list[Step]:
+        return steps_of(part, arriving, Space(ground.grid, ground.cost), ground.steps)
+
+    def _arriving(
+        self, homes: Homes, ground: _Ground, rows: bool
+    ) -> dict[Value, dict[Layout, int]]:
+        """The price of each way in which values may arrive; row by row only if `rows`."""
+        return {
+            value: {
+                layout: self._price(value, have, layout, ground)
+                for layout in ground.grid.layouts(tensor(value).shape)
+                if layout.split_of("x") is None and (rows or layout.split_of("y") is None)
+            }
+            for value, have in homes.items()
+        }
+
+    def _price(self, value: Value, homes: Sequence[Layout], layout: Layout, ground: _Ground) -> int:
+        given = tensor(value)
+        there = min(
+            ground.relayouts.find(given.shape, given.dtype, have, layout).cycles for have in homes
+        )
+        down = layout.split_of("y") is None and ground.grid.height > 1
+        return there + ground.cost.transfer(local_elements(given.shape, layout), down)
+
+    def _ground(self, size: Size) -> _Ground:
+        if size not in self._grounds:
+            cost = CostModel(self.machine, *size)
+            grid = Grid(*size, self._factors)
+            self._grounds[size] = _Ground(grid, cost, Relayouts(cost))
+        return self._grounds[size]
+
+
+def _form(part: Part, crossing: Sequence[Sequence[Value]]) -> tuple[Form, ...]:
+    return tuple(
+        form_of(statements, values) for statements, values in zip(part, crossing, strict=True)
+    )
+
+
+def _values(part: Part) -> list[Value]:
+    return [s.result for statements in part for s in statements if s.result is not None]
+
+
+def _by_value(steps: Sequence[Step], choices: Sequence[int]) -> dict[Value, Strategy]:
+    return {
+        step.result: step.strategies[choice] for step, choice in zip(steps, choices, strict=True)
+    }
+
+
+def _shelf_begins(widths: Sequence[int], program_width: int) -> list[bool]:
+    """Whether each region begins a shelf, as the one before has no room for it."""
+    found: list[bool] = []
+    x = 0
+    for width in widths:
+        found.append(x + width > program_width)
+        x = width if found[-1] else x + width
+    return found
+
+
+def _crossing(parts: Sequence[Sequence[Statement]]) -> list[list[Value]]:
+    """For each part, the values made in parts before it that it or a later one reads.
+
+    Every part passes on what later ones need, so that streams join neighbours only.
+    """
+    crossing: list[list[Value]] = []
+    needed: dict[Value, None] = {}
+    for part in reversed(parts):
+        for statement in part:
+            needed |= dict.fromkeys(statement.op.operands())
+        own = {statement.result for statement in part}
+        needed = {value: None for value in needed if value not in own}
+        # in the order in which the part reads them: the same for parts that are alike
+        read = dict.fromkeys(x for s in part for x in s.op.operands() if x in needed)
+        crossing.append(list(read | needed))
+    return crossing[::-1]

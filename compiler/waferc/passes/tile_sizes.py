@@ -1,0 +1,221 @@
+"""Sizes of regions: the smallest that their parts of a program fit, all of one height.
+
+Regions of one height lie side by side on shelves, so that streams run from row to row.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from itertools import product
+
+from waferc.analysis.footprint import Footprint, footprints
+from waferc.layouts.problem import Rates, TileError
+from waferc.layouts.stages import Part
+from waferc.layouts.strategy import tensor
+from waferc.passes.tile_parts import Size, Tiling
+from waferc_ir.machine import Machine
+from waferc_ir.ops import graph_structure
+from waferc_ir.program import Program, Value
+
+# What a byte of SRAM is worth in cycles, from speed alone (the first only breaks ties) to memory
+# at any price. A region takes the first that it fits with.
+_RATES = (
+    Rates(1 / 64, 1 / 64),
+    Rates(1 / 2, 1 / 2),
+    Rates(2, 1 / 2),
+    Rates(2, 4),
+    Rates(8, 1 / 2),
+    Rates(8, 8),
+    Rates(64, 8),
+)
+_PROBE = Rates(8, 8)
+_COMFORT = (_RATES[3], _RATES[-1])  # for sizes of many regions: with room for speed, and without
+_PROBE_SLACK = 0.2  # of the SRAM: other rates seldom save more
+# Heights that are tried, as long as no whole shelves of the wafer are meant; squares in between.
+_SIDES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
+_SHELVES = 12  # most shelves that divide the height of the wafer evenly
+_WIDEST = 1.5  # widths for one height that most regions may have before a larger height is better
+_ATTEMPTS = 12  # rounds in which widths grow
+_FASTEST_GROWTH = 2.0  # of a width in one round
+
+
+def smallest(tiling: Tiling) -> Program:
+    """The program in the smallest regions that were found for its parts.
+
+    Raises:
+        TileError: the wafer is too small for its weights, or for its parts side by side.
+    """
+    machine = tiling.machine
+    room = (machine.sram_bytes - machine.reserved_bytes) * machine.program_width
+    if sum(map(part_bytes, tiling.parts)) > room * machine.program_height:
+        raise _too_many_weights(tiling)
+    return _square(tiling) if len(tiling.parts) == 1 else _on_shelves(tiling)
+
+
+def _square(tiling: Tiling) -> Program:
+    """The smallest nearly square region; the largest there is where none fits."""
+    machine = tiling.machine
+    room = machine.sram_bytes - machine.reserved_bytes
+    tiled: Program | None = None
+    for side in _SIDES:
+        size = min(side, machine.program_width), min(side, machine.program_height)
+        if part_bytes(tiling.parts[0]) > room * size[0] * size[1]:
+            continue
+        # one thrifty attempt tells whether a size is worth the others
+        tiled = tiling.write([size], [_PROBE])
+        (found,) = footprints(tiled, machine)
+        is_last = size == (machine.program_width, machine.program_height)
+        if found.over_bytes > machine.sram_bytes * _PROBE_SLACK and not is_last:
+            continue
+        tiled, found = fastest(tiling, [size])
+        if found.over_bytes <= 0 or is_last or _is_code(found):
+            break
+    assert tiled is not None
+    return tiled
+
+
+def _on_shelves(tiling: Tiling) -> Program:
+    """Regions of one height, as wide as each part needs: the smallest height that serves."""
+    machine = tiling.machine
+    room = machine.sram_bytes - machine.reserved_bytes
+    weights = [part_bytes(part) for part in tiling.parts]
+    best: tuple[Program, Footprint] | None = None
+    needed: list[int] = []
+    for rates, height in product(_COMFORT, _heights(machine)):
+        widths = [max(1, -(-size // (room * height))) for size in weights]
+        if _is_flat(tiling, widths, height):
+            continue
+        widths = _grown(tiling, widths, height, rates)
+        if shelves(widths, height, machine) is None:
+            needed.append(sum(widths) * height)
+            continue
+        if _is_flat(tiling, widths, height):
+            continue
+        found = fastest(tiling, [(width, height) for width in widths])
+        if best is None or found[1].over_bytes < best[1].over_bytes:
+            best = found
+        if found[1].over_bytes <= 0 or _is_code(found[1]):
+            break
+    if best is None:
+        raise _too_many_pes(tiling, min(needed))
+    return best[0]
+
+
+def _is_code(found: Footprint) -> bool:
+    """Whether code alone is too large, so that larger regions would not help."""
+    return found.over_bytes >= found.state_bytes + found.activation_bytes
+
+
+def fastest(tiling: Tiling, sizes: Sequence[Size]) -> tuple[Program, Footprint]:
+    """The first attempt whose regions all fit, or the one that came nearest; its fullest region.
+
+    Regions that do not fit get the next rates, as long as there are any; alike ones together.
+    """
+    levels = [0] * len(sizes)
+    best: tuple[Program, Footprint] | None = None
+    while True:
+        tiled = tiling.write(sizes, [_RATES[level] for level in levels])
+        found = footprints(tiled, tiling.machine)
+        worst = max(found, key=lambda footprint: footprint.over_bytes)
+        if best is None or worst.over_bytes < best[1].over_bytes:
+            best = tiled, worst
+        over = {n for n, footprint in enumerate(found) if footprint.over_bytes > 0}
+        if not over or all(levels[number] == len(_RATES) - 1 for number in over):
+            return best
+        kinds = {tiling.kinds[number] for number in over}
+        for number, kind in enumerate(tiling.kinds):
+            if kind in kinds:
+                levels[number] = min(levels[number] + 1, len(_RATES) - 1)
+
+
+def _grown(tiling: Tiling, widths: list[int], height: int, rates: Rates) -> list[int]:
+    """Widths with which all parts fit, with layouts for `rates`; or with which the wafer ends."""
+    machine = tiling.machine
+    for _ in range(_ATTEMPTS):
+        tiled = tiling.write([(width, height) for width in widths], [rates] * len(widths))
+        wanted: dict[int, int] = {}
+        for number, found in enumerate(footprints(tiled, machine)):
+            width = widths[number]
+            if found.over_bytes > 0 and not _is_code(found):
+                tiles = found.state_bytes + found.activation_bytes
+                share = tiles / (tiles - found.over_bytes)
+                width = max(width + 1, round(width * min(share, _FASTEST_GROWTH)))
+            kind = tiling.kinds[number]
+            wanted[kind] = max(width, wanted.get(kind, 0))
+        following = [wanted[kind] for kind in tiling.kinds]
+        if following == widths or shelves(following, height, machine) is None:
+            return following
+        widths = following
+    return widths
+
+
+def _heights(machine: Machine) -> list[int]:
+    """Heights to try, smallest first: whole shelves of the wafer where regions are large."""
+    even = {max(1, machine.program_height // count) for count in range(1, _SHELVES + 1)}
+    return sorted({side for side in _SIDES if side < min(even)} | even)
+
+
+def _is_flat(tiling: Tiling, widths: Sequence[int], height: int) -> bool:
+    """Whether the kind of part that comes most often would be much wider than high."""
+    ((kind, _),) = Counter(tiling.kinds).most_common(1)
+    return (
+        height < tiling.machine.program_height
+        and widths[tiling.kinds.index(kind)] > _WIDEST * height
+    )
+
+
+def shelves(widths: Sequence[int], height: int, machine: Machine) -> list[int] | None:
+    """The shelf of each region, left to right and top to bottom; None if they do not fit."""
+    found: list[int] = []
+    shelf = x = 0
+    for width in widths:
+        if x + width > machine.program_width:
+            shelf, x = shelf + 1, 0
+        if width > machine.program_width or (shelf + 1) * height > machine.program_height:
+            return None
+        found.append(shelf)
+        x += width
+    return found
+
+
+def part_bytes(part: Part) -> int:
+    """Bytes of the weights and states of a part, those of several entries once."""
+    sizes: dict[Value, int] = {}
+    for statements in part:
+        for statement in statements:
+            op, result = statement.op, statement.result
+            if isinstance(op, graph_structure.Parameter | graph_structure.State):
+                assert result is not None
+                sizes[result] = tensor(result).elements * op.dtype.size_bytes
+    return sum(sizes.values())
+
+
+def _too_many_weights(tiling: Tiling) -> TileError:
+    machine = tiling.machine
+    room = machine.sram_bytes - machine.reserved_bytes
+    weights = sum(map(part_bytes, tiling.parts))
+    wafer = room * machine.program_width * machine.program_height
+    return TileError(
+        f"the weights of @{tiling.program.name} do not fit {machine.name}",
+        notes=[
+            f"they take {weights:,} bytes; a PE has {room:,} bytes beside its code, the"
+            f" program rectangle {machine.program_width} x {machine.program_height} PEs",
+            f"{weights - wafer:,} bytes are too much: {-(-weights // wafer)} such wafers hold them",
+        ],
+        help="compile for f16, for a larger machine, or with other stages",
+    )
+
+
+def _too_many_pes(tiling: Tiling, needed: int) -> TileError:
+    machine = tiling.machine
+    pes = machine.program_width * machine.program_height
+    return TileError(
+        f"the {len(tiling.parts)} parts of @{tiling.program.name} do not fit {machine.name} side"
+        " by side",
+        notes=[
+            f"they need {needed:,} PEs at least; the program rectangle of"
+            f" {machine.program_width} x {machine.program_height} has {pes:,}",
+        ],
+        help="compile for f16, for a larger machine, with a shorter context, or with other stages",
+    )
