@@ -24,7 +24,8 @@ def add_parser(verbs: Verbs) -> None:
         "generate",
         help="generate tokens with a decoder's bundle",
         description="Go on with a prompt, one token after the other. The bundle's model takes ids "
-        "[batch, 1] and a position [1] and keeps its cache in buffers.",
+        "[batch, 1] and a position [1] and keeps its cache in buffers; where it has the entries "
+        "prefill and decode, the prompt goes through prefill in chunks.",
     )
     one.add_argument("bundle", type=Path, help="folder that `waferc compile -o` wrote")
     one.add_argument(

@@ -1,8 +1,8 @@
 """Text from a language model on the wafer: one token after the other, caches in SRAM.
 
-The model is a program of one token per row: `forward(ids [batch, 1], position [1])` gives logits
-[batch, 1, vocabulary] and keeps what it needs of earlier tokens in buffers. The prompt goes
-through the same program, token by token.
+The model is a module `forward(ids [batch, tokens], position [tokens])` that gives logits
+[batch, tokens, vocabulary] and keeps what it needs of earlier tokens in buffers. It is compiled
+for one token, and for a chunk of the prompt, over the same weights and buffers.
 """
 
 from __future__ import annotations
@@ -15,19 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from waferc.compiled import Compiled
+from waferc.decoding import DECODE, PREFILL, Decoding, GenerateError, Tokens
 from waferc.driver import compile
+from waferc.passes.allocate import AllocateError
 from waferc_ir.diagnostics import WaferError, collect
 
-_MOST_TOKENS = 2**31 - 1
-
-Tokens = NDArray[np.int64]
 Observe = Callable[[Tokens], None]
-
-
-class GenerateError(WaferError):
-    """A prompt or a model with which no text can be generated."""
-
-    code = "generate"
+_CHUNK = 8  # tokens of a prompt per call, where the caller does not say
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +51,7 @@ def generate(
     max_new_tokens: int,
     *,
     context: int | None = None,
+    prefill: int | None = None,
     temperature: float = 0.0,
     seed: int = 0,
     observe: Observe = lambda tokens: None,
@@ -70,6 +65,7 @@ def generate(
         prompt: token ids, [tokens] or [batch, tokens].
         max_new_tokens: how many tokens to add to each row.
         context: how many tokens the model's cache holds; a `Compiled` one knows it.
+        prefill: as for `decoder`, where the model is a module.
         temperature: 0 takes the likeliest token; larger ones draw from softmax(logits / t).
         seed: of the draws.
         observe: called with the tokens [batch] of every new position as they come.
@@ -92,9 +88,10 @@ def generate(
     else:
         _check(length, max_new_tokens, context, temperature)  # before the work of compiling
         _check_weights(model)
-        compiled = decoder(model, batch, context, **options)
-    vocabulary = _vocabulary(compiled, batch)
-    _check(length, max_new_tokens, min(context or _MOST_TOKENS, _capacity(compiled)), temperature)
+        compiled = decoder(model, batch, context, prefill=prefill, **options)
+    decoding = Decoding.of(compiled, batch, context)
+    _check(length, max_new_tokens, decoding.capacity, temperature)
+    vocabulary = decoding.vocabulary
     wrong = rows[(rows < 0) | (rows >= vocabulary)]
     if wrong.size:
         raise GenerateError(
@@ -102,29 +99,58 @@ def generate(
         )
     choose = Choice(temperature, seed).chooser()
     compiled.session.reset()
-    tokens = [rows[:, n] for n in range(length)]
-    for position in range(length + max_new_tokens - 1):
-        logits = np.asarray(compiled(tokens[position][:, np.newaxis], np.asarray([position])))
-        if position + 1 >= length:
-            tokens.append(choose(logits[:, 0]))
-            observe(tokens[-1])
-    return np.stack(tokens, axis=1)
+    logits = decoding.prompt(rows)
+    found = [rows]
+    for position in range(length, length + max_new_tokens):
+        tokens = choose(logits)
+        observe(tokens)
+        found.append(tokens[:, np.newaxis])
+        if position + 1 < length + max_new_tokens:
+            logits = decoding.step(tokens, position)
+    return np.concatenate(found, axis=1)
 
 
-def decoder(model: object, batch: int, context: int, **options: Any) -> Compiled:
-    """A module compiled as a decoder of one token per row. Options are those of `waferc.compile`.
+def decoder(
+    model: object, batch: int, context: int, *, prefill: int | None = None, **options: Any
+) -> Compiled:
+    """A module compiled as a decoder, with the entries `prefill` and `decode`.
+
+    `prefill` is how many tokens of a prompt one call takes; 1 sends them through `decode`, the
+    only entry then. By default it is 8, or the context if that is shorter, for a model of
+    `transformers`, unless the SRAM holds the code of one entry alone; and 1 for another module.
+    With more, a module must keep what it knows of a token by its position, to be written again, and
+    read from later positions only, as caches of keys and values do. Options are those of
+    `waferc.compile`.
 
     Raises:
+        GenerateError: `prefill` is less than 1 or more than the context.
         WaferError: as `waferc.compile`; CaptureError if the model takes no cache.
     """
     from waferc.frontend.decoder import CachedDecoder, is_language_model
 
+    chunk = 1 if prefill is None else prefill
+    if not 1 <= chunk <= context:
+        raise GenerateError(
+            f"{chunk} tokens of a prompt per call, of a cache of {context}",
+            help=f"prefill is 1 to {context}",
+        )
     if is_language_model(model):
         options.setdefault("name", type(model).__name__)
         model = CachedDecoder(model, batch, context)
         model.check()
-    example = np.zeros((batch, 1), np.int64), np.zeros(1, np.int64)
-    return compile(model, example, **options)
+        chunk = min(_CHUNK, context) if prefill is None else prefill
+
+    def example(tokens: int) -> tuple[Tokens, Tokens]:
+        return np.zeros((batch, tokens), np.int64), np.arange(tokens)
+
+    if chunk > 1:
+        entries = {PREFILL: example(chunk), DECODE: example(1)}
+        try:
+            return compile(model, entries=entries, **options)
+        except AllocateError:
+            if prefill is not None:
+                raise
+    return compile(model, example(1), **options)
 
 
 def _check_weights(model: object) -> None:
@@ -169,33 +195,3 @@ def _check(length: int, more: int, context: int, temperature: float) -> None:
     problem = collect(problems)
     if problem is not None:
         raise problem
-
-
-def _capacity(compiled: Compiled) -> int:
-    """How many positions the program has; without end where it does not number them."""
-    entry, limits = compiled.entry, compiled.signature.limits
-    positions = [p.label for p in entry.inputs if tuple(p.shape) == (1,)]
-    return min(
-        (limits[label][1] + 1 for label in positions if label in limits), default=_MOST_TOKENS
-    )
-
-
-def _vocabulary(compiled: Compiled, batch: int) -> int:
-    """Extent of the logits; the program is checked to be a decoder for so many rows."""
-    entry = compiled.entry
-    inputs = [tuple(placement.shape) for placement in entry.inputs]
-    outputs = [tuple(placement.shape) for placement in entry.outputs]
-    is_decoder = sorted(set(inputs), key=len) in ([(1,), (batch, 1)],) and len(outputs) == 1
-    if not is_decoder or outputs[0][:-1] != (batch, 1):
-        raise GenerateError(
-            f"the program takes {', '.join(map(str, entry.inputs))} and gives"
-            f" {', '.join(map(str, entry.outputs))}",
-            help=f"a decoder for this prompt takes ids [{batch}, 1] and a position [1] and gives"
-            f" logits [{batch}, 1, vocabulary]",
-        )
-    if not any(placement.is_mutable for placement in compiled.bundle.manifest.state):
-        raise GenerateError(
-            "the program keeps nothing between calls: it has no cache of earlier tokens",
-            help="write forward(ids, position) with the cache in buffers",
-        )
-    return outputs[0][-1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,20 +14,26 @@ from torch import Tensor
 
 import waferc
 from waferc.generate import Choice, GenerateError, decoder
+from waferc_ir.machine import machine
 
+GREEDY = Choice()
 PROMPT = np.asarray([[3, 1, 4], [1, 5, 9]])
 
 
-def by_torch(model: Any, prompt: NDArray[Any], more: int) -> list[list[int]]:
-    """Greedy generation without a cache: `model(ids)` gives the logits of all tokens."""
-    ids = torch.from_numpy(prompt)
+def by_torch(
+    model: Any, prompt: NDArray[Any], more: int, choice: Choice = GREEDY
+) -> list[list[int]]:
+    """Generation without a cache: `model(ids)` gives the logits of all tokens."""
+    ids, choose = torch.from_numpy(prompt), choice.chooser()
     for _ in range(more):
         with torch.no_grad():
-            ids = torch.cat([ids, model(ids)[:, -1:].argmax(-1)], 1)
+            tokens = choose(model(ids)[:, -1].numpy())
+        ids = torch.cat([ids, torch.from_numpy(tokens)[:, None]], 1)
     return [[int(token) for token in row] for row in ids]
 
 
-def test_tokens_of_a_batch_are_those_of_torch_and_come_one_by_one() -> None:
+@pytest.mark.parametrize("prefill", [None, 5])
+def test_tokens_of_a_batch_are_those_of_torch_and_come_one_by_one(prefill: int | None) -> None:
     torch.manual_seed(7)
     model = Cached(2, 9).eval()
     weights = model.state_dict()
@@ -37,7 +44,8 @@ def test_tokens_of_a_batch_are_those_of_torch_and_come_one_by_one() -> None:
         return fresh(ids, torch.arange(ids.shape[1]))
 
     seen: list[list[int]] = []
-    compiled = decoder(model, 2, 9, region=(3, 2))
+    compiled = decoder(model, 2, 9, region=(3, 2), prefill=prefill)
+    assert compiled.entries == (("main",) if prefill is None else ("prefill", "decode"))
     found = waferc.generate(
         compiled, PROMPT, 6, context=9, observe=lambda tokens: seen.append(tokens.tolist())
     )
@@ -45,6 +53,16 @@ def test_tokens_of_a_batch_are_those_of_torch_and_come_one_by_one() -> None:
     assert np.asarray(seen).T.tolist() == found[:, 3:].tolist()
     again = waferc.generate(compiled, PROMPT[:, :2], 3, context=9)  # nothing is left of before
     assert again.tolist() == by_torch(whole, PROMPT[:, :2], 3)
+    # whole chunks, a last one that is filled up, one that begins earlier, one token alone
+    rows = np.random.default_rng(5).integers(0, 17, (2, 9))
+    for length in (1, 5, 6, 8, 9):
+        more = min(2, 10 - length)
+        found = waferc.generate(compiled, rows[:, :length], more, context=9)
+        assert found.tolist() == by_torch(whole, rows[:, :length], more)
+    drawn = waferc.generate(compiled, PROMPT, 6, context=9, temperature=20.0, seed=4)
+    choice = Choice(temperature=20.0, seed=4)
+    assert drawn.tolist() == by_torch(whole, PROMPT, 6, choice)
+    assert len(np.unique(drawn[:, 3:])) > 6
 
 
 def test_draws_follow_the_softmax_of_the_logits() -> None:
@@ -112,5 +130,21 @@ def test_language_models_of_transformers_generate_what_torch_does(family: str) -
     config = getattr(transformers, f"{family}Config")
     name = f"{family}LMHeadModel" if family == "GPT2" else f"{family}ForCausalLM"
     model = getattr(transformers, name)(config(**sizes)).eval()
-    found = waferc.generate(model, PROMPT[:1], 5, context=8, region=(4, 3))
+    found = waferc.generate(model, PROMPT[:1], 5, context=8, prefill=4, region=(4, 3))
     assert found.tolist() == by_torch(Logits(model), PROMPT[:1], 5)
+
+
+def test_without_room_for_two_programs_the_prompt_goes_token_by_token() -> None:
+    transformers = pytest.importorskip("transformers", reason="transformers is not installed")
+    config = transformers.GPT2Config(vocab_size=20, n_positions=8, n_embd=8, n_layer=1, n_head=1)
+    model = transformers.GPT2LMHeadModel(config).eval()
+    target = replace(machine("wse3"), sram_bytes=24_000)
+    assert decoder(model, 1, 4, region=(2, 2), target=target).entries == ("main",)
+    with pytest.raises(waferc.WaferError, match="bytes of SRAM and has 24,000"):
+        decoder(model, 1, 4, prefill=4, region=(2, 2), target=target)
+
+
+@pytest.mark.parametrize("prefill", [0, 10])
+def test_a_chunk_fits_the_cache(prefill: int) -> None:
+    with pytest.raises(GenerateError, match=f"{prefill} tokens of a prompt per call, of a cache"):
+        decoder(Cached(2, 9).eval(), 2, 9, prefill=prefill)
