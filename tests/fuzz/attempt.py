@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import signal
+import traceback
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from types import FrameType
 
 from tests.fuzz.seeds import Seed
@@ -73,3 +75,12 @@ def attempt(seed: Seed, seconds: float = 10, run_seconds: float = 1) -> Outcome:
         except Hang:
             how = "endless"
     return Outcome(how, message)
+
+
+def place_of(problem: BaseException) -> str:
+    """What came out, and the line of the source that it came from."""
+    frame = traceback.extract_tb(problem.__traceback__)[-1]
+    text = str(problem).splitlines()[:1]
+    if isinstance(problem, Hang):  # where it was seen is chance
+        return "Hang"
+    return f"{type(problem).__name__} {Path(frame.filename).name}:{frame.lineno} {text}"

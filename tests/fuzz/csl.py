@@ -15,7 +15,7 @@ import traceback
 from collections import Counter
 from pathlib import Path
 
-from tests.fuzz.attempt import Hang, attempt
+from tests.fuzz.attempt import Hang, attempt, place_of
 from tests.fuzz.mutate import mutated
 from tests.fuzz.seeds import Seed, seeds
 
@@ -50,7 +50,7 @@ def main() -> int:
         try:
             counts[attempt(program, arguments.limit).how] += 1
         except (Hang, Exception) as problem:
-            place = _place(problem)
+            place = place_of(problem)
             found[place] += 1
             if found[place] == 1:
                 print(f"FOUND {place}", flush=True)
@@ -58,14 +58,6 @@ def main() -> int:
                     _save(program, problem, arguments.save / f"{len(found):03}")
     print(f"{counts.total():,} programs: {dict(counts)}; {found.total()} findings at {len(found)}")
     return 1 if found else 0
-
-
-def _place(problem: BaseException) -> str:
-    frame = traceback.extract_tb(problem.__traceback__)[-1]
-    text = str(problem).splitlines()[:1]
-    if isinstance(problem, Hang):  # where it was seen is chance
-        return "Hang"
-    return f"{type(problem).__name__} {Path(frame.filename).name}:{frame.lineno} {text}"
 
 
 def _save(program: Seed, problem: BaseException, folder: Path) -> None:

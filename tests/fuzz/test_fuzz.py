@@ -6,14 +6,17 @@ import random
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.fuzz.attempt import Hang, Outcome, attempt, limit
 from tests.fuzz.csl import damaged
+from tests.fuzz.host import attempt_calls
 from tests.fuzz.seeds import Seed, small
 from tests.runtime.csl.programs import HEAD, layout
+from tests.runtime.host.csl_programs import compile_streaming
 
 from waferc_ir.machine import machine
 from waferc_runtime.csl import context
@@ -127,3 +130,17 @@ def test_no_csl_text_reaches_the_evaluator_of_python() -> None:
         [sys.executable, "-m", "tests.fuzz.audit"], capture_output=True, text=True, check=False
     )
     assert run.returncode == 0, run.stdout + run.stderr
+
+
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("host")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        return compile_streaming(folder)
+
+
+@settings(max_examples=25, derandomize=True, deadline=None)
+@given(st.integers(0, 1 << 32))
+def test_calls_of_the_host_are_done_or_refused(compiled: Path, number: int) -> None:
+    attempt_calls(random.Random(number), compiled)

@@ -6,6 +6,7 @@ half of its word. On a PE elements lie one behind the other in 16-bit words of m
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import IntEnum
 from typing import Any, cast
 
@@ -46,6 +47,16 @@ def whole(number: object) -> int | None:
     if isinstance(number, np.integer):
         return int(cast("np.integer[Any]", number))
     return number if isinstance(number, int) else None
+
+
+def listed(values: object, what: str, count: int | None = None) -> list[Any]:
+    """What a sequence holds. Raises HostError if it is none, or has not `count` elements."""
+    if not isinstance(values, list | tuple | np.ndarray):
+        raise HostError(f"{what} are given one after the other, not as {values!r}")
+    found: list[Any] = list(cast("Sequence[Any]", values))
+    if count is not None and len(found) != count:
+        raise HostError(f"{len(found)} {what} are given, not {count}")
+    return found
 
 
 def place_of(x: object, y: object) -> tuple[int, int]:

@@ -8,6 +8,7 @@ from typing import Self
 
 from waferc_runtime.host.elements import Words
 from waferc_runtime.host.engines import Engine
+from waferc_runtime.host.errors import HostError
 
 
 @dataclass(eq=False, slots=True)
@@ -15,6 +16,13 @@ class Task:
     """A command of the host."""
 
     is_done: bool = False
+
+    @staticmethod
+    def known(task: object) -> Task:
+        """The command. Raises HostError if it is none."""
+        if not isinstance(task, Task):
+            raise HostError(f"{task!r} is no task: commands with nonblock=True give one")
+        return task
 
     @classmethod
     def done(cls) -> Self:

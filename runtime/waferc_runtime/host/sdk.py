@@ -180,7 +180,7 @@ class SdkRuntime:
 
         `dest` is a symbol's handle, or with `streaming` a color.
         """
-        self._check_rectangle(px, py, w, h, elem_per_pe)
+        px, py, w, h, elem_per_pe = self._checked(px, py, w, h, elem_per_pe)
         words = elements.host_words(src, w * h * elem_per_pe, "copy to PEs")
         tiles = elements.to_tiles(words, h, w, elem_per_pe, order_of(order))
         return self._put(dest, px, py, tiles, streaming, bits_of(data_type))
@@ -201,7 +201,7 @@ class SdkRuntime:
         nonblock: bool = False,
     ) -> Task:
         """Copy `h * elem_per_pe` elements, one part per row, to all PEs of the row."""
-        self._check_rectangle(px, py, w, h, elem_per_pe)
+        px, py, w, h, elem_per_pe = self._checked(px, py, w, h, elem_per_pe)
         words = elements.host_words(src, h * elem_per_pe, "copy to rows")
         column = elements.to_tiles(words, h, 1, elem_per_pe, order_of(order))
         tiles = np.broadcast_to(column, (h, w, elem_per_pe))
@@ -223,7 +223,7 @@ class SdkRuntime:
         nonblock: bool = False,
     ) -> Task:
         """Copy `w * elem_per_pe` elements, one part per column, to all PEs of the column."""
-        self._check_rectangle(px, py, w, h, elem_per_pe)
+        px, py, w, h, elem_per_pe = self._checked(px, py, w, h, elem_per_pe)
         words = elements.host_words(src, w * elem_per_pe, "copy to columns")
         row = elements.to_tiles(words, 1, w, elem_per_pe, order_of(order))
         tiles = np.broadcast_to(row, (h, w, elem_per_pe))
@@ -247,10 +247,11 @@ class SdkRuntime:
         nonblock: bool = False,
     ) -> Task:
         """Copy to every `row_stride`th PE of every `col_stride`th row of the rectangle."""
-        self._check_rectangle(px, py, w, h, elem_per_pe)
-        strides = elements.whole(row_stride), elements.whole(col_stride)
-        if any(stride is None or stride < 1 for stride in strides):
-            raise HostError(f"strides of {row_stride} and {col_stride}: both must be positive")
+        px, py, w, h, elem_per_pe = self._checked(px, py, w, h, elem_per_pe)
+        given = row_stride, col_stride
+        row_stride, col_stride = (elements.whole(stride) or 0 for stride in given)
+        if row_stride < 1 or col_stride < 1:
+            raise HostError(f"strides of {given[0]} and {given[1]}: both must be positive")
         columns, rows = 1 + (w - 1) // row_stride, 1 + (h - 1) // col_stride
         words = elements.host_words(src, rows * columns * elem_per_pe, "copy with strides")
         tiles = elements.to_tiles(words, rows, columns, elem_per_pe, order_of(order))
@@ -280,7 +281,7 @@ class SdkRuntime:
 
         `src` is a symbol's handle, or with `streaming` a color.
         """
-        self._check_rectangle(px, py, w, h, elem_per_pe)
+        px, py, w, h, elem_per_pe = self._checked(px, py, w, h, elem_per_pe)
         bits = bits_of(data_type)
         order = order_of(order)
         array = elements.check_destination(dest, w * h * elem_per_pe, "copy from PEs")
@@ -312,7 +313,7 @@ class SdkRuntime:
 
     def call(self, name: str, args: Any = (), nonblock: bool = False) -> Task:
         """The old form of `launch`."""
-        return self.launch(name, *args, nonblock=nonblock)
+        return self.launch(name, *elements.listed(args, "arguments"), nonblock=nonblock)
 
     # ---- streams of SdkLayout --------------------------------------------------------------------
 
@@ -369,11 +370,11 @@ class SdkRuntime:
 
     def task_wait(self, task: Task) -> None:
         """Wait until a command is over. Raises RunError if it cannot come to its end."""
-        self._receipts.complete(self._started(), task)
+        self._receipts.complete(self._started(), Task.known(task))
 
     def is_task_done(self, task: Task) -> bool:
         """Whether a command is over."""
-        return task.is_done
+        return Task.known(task).is_done
 
     # ---- the vendor's simulator ------------------------------------------------------------------
 
@@ -382,7 +383,7 @@ class SdkRuntime:
 
     def coord_logical_to_physical(self, coordinates: Any) -> Any:
         """Fabric coordinates of a PE of the program rectangle."""
-        x, y = coordinates
+        x, y = elements.place_of(*elements.listed(coordinates, "coordinates", 2))
         return x + self._artifact.offsets[0], y + self._artifact.offsets[1]
 
     # ---- inside ----------------------------------------------------------------------------------
@@ -397,10 +398,10 @@ class SdkRuntime:
             raise HostError("the wafer does not run: call load() and run() first")
         return self._engine
 
-    def _check_rectangle(self, x: int, y: int, width: int, height: int, count: int) -> None:
-        program = self._elaborated
-        given = (x, y, width, height, count)
-        if any(elements.whole(number) is None for number in given):
+    def _checked(self, *given: object) -> tuple[int, int, int, int, int]:
+        program, numbers = self._elaborated, [elements.whole(number) for number in given]
+        x, y, width, height, count = (0 if number is None else number for number in numbers)
+        if None in numbers:
             raise HostError(f"x, y, w, h and elem_per_pe are whole numbers, not {given}")
         if width < 1 or height < 1 or count < 0:
             raise HostError(f"a copy of {count} elements per PE to {width} x {height} PEs")
@@ -409,6 +410,7 @@ class SdkRuntime:
                 f"the {width} x {height} PEs from ({x}, {y}) on are not all in the program, "
                 f"which has {program.width} x {program.height}"
             )
+        return x, y, width, height, count
 
     def _stream(self, port: str | int) -> Stream:
         names = list(self._streams)

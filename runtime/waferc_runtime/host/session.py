@@ -158,6 +158,8 @@ def check_inputs(
     Raises:
         InputError: names, shapes, element types or integer values do not fit.
     """
+    if not isinstance(inputs, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InputError(f"inputs are given by label, not as {type(inputs).__name__}")
     wanted = {placement.label: placement for placement in placements}
     problems: list[WaferError] = []
     unknown = [label for label in inputs if label not in wanted]

@@ -40,7 +40,7 @@ from waferc_runtime.reference.routers import Routers, UnroutedError
 from waferc_runtime.reference.state import State, Surroundings
 from waferc_runtime.reference.tasks import HostCall
 from waferc_runtime.reference.thread import WaferClock
-from waferc_runtime.run_error import RunError, past_limit, pe_name
+from waferc_runtime.run_error import RunError, check_rectangle, past_limit, pe_name
 from waferc_runtime.statistics import Statistics, class_sram_bytes
 
 Array = NDArray[Any]
@@ -116,6 +116,7 @@ class ReferenceEngine:
         """
         self.start()
         height, width, _ = array.shape
+        self._check(f"{symbol} is copied", x, y, width, height)
         for row in range(height):
             for column in range(width):
                 state = self._state(x + column, y + row, f"{symbol} is copied")
@@ -128,6 +129,7 @@ class ReferenceEngine:
             RunError: no such symbol there, or fewer elements than `n`.
         """
         self.start()
+        self._check(f"{symbol} is copied", x, y, width, height, n)
         rows = [
             [
                 exported.read(self._state(column, row, f"{symbol} is copied"), symbol, n)
@@ -184,6 +186,7 @@ class ReferenceEngine:
         if color not in self._program.host_inputs:
             raise RunError(f"the host sends on color {color}, which does not stream to the wafer")
         height, width, _ = words.shape
+        self._check(f"the host sends color {color}", x, y, width, height)
         self.start()
         begin = self._host_cycle()
         for row in range(height):
@@ -203,7 +206,7 @@ class ReferenceEngine:
         Raises:
             RunError: the wafer is at rest and some PE has sent fewer; it names who waits for whom.
         """
-        queues = self._from_wafer(color, x, y, width, height)
+        queues = self._from_wafer(color, x, y, width, height, n)
         for place, queue in enumerate(queues):
             if len(queue) < n:
                 row, column = divmod(place, width)
@@ -294,6 +297,10 @@ class ReferenceEngine:
     def _running(self) -> list[Processor]:
         return [processor for processor in self._processors if processor is not None]
 
+    def _check(self, what: str, x: int, y: int, width: int, height: int, count: int = 0) -> None:
+        whole = self._program.width, self._program.height
+        check_rectangle(what, (x, y), (width, height), whole, count)
+
     def _state(self, x: int, y: int, what: str) -> State:
         inside = 0 <= x < self._program.width and 0 <= y < self._program.height
         processor = self._processors[y * self._program.width + x] if inside else None
@@ -359,7 +366,9 @@ class ReferenceEngine:
         waiting = [thread.clock for pe in self._running() for thread in pe.waiting]
         return max([self._ended(), *waiting])
 
-    def _from_wafer(self, color: int, x: int, y: int, width: int, height: int) -> list[deque[int]]:
+    def _from_wafer(
+        self, color: int, x: int, y: int, width: int, height: int, count: int = 0
+    ) -> list[deque[int]]:
         """The words of a color that lie at the host, by PE of a rectangle."""
         if color not in self._program.host_outputs:
             raise RunError(
@@ -367,6 +376,7 @@ class ReferenceEngine:
             )
         self._go_on()
         what = f"the host receives color {color}"
+        self._check(what, x, y, width, height, count)
         return [
             self._fabric.taken(self._state(column, row, what).index, color)
             for row in range(y, y + height)

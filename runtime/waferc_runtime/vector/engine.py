@@ -16,7 +16,7 @@ from waferc_runtime.check.endpoints import endpoints
 from waferc_runtime.choices import DEFAULT_CHOICES, Choices
 from waferc_runtime.csl import core
 from waferc_runtime.observer import Observer
-from waferc_runtime.run_error import RunError, pe_name
+from waferc_runtime.run_error import RunError, check_rectangle, pe_name
 from waferc_runtime.statistics import Statistics, class_sram_bytes
 from waferc_runtime.vector.beyond import read_addresses
 from waferc_runtime.vector.compile import Compiler
@@ -214,7 +214,7 @@ class VectorEngine:
         Raises:
             RunError: the wafer is at rest and some PE has sent fewer; it names who waits for whom.
         """
-        stream, columns = self._outgoing(color, x, y, width, height)
+        stream, columns = self._outgoing(color, x, y, width, height, n)
         sent = stream.available(columns)
         if (sent < n).any():
             place = int(np.flatnonzero(sent < n)[0])
@@ -317,26 +317,24 @@ class VectorEngine:
                 ]
                 state.launch(function, values, since)
 
-    def _rectangle(self, x: int, y: int, width: int, height: int) -> NDArray[np.intp]:
+    def _rectangle(
+        self, x: int, y: int, width: int, height: int, count: int = 0
+    ) -> NDArray[np.intp]:
         """Numbers of the PEs of a rectangle, row by row."""
-        total = self._program
-        if x < 0 or y < 0 or x + width > total.width or y + height > total.height:
-            raise RunError(
-                f"the host streams on {width} x {height} PEs from {pe_name(x, y)} on,"
-                f" but the program has {total.width} x {total.height}"
-            )
-        rows = np.arange(y, y + height)[:, np.newaxis] * total.width
+        whole = self._program.width, self._program.height
+        check_rectangle("the host streams", (x, y), (width, height), whole, count)
+        rows = np.arange(y, y + height)[:, np.newaxis] * whole[0]
         return (rows + np.arange(x, x + width)).reshape(-1)
 
     def _outgoing(
-        self, color: int, x: int, y: int, width: int, height: int
+        self, color: int, x: int, y: int, width: int, height: int, count: int = 0
     ) -> tuple[HostStream, NDArray[np.intp]]:
         """The stream of a color to the host, and the columns of PEs."""
         if color not in self._program.host_outputs:
             raise RunError(
                 f"the host receives on color {color}, which does not stream from the wafer"
             )
-        pes = self._rectangle(x, y, width, height)
+        pes = self._rectangle(x, y, width, height, count)
         self._go_on()
         stream = self._scheduler.network.host_stream(color)
         stream.open(pes)
@@ -437,6 +435,8 @@ class VectorEngine:
         *,
         reads: bool = False,
     ) -> list[_Target]:
+        whole = self._program.width, self._program.height
+        check_rectangle(f"{symbol} is copied", (x, y), (width, height), whole, count)
         found: list[_Target] = []
         covered = 0
         for state in self._classes:

@@ -80,7 +80,7 @@ def test_streams_of_colors_that_do_not_stream_are_refused() -> None:
         engine.send(OUT, 0, 0, words(np.zeros((1, 1, 1))))
     with pytest.raises(RunError, match="the host receives on color 5, which does not stream"):
         engine.receive(IN, 0, 0, 1, 1, 1)
-    with pytest.raises(RunError, match=r"on PE \(2, 0\), where no PE has a program"):
+    with pytest.raises(RunError, match=r"from PE \(1, 0\) on, but the program has 2 x 1"):
         engine.send(IN, 1, 0, words(np.zeros((1, 2, 1))))
 
 

@@ -163,5 +163,5 @@ def test_unknown_symbols_name_the_known() -> None:
         engine.launch("a")
     with pytest.raises(RunError, match="5 elements are copied at a, which has 4"):
         engine.write("a", 0, 0, np.zeros((1, 1, 5), np.float32))
-    with pytest.raises(RunError, match="of which 1 have no program"):
+    with pytest.raises(RunError, match="but the program has 1 x 1"):
         engine.read("a", 0, 0, 2, 1, 4)
