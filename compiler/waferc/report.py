@@ -81,6 +81,12 @@ class Report:
     relaid_bytes: int = 0
 
     @property
+    def title(self) -> str:
+        """What was called, where, in which element type."""
+        entry = "" if self.entry == MAIN else f", entry {self.entry}"
+        return f"{self.name} on {self.machine.name}, {self.dtype}{entry}"
+
+    @property
     def pes(self) -> int:
         """PEs that run a program of the model."""
         return sum(region.pes for region in self.memory)
@@ -114,7 +120,7 @@ class Report:
     def __str__(self) -> str:
         megahertz = self.machine.clock_hz / 1e6
         lines = [
-            f"{self.name} on {self.machine.name}, {self.dtype}",
+            self.title,
             f"  PEs          {self.pes:,} in {len(self.memory)} "
             f"{'region' if len(self.memory) == 1 else 'regions'}, "
             f"program rectangle {self.width} x {self.height}",
@@ -139,8 +145,6 @@ class Report:
                 f"  weights      {self.relaid:,} stand in several layouts: "
                 f"{self.relaid_bytes:,} bytes more on a PE"
             ]
-        if self.entry != MAIN:
-            lines[0] += f", entry {self.entry}"
         if self.watched is not None:
             lines[4:4] = [f"  of these     {_shares(self.watched.spent)}"]
         return "\n".join(lines)

@@ -37,7 +37,7 @@ def page(session: Session, report: Report) -> str:
     assert report.watched is not None, "a report of the same call"
     correlation = report.watched.rank_correlation
     return _ENVIRONMENT.from_string(_text("page.html.j2")).render(
-        title=f"{report.name} on {report.machine.name}",
+        title=report.title,
         style=_text("page.css"),
         scripts=[_text(name) for name in _SCRIPTS],
         facts=_facts(report),

@@ -165,7 +165,7 @@ def test_names_are_text(two_regions: Compiled, report: Report) -> None:
     watched = dataclasses.replace(report.watched, kernels=kernels)
     hostile = dataclasses.replace(report, name=HOSTILE, watched=watched)
     read = Page(page(two_regions.session, hostile))
-    assert read.of("title") == [f"{HOSTILE} on wse3"]
+    assert read.of("title") == [f"{HOSTILE} on wse3, f32"]
     assert len(read.of("script")) == 2
     assert json.loads(read.of("script")[0])["kernels"][0]["line"] == HOSTILE
     assert not [tag for tag, _ in read.tags if tag == "b"]
