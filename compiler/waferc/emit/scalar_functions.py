@@ -41,6 +41,13 @@ _ERF_Q = (
 )  # fmt: skip
 
 
+# Cephes, expf: error at most 2 units in the last place.
+_EXP = (
+    "1.9875691500e-4", "1.3981999507e-3", "8.3334519073e-3", "4.1665795894e-2", "1.6666665459e-1",
+    "5.0000001201e-1",
+)  # fmt: skip
+
+
 def _horner(coefficients: Sequence[str], variable: str) -> str:
     text = coefficients[0]
     for coefficient in coefficients[1:]:
@@ -50,7 +57,24 @@ def _horner(coefficients: Sequence[str], variable: str) -> str:
 
 
 DEFINITIONS: dict[str, Definition] = {
-    "exp": Definition(("x",), ("return math.exp_f32(x);",), 0, maths=1),
+    # Conditions choose between variables, so that every element takes equally long.
+    # 2^n times a polynomial of what is left of x, which is at most ln(2) / 2. Adding 1.5 * 2^23
+    # rounds to an integer, whose bits are then the lowest.
+    "exp": Definition(
+        ("x",),
+        (
+            "const scaled: f32 = x * 1.4426950408889634 + 12582912.0;",
+            "const n: f32 = scaled - 12582912.0;",
+            "const r: f32 = x - n * 0.693359375 + n * 2.12194440e-4;",
+            f"const p: f32 = ({_horner(_EXP, 'r')}) * r * r + r + 1.0;",
+            "const bits: u32 = @bitcast(u32, p) + (@bitcast(u32, scaled) << 23);",
+            "const power: f32 = @bitcast(f32, bits);",
+            "const top: f32 = @bitcast(f32, @as(u32, 0x7f800000));",
+            "const low: f32 = if (x < -87.33) zero else power;",
+            "return if (x > 88.72) top else low;",
+        ),
+        26,
+    ),
     "log": Definition(("x",), ("return math.log_f32(x);",), 0, maths=1),
     "sqrt": Definition(("x",), ("return math.sqrt_f32(x);",), 0, maths=1),
     "rsqrt": Definition(("x",), ("return math.invsqrt_f32(x);",), 0, maths=1),
@@ -62,10 +86,29 @@ DEFINITIONS: dict[str, Definition] = {
     "pow": Definition(("a", "b"), ("return math.pow_f32(a, b);",), 0, maths=1),
     "reciprocal": Definition(("x",), ("return one / x;",), 0, divides=1),
     "div": Definition(("a", "b"), ("return a / b;",), 0, divides=1),
+    # Three steps of Newton's for the reciprocal, from a guess by the exponent that is 12 % off.
+    # Below -80 the sigmoid is that of -80, 2e-35.
     "sigmoid": Definition(
-        ("x",), ("return one / (one + math.exp_f32(-x));",), 2, divides=1, maths=1
+        ("x",),
+        (
+            "const low: f32 = if (x < -80.0) @as(f32, -80.0) else x;",
+            "const size: f32 = one + exp_f32(-low);",
+            "const a: f32 = @bitcast(f32, @as(u32, 0x7ef311c3) - @bitcast(u32, size));",
+            "const b: f32 = a * (2.0 - size * a);",
+            "const c: f32 = b * (2.0 - size * b);",
+            "return c * (2.0 - size * c);",
+        ),
+        42,
     ),
-    "silu": Definition(("x",), ("return x / (one + math.exp_f32(-x));",), 2, divides=1, maths=1),
+    "silu": Definition(
+        ("x",),
+        (
+            "const whole: f32 = sigmoid_f32(x);",
+            "const part: f32 = if (x < -80.0) zero else whole;",
+            "return x * part;",
+        ),
+        45,
+    ),
     "erf": Definition(
         ("x",),
         (
@@ -122,7 +165,7 @@ DEFINITIONS: dict[str, Definition] = {
     "ge": _compare(">="),
     "select": Definition(("c", "a", "b"), ("return if (c != zero) a else b;",), 2),
 }
-_NEEDS = {"gelu": "erf"}
+_NEEDS = {"gelu": "erf", "sigmoid": "exp", "silu": "sigmoid"}
 
 INTEGER: dict[str, tuple[tuple[str, ...], str]] = {
     "add": (("a", "b"), "a + b"),
@@ -136,7 +179,7 @@ INTEGER: dict[str, tuple[tuple[str, ...], str]] = {
     "sign": (("a",), "@as({T}, a > 0) - @as({T}, a < 0)"),
 }
 COMPARISONS = {"eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
-_DIRECT = frozenset({"exp", "log", "sqrt", "rsqrt", "sin", "cos", "tanh", "floor", "ceil", "pow"})
+_DIRECT = frozenset({"log", "sqrt", "rsqrt", "sin", "cos", "tanh", "floor", "ceil", "pow"})
 
 
 class ScalarFunctions:

@@ -51,10 +51,12 @@ _DSD_FUNCTIONS: Mapping[str, _Family] = {
     "relu": "choose", "max": "choose", "min": "choose",
 }  # fmt: skip
 _DIVISIONS = frozenset({"div", "reciprocal"})
+# polynomials of our own, by their scalar operations
+_POLYNOMIALS: Mapping[str, int] = {"exp": 26, "sigmoid": 42, "silu": 45}
 # library functions, and polynomials about as long
-_ONE_MATH = frozenset({"exp", "log", "sqrt", "rsqrt", "tanh", "sin", "cos", "erf", "gelu"})
+_ONE_MATH = frozenset({"log", "sqrt", "rsqrt", "tanh", "sin", "cos", "erf", "gelu"})
 # an exponential or a logarithm, and a division or another function
-_TWO_MATH = frozenset({"sigmoid", "silu", "gelu_tanh", "pow", "softplus"})
+_TWO_MATH = frozenset({"gelu_tanh", "pow", "softplus"})
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,8 @@ class CostModel:
             return self.vector(elements, dtype, _DSD_FUNCTIONS[fn])
         if fn in _DIVISIONS:
             return self.mapped(elements, machine.divide_cycles)
+        if fn in _POLYNOMIALS:
+            return self.mapped(elements, _POLYNOMIALS[fn] * machine.scalar_cycles)
         if fn in _ONE_MATH:
             return self.mapped(elements, machine.math_cycles)
         if fn in _TWO_MATH:

@@ -11,14 +11,14 @@ from waferc_ir.program import Value
 
 
 def softmax(to: Decomposing, op: Softmax) -> Value:
-    """`exp(x - max) / sum(exp(x - max))`, or its logarithm."""
+    """`exp(x - max) * (1 / sum(exp(x - max)))`, or its logarithm."""
     dims = (op.dim,)
     shifted = to.binary("sub", op.x, to.reduce("max", op.x, dims))
     exponential = to.unary("exp", shifted)
     total = to.reduce("sum", exponential, dims)
     if op.log:
         return to.binary("sub", shifted, to.unary("log", total))
-    return to.binary("div", exponential, total)
+    return to.binary("mul", exponential, to.unary("reciprocal", total))  # fewer divisions
 
 
 def mean(to: Decomposing, op: Reduce) -> Value:

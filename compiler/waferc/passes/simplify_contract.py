@@ -9,6 +9,7 @@ from dataclasses import replace
 from waferc.passes.simplifying import Simplifying, shape_of
 from waferc_ir.ops.graph_compute import Contract
 from waferc_ir.ops.graph_move import Permute, Reshape
+from waferc_ir.ops.graph_structure import Parameter
 from waferc_ir.program import Value
 
 
@@ -31,10 +32,16 @@ def merged(to: Simplifying, op: Contract) -> Value | None:
     """Of operands whose dimensions a reshape merges: of the operands as they were, then merged.
 
     A letter becomes as many as it merges; one that both operands have must be merged alike in
-    both. torch writes every product of more than three dimensions so.
+    both, or merged in one and a weight's in the other, which is reshaped. torch writes every
+    product of more than three dimensions so, and attention merges its heads before the last
+    weight: with the letters apart, either may be split.
     """
     left, right = _merges(to, op.lhs, op.lhs_dims), _merges(to, op.rhs, op.rhs_dims)
     shared = set(op.lhs_dims) & set(op.rhs_dims)
+    if _is_own_weight(to, op.rhs):
+        right |= {letter: left[letter] for letter in shared}
+    elif _is_own_weight(to, op.lhs):
+        left |= {letter: right[letter] for letter in shared}
     if not any(len(group) > 1 for group in (*left.values(), *right.values())):
         return None
     if any(left[letter] != right[letter] for letter in shared):
@@ -46,7 +53,7 @@ def merged(to: Simplifying, op: Contract) -> Value | None:
         more = [next(free, "") for _ in group[1:]]
         if "" in more:
             return None
-        letters[letter] = "".join([letter, *more])
+        letters[letter] = "".join([letter, *more]) if group else ""
 
     def spread(dims: str) -> str:
         return "".join(letters[letter] for letter in dims)
@@ -70,15 +77,30 @@ def _merges(to: Simplifying, value: Value, dims: str) -> dict[str, tuple[int, ..
 
 def _unmerged(to: Simplifying, value: Value, groups: dict[str, tuple[int, ...]]) -> Value:
     inner = to.definition(value)
-    is_merged = any(len(group) > 1 for group in groups.values())
-    return inner.x if is_merged and isinstance(inner, Reshape) else value
+    if not any(len(group) > 1 for group in groups.values()):
+        return value
+    if isinstance(inner, Reshape):
+        return inner.x
+    shape = tuple(extent for group in groups.values() for extent in group)
+    return to.add(Reshape(value, shape))
+
+
+def _is_own_weight(to: Simplifying, value: Value) -> bool:
+    """Whether a value is a weight that nothing else reads, so that it may have another shape."""
+    return isinstance(to.definition(value), Parameter) and to.has_one_use(value)
 
 
 def _grouped(before: tuple[int, ...], after: tuple[int, ...]) -> list[tuple[int, ...]] | None:
-    """The extents of `before` that make up each one of `after`; None if some are split."""
+    """The extents of `before` that make up each one of `after`; None if some are split.
+
+    None of them may make up an extent of 1.
+    """
     groups: list[tuple[int, ...]] = []
     start = 0
     for extent in after:
+        if extent == 1 and before[start : start + 1] != (1,):
+            groups.append(())
+            continue
         stop = start + 1
         while math.prod(before[start:stop]) != extent and stop < len(before):
             stop += 1
