@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from waferc.compiled import Compiled
+from waferc.kernels import kernels_of
 from waferc.report_tables import tables
+from waferc_runtime.host.json_fields import BundleError
+
+KERNEL = {
+    "region": "r0",
+    "function": "op1_add",
+    "operation": "tile.binary",
+    "place": "",
+    "estimate": 1,
+    "bounds": {"arithmetic": 0, "memory": 0, "bisection": 0},
+}
 
 
 def test_a_call_that_is_not_watched_has_no_kernels(two_regions: Compiled) -> None:
@@ -64,3 +77,21 @@ def test_the_busiest_are_listed_or_all(two_regions: Compiled, most: int | None) 
     assert report.watched is not None
     rows = [line for line in tables(report.watched, most).splitlines() if ".op" in line]
     assert len(rows) == (1 if most == 1 else len(report.watched.kernels))
+
+
+@pytest.mark.parametrize(
+    ("kernels", "message"),
+    [
+        (3, "field kernels is a number, not an array"),
+        ([{"region": "r0"}], "kernels[0] has no function, operation, place, estimate, bounds"),
+        ([{**KERNEL, "estimate": -1}], "kernels[0].estimate is outside 0 to"),
+        ([{**KERNEL, "bounds": {}}], "kernels[0].bounds has no arithmetic"),
+        ([{**KERNEL, "stream": {"from": "r0"}}], "kernels[0].stream has no number, to"),
+    ],
+)
+def test_damaged_kernels_are_refused(two_regions: Compiled, kernels: object, message: str) -> None:
+    manifest = two_regions.bundle.manifest
+    damaged = replace(manifest, document={**manifest.document, "kernels": kernels})
+    with pytest.raises(BundleError) as caught:
+        kernels_of(damaged)
+    assert message in str(caught.value)
