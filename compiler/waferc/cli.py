@@ -19,7 +19,7 @@ from waferc_runtime.host.engines import ENGINES
 
 _MODEL_HELP = (
     "MODULE.py:FACTORY or FILE.pt2. The module is your own code and is run: FACTORY() returns an "
-    "nn.Module, or (nn.Module, example inputs)"
+    "nn.Module, (nn.Module, example inputs), or (nn.Module, {entry: example inputs})"
 )
 
 

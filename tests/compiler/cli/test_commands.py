@@ -47,6 +47,20 @@ def counting():
     return Counting(), (torch.zeros(1, 1, dtype=torch.long), torch.zeros(1, dtype=torch.long))
 
 
+class Summing(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("total", torch.zeros(3))
+
+    def forward(self, x):
+        self.total += x.sum(0)
+        return self.total
+
+
+def summing():
+    return Summing(), {"rows": (torch.ones(4, 3),), "row": (torch.ones(1, 3),)}
+
+
 def small():
     return Small(), (torch.ones(4, 6),)
 
@@ -324,3 +338,29 @@ def test_a_decoder_generates_tokens(module: Path, capsys: pytest.CaptureFixture[
     assert "'a' is no list" in complaint(capsys, *start, "--prompt", "a")
     assert "need a context of 9" in complaint(capsys, *start, "--prompt", "1,1,1,1,1,1,1")
     assert "different lengths" in complaint(capsys, *start, "--prompt", "1", "--prompt", "1,2")
+
+
+def test_entries_of_a_bundle_are_called_by_name(
+    module: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    assert waferc("compile", f"{module}:summing", "--region", "2x1", "-o", out) == 0
+    np.savez(tmp_path / "x.npz", x=np.full((1, 3), 2, np.float32))
+    run = ("run", out, "--input", tmp_path / "x.npz", "-o", tmp_path / "y.npz")
+    assert waferc(*run, "--entry", "row") == 0
+    np.testing.assert_array_equal(np.load(tmp_path / "y.npz")["output"], [2, 2, 2])
+    assert waferc("verify", out, "--model", f"{module}:summing", "--entry", "rows") == 0
+    capsys.readouterr()
+    assert waferc("report", out, "--entry", "row") == 0
+    assert "entry row" in capsys.readouterr().out
+    assert waferc(*run) == 1
+    assert "has 2 entries, and none is named" in capsys.readouterr().err
+    assert waferc(*run, "--entry", "column") == 1
+    assert "= help: its entries: rows, row" in capsys.readouterr().err
+    assert waferc("generate", out, "--prompt", "1") == 1
+    assert "has 2 entries, and none is named" in capsys.readouterr().err
+    assert waferc("compile", f"{module}:summing", "--region", "2x1", "--emit", "tiled") == 0
+    text = capsys.readouterr().out
+    (tmp_path / "p.wir").write_text(text)
+    assert waferc("opt", tmp_path / "p.wir", "-p", "share-common") == 0
+    assert 'tile.entry {label = "row"}' in capsys.readouterr().out
