@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from waferc_ir.dtypes import DType
 from waferc_ir.ops import graph_compute, graph_move, graph_structure
-from waferc_ir.program import Builder, Program, Value
+from waferc_ir.program import Builder, Program, Statement, Value
 from waferc_ir.types import TensorType
 
 Array = NDArray[Any]
@@ -244,13 +244,10 @@ _SHAPES = st.lists(st.integers(1, 9), min_size=1, max_size=4).map(tuple)
 
 
 @st.composite
-def graphs_of_entries(
+def _tied_entries(
     draw: Callable[..., Any], max_steps: int = 4
 ) -> tuple[Program, dict[str, Array], dict[str, Array]]:
-    """A graph program of two entries over common weights and states, with arrays for all inputs.
-
-    The entries, `a` and `b`, are tied by what they share: both read some of it, and store to it.
-    """
+    """Two entries that both read some of what they share, and store to it."""
     drawing = Drawing(draw)
     add = drawing.builder.add
     for number in range(draw(st.integers(1, 3))):
@@ -268,6 +265,34 @@ def graphs_of_entries(
         _draw_entry(drawing, max_steps, f"_{name}")
     statements = tuple(drawing.builder.statements)
     return Program("graph", "drawn", statements), drawing.inputs, drawing.weights
+
+
+def twice(program: Program) -> Program:
+    """The program as two entries that do the same, `a` and `b`, over its weights and states."""
+    sources = (graph_structure.Parameter, graph_structure.State)
+    common = [s for s in program.statements if isinstance(s.op, sources)]
+    statements = [*common]
+    for entry in "ab":
+        statements.append(Statement(graph_structure.Entry(entry), None))
+        values: dict[Value, Value] = {}
+        for statement in program.statements:
+            if statement in common:
+                continue
+            result = statement.result
+            if result is not None:
+                values[result] = Value(result.type)
+            op = statement.op.with_operands(values)
+            statements.append(Statement(op, None if result is None else values[result]))
+    return program.with_statements(statements)
+
+
+def graphs_of_entries(max_steps: int = 4) -> st.SearchStrategy[Any]:
+    """Graph programs of two entries, `a` and `b`, over common weights and states, with arrays.
+
+    They do different things, or the same: nothing that one does may serve the other.
+    """
+    twins = graphs(max_steps, may_have_state=True).map(lambda drawn: (twice(drawn[0]), *drawn[1:]))
+    return _tied_entries(max_steps) | twins
 
 
 grids = st.tuples(st.integers(1, 5), st.integers(1, 4))

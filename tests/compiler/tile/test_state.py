@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.compiler.tile.strategies_graph import graphs, graphs_of_entries, grids
+from tests.compiler.tile.strategies_graph import graphs, graphs_of_entries, grids, twice
 
 from waferc.analysis.padding import tiled as tiled_type
 from waferc.evaluate import graph as graph_meaning
@@ -19,12 +19,21 @@ from waferc.passes.share_common import ShareCommon
 from waferc.passes.tile import Tile
 from waferc.unit import Unit
 from waferc_ir.dtypes import DType
+from waferc_ir.entries import entries, own
 from waferc_ir.machine import machine
-from waferc_ir.ops import graph_compute, graph_structure, stream, tile_structure
+from waferc_ir.ops import (
+    collective,
+    graph_compute,
+    graph_structure,
+    stream,
+    tile_compute,
+    tile_move,
+    tile_structure,
+)
 from waferc_ir.ops.declare import VerifyError
 from waferc_ir.parser import parse
 from waferc_ir.printer import print_program
-from waferc_ir.program import Builder, Program
+from waferc_ir.program import Builder, Program, Value
 from waferc_ir.verify import verify
 
 
@@ -100,6 +109,33 @@ def updated(stages: int) -> Unit:
     builder.effect(graph_structure.Store(state, total))
     program = Program("graph", "updated", tuple(builder.statements))
     return Unit(program, {"sum": np.zeros((8, 6), np.float32)}, machine("wse3"))
+
+
+def test_relayouts_and_masks_of_states_are_made_anew_in_every_entry() -> None:
+    builder = Builder()
+    state = builder.add(graph_structure.State("s", (5, 7), DType.F32))
+    squared = builder.add(graph_compute.Contract(state, state, "mk", "nk", "mn"))
+    highest = builder.add(graph_compute.Reduce(state, "max", (0, 1)))
+    for number, value in enumerate((squared, highest)):
+        builder.effect(graph_structure.Output(value, f"y{number}"))
+    program = twice(Program("graph", "squared", tuple(builder.statements)))
+    weights = {"s": np.arange(-35, 0).reshape(5, 7).astype(np.float32)}
+    unit = tiled(Unit(program, weights, machine("wse3")), (3, 2))
+    verify(unit.program)
+    for entry in entries(unit.program):
+        made = [s.op for s in own(unit.program, entry)]
+        relaid = (collective.AllGather, tile_move.Shard)
+        read = [op for op in made if op.operands() and is_state(unit.program, op.operands()[0])]
+        assert any(isinstance(op, relaid) for op in read)
+        assert any(isinstance(op, tile_compute.MaskPadding) for op in read)
+        found = tiled_meaning.evaluate(unit.program, {}, weights, entry=entry.label)
+        assert found["y1"] == -1
+        np.testing.assert_allclose(found["y0"], weights["s"] @ weights["s"].T)
+
+
+def is_state(program: Program, value: Value) -> bool:
+    states = (s.result for s in program.statements if isinstance(s.op, tile_structure.State))
+    return value in states
 
 
 def test_what_is_stored_is_made_in_the_state_s_own_array() -> None:
