@@ -309,6 +309,12 @@ IMAGE: Of2 = {
 
 WRITE: Of3 = {
     "copy_rows": lambda x, n, s: x.index_copy(1, n, s),
+    "copy_infinite": lambda x, n, s: x.index_copy(
+        1, n, torch.where(s > 0.5, torch.inf, torch.where(s < -0.5, -torch.inf, s))
+    ),
+    "copy_undefined": lambda x, n, s: x.index_copy(
+        1, n, torch.where(s[:, :1] > 0, torch.inf, s) * 0
+    ),
     "copy_one": lambda x, n, s: x.index_copy(1, n[1:], s[:, :1]),
     "copy_last": lambda x, n, s: x.index_copy(2, n, x[:, :, :2] + s[:, :1, :2]),
     "put": lambda x, n, s: torch.ops.aten.index_put(x, [None, n - 3], s),

@@ -16,6 +16,7 @@ from waferc.frontend.lowerings.move import reshape
 from waferc_ir.dtypes import DType
 from waferc_ir.ops.graph_compute import Binary, BinaryScalar, Contract, Reduce, Select
 from waferc_ir.ops.graph_move import Expand
+from waferc_ir.ops.graph_structure import Fill
 from waferc_ir.program import Value
 
 
@@ -63,16 +64,32 @@ def write_slices(call: Call, x: Value, dim: int, index: Value, source: Value) ->
         return call.add(Select(reshape(call, hits, (extent, *behind)), source, x))
     if not dtype.is_float:
         raise call.refuse("writes several slices of integers, which is not supported")
-    letters = string.ascii_letters[: len(shape)]
-    moved = call.add(
-        Contract(
-            source,
-            call.cast(hits, dtype),
-            letters,
-            letters[dim] + "Z",
-            letters.replace(letters[dim], "Z"),
-        )
-    )
-    is_hit = call.add(Reduce(call.cast(hits, dtype), "max", (0,)))
+    hits = call.cast(hits, dtype)
+    moved = _chosen(call, source, dim, hits)
+    is_hit = call.add(Reduce(hits, "max", (0,)))
     condition = call.add(BinaryScalar(reshape(call, is_hit, (extent, *behind)), "gt", 0.0))
     return call.add(Select(condition, moved, x))
+
+
+def _chosen(call: Call, source: Value, dim: int, hits: Value) -> Value:
+    """Slices of `source` at the places where `hits` [slice, place] has a 1.
+
+    What is not finite travels as its sign, over a 0 where finite numbers have a 1: times the 0 of
+    another place it would be no number.
+    """
+    dtype = tensor_type(source).dtype
+    shape, letters = shape_of(source), string.ascii_letters[: len(shape_of(source))]
+    number = [call.add(Fill(value, shape, dtype)) for value in (0.0, 1.0, -1.0)]
+    zero, one, minus = number
+    is_finite = call.add(BinaryScalar(call.add(Binary(source, source, "sub")), "eq", 0.0))
+    is_above = call.add(BinaryScalar(source, "gt", 0.0))
+    is_below = call.add(BinaryScalar(source, "lt", 0.0))
+    sign = call.add(Select(is_above, one, call.add(Select(is_below, minus, zero))))
+    above = call.add(Select(is_finite, source, sign))
+    below = call.cast(is_finite, dtype)
+
+    def at_places(x: Value) -> Value:
+        target = letters.replace(letters[dim], "Z")
+        return call.add(Contract(x, hits, letters, letters[dim] + "Z", target))
+
+    return call.add(Binary(at_places(above), at_places(below), "div"))
