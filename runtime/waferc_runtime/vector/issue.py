@@ -23,6 +23,7 @@ from waferc_runtime.vector.group import Code, Group
 from waferc_runtime.vector.host_stream import HostStream
 from waferc_runtime.vector.indexed import Indexed
 from waferc_runtime.vector.lanes import Indices
+from waferc_runtime.vector.links import LinksOfColor, SharedLinks
 from waferc_runtime.vector.map import MapRun
 from waferc_runtime.vector.occupancy import Holdings
 from waferc_runtime.vector.operation import (
@@ -81,6 +82,7 @@ class Network:
         self.fifos = Fifos(machine, elaborated.width, elaborated.height)
         self._routes: Mapping[int, core.Routes] = elaborated.routes
         self._depths = depths
+        self._shared: SharedLinks | None = None  # found with the first stream
 
     def stream(self, color: int) -> Channel:
         """The stream of a color; one without routes reaches no PE."""
@@ -93,6 +95,7 @@ class Network:
             depths = self._depths(color)
             made = Stream(routes, self.machine, depths, self.has_data)
             made.crossings = self.crossings
+            made.links = self._links_of(made)
             self.streams[color] = made
         return self.streams[color]
 
@@ -100,6 +103,16 @@ class Network:
         """The PEs that may have waited for these to take a word; None: any."""
         stream = self.stream(color)
         return stream.senders_of(stream.columns(pes))
+
+    def _links_of(self, stream: Stream) -> LinksOfColor | None:
+        """The links of a static color that others use too; None if there are none."""
+        if self._shared is None:
+            static = [r for c, r in self._routes.items() if c not in self.routed_colors]
+            self._shared = SharedLinks(static, self.machine, self.width, self.height)
+        if not self._shared.is_any:
+            return None
+        links = LinksOfColor(self._shared, stream.routes, stream.receivers)
+        return links if links.is_any else None
 
     def host_stream(self, color: int) -> HostStream:
         """The stream of a color between host and ramps."""

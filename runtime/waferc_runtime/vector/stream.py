@@ -17,10 +17,11 @@ from waferc_runtime.vector.crossings import Crossings
 from waferc_runtime.vector.first_arrivals import FirstArrivals
 from waferc_runtime.vector.lanes import Indices
 from waferc_runtime.vector.ledger import Ledger
+from waferc_runtime.vector.links import LinksOfColor
 from waferc_runtime.vector.parcels import Parcels
 from waferc_runtime.vector.routes import ColorRoutes
 from waferc_runtime.vector.state import NEVER
-from waferc_runtime.vector.when import When
+from waferc_runtime.vector.when import When, processed
 
 _LONG_AGO = -(1 << 60)
 
@@ -59,6 +60,7 @@ class Stream:
         self._sender = np.full(count, -1, np.intp)  # [receiver] its sender's PE, -1: not known
         self._has_rivals = False  # several senders of one receiver
         self.crossings: Crossings | None = None  # told of words that leave routers
+        self.links: LinksOfColor | None = None  # that other colors use, too
 
     @property
     def color(self) -> int:
@@ -246,7 +248,13 @@ class Stream:
             self.crossings.sent(self.routes, outlet, receivers, words, sent.table())
         if outlet.first is not None:
             sent = sent.of(outlet.sender)
-        self._put(outlet.column, words, sent.later(outlet.flight), outlet.sender)
+        arrival, column = sent.later(outlet.flight), outlet.column
+        if self.links is not None:
+            arrival = self.links.passed(column, arrival, len(self.receivers))
+            behind = self._arrived.last(column, self._written[column]) + 1
+            if (arrival.begin() < behind).any():  # words before were held up on the way
+                arrival = processed(behind, 1, len(words), [arrival])
+        self._put(column, words, arrival, outlet.sender)
 
     def drained(self, outlet: Outlet, output_depth: int) -> Times:
         """Since when the output queue of each sender is empty; NEVER: not yet known.
