@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
+from typing import Any
+
+from numpy.typing import NDArray
 
 from waferc.compiled import Compiled
-from waferc.generate import Tokens
+from waferc.decoding import Decoding, Tokens
 from waferc.tolerance import Verification, compare
 
 
@@ -16,19 +18,23 @@ def check_tokens(compiled: Compiled, model: object, tokens: Tokens) -> Verificat
     that is used. The states are those of a new text, before and after.
 
     Args:
-        compiled: the decoder, one token per row and call.
+        compiled: the decoder; one with a prefill is checked with it and without.
         model: the PyTorch model that it was made of.
         tokens: ids, at most as many as the cache holds.
     """
     from waferc.frontend.decoder import logits_of
 
     expected = logits_of(model, tokens)
+    decoding = Decoding.of(compiled, tokens.shape[0], None)
+    found: dict[str, NDArray[Any]] = {}
+    for way in ("by token",) if decoding.prefill is None else ("by token", "by chunk"):
+        compiled.session.reset()
+        found[f"logits {way}"] = decoding.logits(tokens, by_token=way == "by token")
     compiled.session.reset()
-    found = [
-        np.asarray(compiled(tokens[:, t : t + 1], np.asarray([t]))) for t in range(tokens.shape[1])
-    ]
-    compiled.session.reset()
-    dtype = compiled.bundle.manifest.dtype
+    limits = [one.tolerance for one in (decoding.decode, decoding.prefill) if one is not None]
     return compare(
-        {"logits": np.concatenate(found, axis=1)}, {"logits": expected}, compiled.tolerance, dtype
+        found,
+        dict.fromkeys(found, expected),
+        max(limits, key=lambda limit: limit.relative_l2),
+        compiled.bundle.manifest.dtype,
     )

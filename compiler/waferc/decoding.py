@@ -66,30 +66,30 @@ class Decoding:
         _vocabulary(prefill, batch, chunk)
         return Decoding(decode, prefill, batch, vocabulary, capacity, chunk)
 
-    def prompt(self, rows: Tokens) -> NDArray[Any]:
-        """Logits [batch, vocabulary] behind a prompt [batch, tokens]; the cache then holds it.
+    def logits(self, rows: Tokens, *, by_token: bool = False) -> NDArray[Any]:
+        """Logits [batch, tokens, vocabulary] behind each token of a prompt; the cache then has it.
 
         The last chunk is filled up with tokens behind the prompt: none of the prompt's sees them,
         and their places in the cache are written anew before they are read. Where the cache ends
         before, it begins with tokens that stand in the cache already, and are written again.
+        With `by_token` there are no chunks.
         """
         length = rows.shape[1]
-        logits: NDArray[Any] | None = None
+        found: list[NDArray[Any]] = []
         start = 0
         while start < length:
             begin = min(start, self.capacity - self.chunk)
-            if self.prefill is None or length - start == 1 or begin < 0:
-                logits = self.step(rows[:, start], start)
+            if by_token or self.prefill is None or length - start == 1 or begin < 0:
+                found.append(self.step(rows[:, start], start)[:, np.newaxis])
                 start += 1
                 continue
             ids = np.zeros((self.batch, self.chunk), np.int64)
             given = rows[:, begin : begin + self.chunk]
             ids[:, : given.shape[1]] = given
-            positions = np.arange(begin, begin + self.chunk)
-            logits = np.asarray(self.prefill(ids, positions))[:, given.shape[1] - 1]
+            logits = np.asarray(self.prefill(ids, np.arange(begin, begin + self.chunk)))
+            found.append(logits[:, start - begin : given.shape[1]])
             start = begin + given.shape[1]
-        assert logits is not None, "a prompt has a token at least"
-        return logits
+        return np.concatenate(found, axis=1)
 
     def step(self, tokens: Tokens, position: int) -> NDArray[Any]:
         """Logits [batch, vocabulary] behind the tokens [batch] at a position."""

@@ -99,7 +99,7 @@ def generate(
         )
     choose = Choice(temperature, seed).chooser()
     compiled.session.reset()
-    logits = decoding.prompt(rows)
+    logits = decoding.logits(rows)[:, -1]
     found = [rows]
     for position in range(length, length + max_new_tokens):
         tokens = choose(logits)

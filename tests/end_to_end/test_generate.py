@@ -13,6 +13,7 @@ from tests.end_to_end.test_state import Cached
 from torch import Tensor
 
 import waferc
+from waferc.check_tokens import check_tokens
 from waferc.generate import Choice, GenerateError, decoder
 from waferc_ir.machine import machine
 
@@ -63,6 +64,8 @@ def test_tokens_of_a_batch_are_those_of_torch_and_come_one_by_one(prefill: int |
     choice = Choice(temperature=20.0, seed=4)
     assert drawn.tolist() == by_torch(whole, PROMPT, 6, choice)
     assert len(np.unique(drawn[:, 3:])) > 6
+    assert check_tokens(compiled, Cached(2, 9).eval(), rows).passed is False  # other weights
+    assert check_tokens(compiled, model, rows).passed
 
 
 def test_draws_follow_the_softmax_of_the_logits() -> None:
