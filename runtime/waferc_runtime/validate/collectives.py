@@ -3,7 +3,8 @@
 With `B` words, `P` PEs in a row and a ramp of `R` cycles: broadcast `B + P + 2 R`, chain
 `B + (2 R + 2) (P - 1)`, ring all-reduce `2 (P - 1) B / P + 4 P - 6 + 2 (P - 1) (2 R + 1)`,
 broadcast over `M x N` PEs `B + M + N - 2 + 2 R + 1`; a chain along x and then y is two chains. They
-leave out what software needs to begin.
+leave out what software needs to begin. The ring counts words that come in alone: it holds where a
+word leaves beside another one's processing, as threads do that have a datapath each.
 """
 
 from __future__ import annotations

@@ -22,7 +22,8 @@ class Point:
 
     `measure` runs our program on an engine and returns cycles. `bar` is the relative error that
     is allowed. `is_quick` points take about a second on the vector engine; those that are
-    `is_small` can be measured on the reference engine too.
+    `is_small` can be measured on the reference engine too. `engine`: the one on which it has to
+    be measured, if only one models what matters.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Point:
     measure: Callable[[EngineName], float]
     is_quick: bool = True
     is_small: bool = False
+    engine: EngineName | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +57,9 @@ class Outcome:
 
 
 def measure(point: Point, engine: EngineName = "vector") -> Outcome:
-    """Measure one point.
+    """Measure one point, on its own engine if it has one.
 
     Raises:
         WaferError: the program does not run, or computes something wrong.
     """
-    return Outcome(point, point.measure(engine))
+    return Outcome(point, point.measure(point.engine or engine))

@@ -12,9 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from waferc_ir.machine import machine
+from waferc_runtime.choices import DEFAULT_CHOICES, Choices
 from waferc_runtime.csl.elaborate import elaborate
 from waferc_runtime.host.engines import ENGINES, Engine, EngineName
 from waferc_runtime.validate.point import ValidationError
+
+_CHOICES: Mapping[EngineName, Choices] = {
+    "vector": DEFAULT_CHOICES,
+    "reference": Choices(datapath="shared"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +75,12 @@ def sources() -> Mapping[str, str]:
 
 
 def run(layout: str, on: str, engine: EngineName, **params: int) -> Run:
-    """Run a layout on a machine from its start until it is at rest."""
+    """Run a layout on a machine from its start until it is at rest.
+
+    On the reference engine the threads of a PE share its datapath, as on the machine.
+    """
     wafer = machine(on)
     program = elaborate(sources(), layout, wafer, params)
-    made = ENGINES[engine](program, wafer)
+    made = ENGINES[engine](program, wafer, _CHOICES[engine])
     made.start()
     return Run(made, program.width, program.height)
