@@ -50,6 +50,21 @@ class Watched:
         """Of the cost model's estimates and what kernels took."""
         return rank_correlation(self.kernels)
 
+    @property
+    def slowest(self) -> tuple[str, float] | None:
+        """The region that works longest, and for how many cycles; None if there is but one.
+
+        Waiting for what another region sends is no work.
+        """
+        work: dict[str, float] = {}
+        for cost in self.kernels:
+            waiting = cost.spent.waiting / cost.calls if cost.kernel.receives else 0.0
+            region = cost.kernel.region
+            work[region] = work.get(region, 0.0) + cost.cycles - waiting
+        if len(work) < 2:
+            return None
+        return max(work.items(), key=lambda item: item[1])
+
 
 @dataclass(frozen=True, slots=True)
 class Report:
@@ -117,6 +132,19 @@ class Report:
         """Multiply-accumulates of the wafer per second of simulation."""
         return self.macs / self.wall_seconds if self.wall_seconds else 0.0
 
+    def _rate(self) -> str:
+        """Calls per second: one after the other, and if they follow one another through regions."""
+        clock = self.machine.clock_hz
+        alone = f"{clock / max(1, self.cycles):,.1f} calls per second, one after the other"
+        slowest = None if self.watched is None else self.watched.slowest
+        if slowest is None:
+            return alone
+        region, cycles = slowest
+        return (
+            f"{alone}; at most {clock / max(1.0, cycles):,.1f} if they follow one another"
+            f" through the regions, as {region} works for {cycles:,.0f} cycles"
+        )
+
     def __str__(self) -> str:
         megahertz = self.machine.clock_hz / 1e6
         lines = [
@@ -125,6 +153,7 @@ class Report:
             f"{'region' if len(self.memory) == 1 else 'regions'}, "
             f"program rectangle {self.width} x {self.height}",
             f"  cycles       {self.cycles:,} = {scaled(self.seconds, 's')} at {megahertz:,.0f} MHz",
+            f"  rate         {self._rate()}",
             f"  busy         {self.busy:.1%} of all PE cycles; "
             f"{self.mac_rate:.3f} multiply-accumulates per PE and cycle, "
             f"{self.peak_share:.1%} of the peak",

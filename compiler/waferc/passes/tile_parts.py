@@ -38,7 +38,7 @@ class _Ground:
 class Tiling:
     """Attempts to write the parts of a program on regions.
 
-    `kinds` numbers the parts: alike ones have equal numbers, and get equal layouts.
+    `kinds` numbers the parts: alike ones have equal numbers, and share what is found for one.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Tiling:
             forms.setdefault(_form(part, crossing), len(forms))
             for part, crossing in zip(parts, self._crossing, strict=True)
         ]
-        self._known: dict[tuple[object, ...], tuple[int, ...]] = {}
+        self._known: dict[tuple[object, ...], tuple[Strategy, ...]] = {}
 
     def write(self, sizes: Sequence[Size], rates: Sequence[Rates]) -> Program:
         """The tiled program, one region per part, of these sizes and each with its own rates."""
@@ -70,7 +70,8 @@ class Tiling:
         for stage, (region, part) in enumerate(zip(regions, self.parts, strict=True)):
             ground = self._ground(sizes[stage])
             here = RegionWriter(region.name, writer, ground.relayouts)
-            strategies = self._choose(stage, sizes, rates, before, is_turn=begins[stage])
+            level = stage > 0 and sizes[stage - 1][1] == sizes[stage][1] and not begins[stage]
+            strategies = self._choose(stage, sizes[stage], rates[stage], before, rows=level)
             for number, statements in enumerate(part):
                 writer.enter(number)
                 for value in self._crossing[stage][number]:
@@ -119,74 +120,36 @@ class Tiling:
                 here.compute(statement, strategies[statement.result])
 
     def _choose(
-        self,
-        stage: int,
-        sizes: Sequence[Size],
-        rates: Sequence[Rates],
-        before: RegionWriter | None,
-        *,
-        is_turn: bool,
+        self, stage: int, size: Size, rates: Rates, before: RegionWriter | None, *, rows: bool
     ) -> dict[Value, Strategy]:
-        """Strategies of a part and of what arrives for it.
+        """Strategies of a part and of what arrives for it; row by row only if `rows`.
 
-        Where a part alike follows or came before, layouts are chosen as if what arrives came from
-        such a part, so that they are the same for all of them.
+        They are searched once for parts that are alike and get what arrives in equal layouts.
         """
-        ground, part = self._ground(sizes[stage]), self.parts[stage]
-        near = [n for n in (stage - 1, stage + 1) if 0 <= n < len(sizes)]
-        repeats = any(
-            (self.kinds[n], sizes[n], rates[n]) == (self.kinds[stage], sizes[stage], rates[stage])
-            for n in near
-        )
-        key = (self.kinds[stage], sizes[stage], rates[stage], is_turn)
-        if before is None:
-            return self._solve(part, {}, ground, rates[stage])[1]
-        homes: Homes = {value: list(before.versions[value]) for value in self._flat(stage)}
-        same_height = stage > 0 and sizes[stage - 1][1] == sizes[stage][1]
-        rows = same_height and not is_turn
-        if not repeats:
-            return self._solve(
-                part, self._arriving(homes, ground, rows=rows), ground, rates[stage]
-            )[1]
+        values = [value for entry in self._crossing[stage] for value in entry]
+        homes: Homes = {v: tuple(before.versions[v]) for v in values} if before is not None else {}
+        key = (self.kinds[stage], size, rates, rows, tuple(homes.values()))
         if key not in self._known:
+            ground = self._ground(size)
             ways = self._arriving(homes, ground, rows=rows)
-            _, chosen = self._solve(part, ways, ground, rates[stage])
-            ways = self._arriving(self._homes_alike(stage, chosen), ground, rows=rows)
-            self._known[key], _ = self._solve(part, ways, ground, rates[stage])
-        steps = self._steps(part, self._arriving(homes, ground, rows=rows), ground)
-        return _by_value(steps, self._known[key])
+            space = Space(ground.grid, ground.cost)
+            steps = steps_of(self.parts[stage], ways, space, ground.steps)
+            problem = problem_of(steps, ground.relayouts, rates)
+            choices = search(problem, self.beam, self.sweeps).choices
+            self._known[key] = tuple(
+                step.strategies[choice] for step, choice in zip(steps, choices, strict=True)
+            )
+        return dict(zip(self._chosen_for(stage), self._known[key], strict=True))
 
-    def _homes_alike(self, stage: int, chosen: Mapping[Value, Strategy]) -> Homes:
-        """For each value that arrives, the layout in which a part alike would have it to send."""
-        follows = stage + 1 < len(self.parts) and self.kinds[stage + 1] == self.kinds[stage]
-        first = stage if follows else stage - 1
-        made, passed = _values(self.parts[first]), self._flat(first)
-        own, arrived = _values(self.parts[stage]), self._flat(stage)
-        homes: dict[Value, list[Layout]] = {}
-        for value, sent in zip(arrived, self._flat(first + 1), strict=True):
-            same = own[made.index(sent)] if sent in made else arrived[passed.index(sent)]
-            homes[value] = [chosen[same].result]
-        return homes
-
-    def _flat(self, stage: int) -> list[Value]:
-        return [value for values in self._crossing[stage] for value in values]
-
-    def _solve(
-        self,
-        part: Part,
-        arriving: Mapping[Value, Mapping[Layout, int]],
-        ground: _Ground,
-        rates: Rates,
-    ) -> tuple[tuple[int, ...], dict[Value, Strategy]]:
-        steps = self._steps(part, arriving, ground)
-        problem = problem_of(steps, ground.relayouts, rates)
-        choices = tuple(search(problem, self.beam, self.sweeps).choices)
-        return choices, _by_value(steps, choices)
-
-    def _steps(
-        self, part: Part, arriving: Mapping[Value, Mapping[Layout, int]], ground: _Ground
-    ) -> list[Step]:
-        return steps_of(part, arriving, Space(ground.grid, ground.cost), ground.steps)
+    def _chosen_for(self, stage: int) -> list[Value]:
+        """The values of a part for which something is chosen, in the order of its steps."""
+        found = dict.fromkeys(value for entry in self._crossing[stage] for value in entry)
+        for statements in self.parts[stage]:
+            for statement in statements:
+                is_free = isinstance(statement.op, graph_structure.Parameter | graph_structure.Fill)
+                if statement.result is not None and not is_free:
+                    found[statement.result] = None
+        return list(found)
 
     def _arriving(
         self, homes: Homes, ground: _Ground, rows: bool
@@ -221,16 +184,6 @@ def _form(part: Part, crossing: Sequence[Sequence[Value]]) -> tuple[Form, ...]:
     return tuple(
         form_of(statements, values) for statements, values in zip(part, crossing, strict=True)
     )
-
-
-def _values(part: Part) -> list[Value]:
-    return [s.result for statements in part for s in statements if s.result is not None]
-
-
-def _by_value(steps: Sequence[Step], choices: Sequence[int]) -> dict[Value, Strategy]:
-    return {
-        step.result: step.strategies[choice] for step, choice in zip(steps, choices, strict=True)
-    }
 
 
 def _shelf_begins(widths: Sequence[int], program_width: int) -> list[bool]:

@@ -36,7 +36,9 @@ _PROBE_SLACK = 0.2  # of the SRAM: other rates seldom save more
 _SIDES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
 _SHELVES = 12  # most shelves that divide the height of the wafer evenly
 _WIDEST = 1.5  # widths for one height that most regions may have before a larger height is better
+_MOST_FAILURES = 2  # heights with which the wafer was too small
 _ATTEMPTS = 12  # rounds in which widths grow
+_STEP = 1.08  # from one width that is tried to the next
 _FASTEST_GROWTH = 2.0  # of a width in one round
 
 
@@ -82,13 +84,17 @@ def _on_shelves(tiling: Tiling) -> Program:
     weights = [part_bytes(part) for part in tiling.parts]
     best: tuple[Program, Footprint] | None = None
     needed: list[int] = []
+    failed: Counter[Rates] = Counter()
     for rates, height in product(_COMFORT, _heights(machine)):
-        widths = [max(1, -(-size // (room * height))) for size in weights]
+        if failed[rates] == _MOST_FAILURES and rates != _COMFORT[-1]:
+            continue  # parts take about the same area whatever the height
+        widths = [_step(max(1, -(-size // (room * height)))) for size in weights]
         if _is_flat(tiling, widths, height):
             continue
         widths = _grown(tiling, widths, height, rates)
         if shelves(widths, height, machine) is None:
             needed.append(sum(widths) * height)
+            failed[rates] += 1
             continue
         if _is_flat(tiling, widths, height):
             continue
@@ -140,7 +146,7 @@ def _grown(tiling: Tiling, widths: list[int], height: int, rates: Rates) -> list
             if found.over_bytes > 0 and not _is_code(found):
                 tiles = found.state_bytes + found.activation_bytes
                 share = tiles / (tiles - found.over_bytes)
-                width = max(width + 1, round(width * min(share, _FASTEST_GROWTH)))
+                width = _step(max(width + 1, round(width * min(share, _FASTEST_GROWTH))))
             kind = tiling.kinds[number]
             wanted[kind] = max(width, wanted.get(kind, 0))
         following = [wanted[kind] for kind in tiling.kinds]
@@ -148,6 +154,14 @@ def _grown(tiling: Tiling, widths: list[int], height: int, rates: Rates) -> list
             return following
         widths = following
     return widths
+
+
+def _step(width: int) -> int:
+    """The next of few widths, as what is known of a size is of use for all regions of that size."""
+    step = 1
+    while step < width:
+        step = max(step + 1, round(step * _STEP))
+    return step
 
 
 def _heights(machine: Machine) -> list[int]:
@@ -215,7 +229,8 @@ def _too_many_pes(tiling: Tiling, needed: int) -> TileError:
         " by side",
         notes=[
             f"they need {needed:,} PEs at least; the program rectangle of"
-            f" {machine.program_width} x {machine.program_height} has {pes:,}",
+            f" {machine.program_width} x {machine.program_height} has {pes:,},"
+            f" {-(-needed // pes)} such wafers would have them",
         ],
         help="compile for f16, for a larger machine, with a shorter context, or with other stages",
     )

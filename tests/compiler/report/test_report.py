@@ -95,3 +95,15 @@ def test_damaged_kernels_are_refused(two_regions: Compiled, kernels: object, mes
     with pytest.raises(BundleError) as caught:
         kernels_of(damaged)
     assert message in str(caught.value)
+
+
+def test_the_slowest_region_bounds_how_often_calls_may_follow(two_regions: Compiled) -> None:
+    report = two_regions.profile()
+    assert report.watched is not None
+    assert report.watched.slowest is not None
+    region, cycles = report.watched.slowest
+    own = {"r0": 0.0, "r1": 0.0}
+    for cost in report.watched.kernels:
+        own[cost.kernel.region] += 0.0 if cost.kernel.receives else cost.cycles
+    assert max(own.values()) <= cycles < report.cycles
+    assert f"as {region} works for {cycles:,.0f} cycles" in str(report)
