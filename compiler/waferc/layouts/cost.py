@@ -52,7 +52,7 @@ _DSD_FUNCTIONS: Mapping[str, _Family] = {
 }  # fmt: skip
 _DIVISIONS = frozenset({"div", "reciprocal"})
 # polynomials of our own, by their scalar operations
-_POLYNOMIALS: Mapping[str, int] = {"exp": 26, "sigmoid": 42, "silu": 45}
+_POLYNOMIALS: Mapping[str, int] = {"exp": 27, "sigmoid": 45, "silu": 52}
 # library functions, and polynomials about as long
 _ONE_MATH = frozenset({"log", "sqrt", "rsqrt", "tanh", "sin", "cos", "erf", "gelu"})
 # an exponential or a logarithm, and a division or another function
@@ -110,15 +110,17 @@ class CostModel:
         machine = self.machine
         if fn in _DSD_FUNCTIONS:
             return self.vector(elements, dtype, _DSD_FUNCTIONS[fn])
+        # functions on f16 convert, and call that on f32
+        extra = 2 * machine.scalar_cycles + machine.call_cycles if dtype is DType.F16 else 0
         if fn in _DIVISIONS:
-            return self.mapped(elements, machine.divide_cycles)
+            return self.mapped(elements, machine.divide_cycles + extra)
         if fn in _POLYNOMIALS:
-            return self.mapped(elements, _POLYNOMIALS[fn] * machine.scalar_cycles)
+            return self.mapped(elements, _POLYNOMIALS[fn] * machine.scalar_cycles + extra)
         if fn in _ONE_MATH:
-            return self.mapped(elements, machine.math_cycles)
+            return self.mapped(elements, machine.math_cycles + extra)
         if fn in _TWO_MATH:
-            return self.mapped(elements, machine.math_cycles + machine.divide_cycles)
-        return self.mapped(elements, 4 * machine.scalar_cycles)
+            return self.mapped(elements, machine.math_cycles + machine.divide_cycles + extra)
+        return self.mapped(elements, 4 * machine.scalar_cycles + extra)
 
     def stream_multiply_add(
         self, vectors: int, vector: int, dtype: DType, wide: bool = False
