@@ -18,6 +18,7 @@ from waferc.passes.place import Place
 from waferc.passes.route import Route
 from waferc.passes.share_common import ShareCommon
 from waferc.passes.simplify_graph import SimplifyGraph
+from waferc.passes.spread_caches import SpreadCaches
 from waferc.passes.tile import Tile
 from waferc.passes.turn_weights import TurnWeights
 from waferc.unit import Unit
@@ -31,6 +32,7 @@ PIPELINE: tuple[type[Pass], ...] = (
     NarrowProducts,  # contractions have their final operands; FoldConstants rounds the weights
     FoldConstants,  # SimplifyGraph cuts weights into parts, Decompose reshapes biases
     EliminateDead,  # nothing dead is worth a layout
+    SpreadCaches,  # what meets the places of caches is constant by now
     TurnWeights,  # before Tile, which lays tiles out row by row
     Tile,  # from here on layouts, regions and streams
     ShareCommon,  # Tile gathers or masks a value once for each use

@@ -100,43 +100,6 @@ def compiled_pair() -> waferc.Compiled:
     return decoder(Cached(2, 9).eval(), 2, 9, region=(2, 2))
 
 
-class Logits:
-    """The logits of a language model of `transformers`."""
-
-    def __init__(self, model: Any) -> None:
-        self.model = model
-
-    def __call__(self, ids: Tensor) -> Any:
-        return self.model(ids).logits
-
-
-FAMILIES = ("GPT2", "Llama", "Mistral", "Qwen2", "Qwen3", "Gemma", "Phi3", "GPTNeoX")
-
-
-@pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("family", FAMILIES)
-def test_language_models_of_transformers_generate_what_torch_does(family: str) -> None:
-    transformers = pytest.importorskip("transformers", reason="transformers is not installed")
-    torch.manual_seed(2)
-    sizes: dict[str, Any] = {"vocab_size": 40, "max_position_embeddings": 16}
-    if family == "GPT2":
-        sizes = {"vocab_size": 40, "n_positions": 16, "n_embd": 16, "n_layer": 1, "n_head": 2}
-    else:
-        sizes |= {"hidden_size": 16, "intermediate_size": 24, "num_attention_heads": 2}
-        sizes |= {"num_hidden_layers": 1, "pad_token_id": 0}
-    if family in ("Llama", "Mistral", "Qwen2", "Qwen3", "Gemma", "Phi3"):
-        sizes["num_key_value_heads"] = 1
-    if family in ("Qwen3", "Gemma"):
-        sizes["head_dim"] = 8
-    if family == "Mistral":
-        sizes["sliding_window"] = 4
-    config = getattr(transformers, f"{family}Config")
-    name = f"{family}LMHeadModel" if family == "GPT2" else f"{family}ForCausalLM"
-    model = getattr(transformers, name)(config(**sizes)).eval()
-    found = waferc.generate(model, PROMPT[:1], 5, context=8, prefill=4, region=(4, 3))
-    assert found.tolist() == by_torch(Logits(model), PROMPT[:1], 5)
-
-
 def test_without_room_for_two_programs_the_prompt_goes_token_by_token() -> None:
     transformers = pytest.importorskip("transformers", reason="transformers is not installed")
     config = transformers.GPT2Config(vocab_size=20, n_positions=8, n_embd=8, n_layer=1, n_head=1)

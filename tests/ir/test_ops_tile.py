@@ -32,6 +32,7 @@ NONE = (0, 0)
 GOOD: list[tuple[Op, str]] = [
     (structure.Input("x", (4, 8), DType.F32, "r0", layout("[*, x/2]")), "4x8xf32 @r0 [*, x/2]"),
     (structure.State("x", (), DType.F16, "r0", layout("[]")), "f16 @r0 []"),
+    (structure.State("x", (4,), DType.F16, "r0", layout("[x/2]"), True, (0,)), "4xf16 @r0 [x/2]"),
     (structure.Fill(1.0, (4,), DType.I32, "r0", layout("[y/2]")), "4xi32 @r0 [y/2]"),
     (compute.Unary(COLUMNS, "exp"), "4x8xf32 @r0 [*, x/2]"),
     (compute.Binary(COLUMNS, ROW_SPLIT, "add"), "4x8xf32 @r0 [*, x/2]"),
@@ -81,6 +82,10 @@ BAD: list[tuple[Op, str]] = [
     (structure.Input("x", (4, 4), DType.F32, "r0", layout("[x/1, x/1]")), "axis x splits dim"),
     (structure.Input("x", (4,), DType.F32, "r0", layout("[x/0]")), "has 0 elements"),
     (structure.State("x", (4,), DType.F32, "r0", layout("[*] sum(x)")), "[*] sum(x) is partial"),
+    (
+        structure.State("x", (4,), DType.F32, "r0", layout("[*]"), True, (1,)),
+        "spread [1] are no dimensions of 4, ascending",
+    ),
     (structure.Output(PARTIAL, "y"), "x is partial, [*, *] sum(x)"),
     (structure.Output(TENSOR, "y"), "x is tensor<4x8xf32>, not a tiled tensor"),
     (compute.Unary(tile("[x/1, *] sum(x)"), "exp"), "axis x splits dimension 0 and is partial"),

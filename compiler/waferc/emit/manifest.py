@@ -121,6 +121,7 @@ def _placements(program: Program, tensors: Sequence[HostTensor]) -> list[dict[st
                 },
                 "splits": [_split(split) for split in tensor.type.layout.splits],
                 **({"mutable": True} if tensor.is_mutable else {}),
+                **({"spread": list(tensor.spread)} if tensor.spread else {}),
             }
         )
     return placements

@@ -38,6 +38,7 @@ class HostTensor:
     type: TiledType
     is_mutable: bool = False
     entry: str = MAIN
+    spread: tuple[int, ...] = ()  # dimensions in the order of `waferc_ir.spread`
 
 
 @dataclass(frozen=True)
@@ -266,7 +267,11 @@ def _exports(
         tile = tiles[value]
         name = label if belongs is None else f"{belongs}_{label}"
         symbol = symbols.take(name, is_global=False)
-        changes = isinstance(statement.op, tile_structure.State) and statement.op.mutable
-        group.append(HostTensor(label, symbol, region.name, tile.type, changes, belongs or MAIN))
+        op = statement.op
+        changes, spread = False, ()
+        if isinstance(op, tile_structure.State):
+            changes, spread = op.mutable, op.spread
+        tensor = HostTensor(label, symbol, region.name, tile.type, changes, belongs or MAIN, spread)
+        group.append(tensor)
         exports.append(Export(symbol, tile.array, mutable))
     return exports

@@ -15,6 +15,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from waferc.evaluate.scalar import widened
+from waferc_ir.spread import spread_order
 
 Array = NDArray[Any]
 
@@ -46,6 +47,20 @@ def softmax(x: Array, dim: int, log: bool) -> Array:
         exponential = np.exp(shifted)
         total = np.sum(exponential, axis=dim, keepdims=True)
         return (shifted - np.log(total) if log else exponential / total).astype(x.dtype)
+
+
+def spread(array: Array, dims: tuple[int, ...]) -> Array:
+    """The array with `dims` in the order in which states are stored."""
+    for dim in dims:
+        array = np.take(array, np.array(spread_order(array.shape[dim])), axis=dim)
+    return array
+
+
+def gathered(array: Array, dims: tuple[int, ...]) -> Array:
+    """What `spread` makes `array` of."""
+    for dim in dims:
+        array = np.take(array, np.argsort(spread_order(array.shape[dim])), axis=dim)
+    return array
 
 
 def layer_norm(x: Array, weight: Array | None, bias: Array | None, rank: int, eps: float) -> Array:

@@ -55,7 +55,7 @@ def evaluate(
     program = single(program, entry_named(program, entry))
     values: dict[Value, Array] = {}
     outputs: dict[str, Array] = {}
-    labels: dict[Value, str] = {}
+    states_read: dict[Value, graph_structure.State] = {}
     stored: dict[str, Array] = {}
     for statement in program.statements:
         match statement.op:
@@ -70,10 +70,11 @@ def evaluate(
             case graph_structure.State() as op:
                 source = states if states is not None and op.label in states else weights
                 array = stated("state", op.label, op.result_type(), source)
-                values[_result(statement.result)] = array
-                labels[_result(statement.result)] = op.label
+                values[_result(statement.result)] = arrays.spread(array, op.spread)
+                states_read[_result(statement.result)] = op
             case graph_structure.Store() as op:
-                stored[labels[op.state]] = np.array(values[op.x])
+                state = states_read[op.state]
+                stored[state.label] = arrays.gathered(np.array(values[op.x]), state.spread)
             case op:
                 values[_result(statement.result)] = evaluate_operation(op, values)
     if states is not None:

@@ -58,7 +58,7 @@ def evaluate(
     padding = Padding.of(program) if poison else None
     tiles: dict[Value, Array] = {}
     outputs: dict[str, Array] = {}
-    labels: dict[Value, str] = {}
+    states_read: dict[Value, tile_structure.State] = {}
     stored: dict[str, Array] = {}
     for statement in program.statements:
         op, result = statement.op, statement.result
@@ -67,7 +67,9 @@ def evaluate(
             outputs[op.label] = gather(tiles[op.x], given, regions[given.region])
         if isinstance(op, tile_structure.Store):
             given = tiled(op.x)
-            stored[labels[op.state]] = gather(tiles[op.x], given, regions[given.region])
+            state = states_read[op.state]
+            array = gather(tiles[op.x], given, regions[given.region])
+            stored[state.label] = arrays.gathered(array, state.spread)
         if result is None:
             continue
         given = tiled(result)
@@ -75,10 +77,12 @@ def evaluate(
         if isinstance(op, tile_structure.Input | tile_structure.State):
             is_input = isinstance(op, tile_structure.Input)
             source, what = (inputs, "input") if is_input else (weights, "state")
+            spread: tuple[int, ...] = ()
             if isinstance(op, tile_structure.State) and op.mutable:
-                labels[result] = op.label
+                states_read[result], spread = op, op.spread
                 source = states if states is not None and op.label in states else weights
-            tiles[result] = scatter(stated(what, op.label, given, source), given, region)
+            array = arrays.spread(stated(what, op.label, given, source), spread)
+            tiles[result] = scatter(array, given, region)
         else:
             tiles[result] = evaluate_operation(op, tiles, regions)
         if padding is not None:

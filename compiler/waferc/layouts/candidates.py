@@ -87,7 +87,7 @@ def inner_factors(program: Program) -> Factors:
             continue
         source = statement.op.x.type
         assert isinstance(source, TensorType)
-        for before, after in _groups(source.shape, statement.op.shape):
+        for before, after in dimension_groups(source.shape, statement.op.shape):
             if not before or not after:
                 continue
             inner_before, inner_after = math.prod(before[1:]), math.prod(after[1:])
@@ -97,7 +97,9 @@ def inner_factors(program: Program) -> Factors:
     return {extent: tuple(sorted(found - {1})) for extent, found in factors.items()}
 
 
-def _groups(before: Iterable[int], after: Iterable[int]) -> Iterator[tuple[list[int], list[int]]]:
+def dimension_groups(
+    before: Iterable[int], after: Iterable[int]
+) -> Iterator[tuple[list[int], list[int]]]:
     """Runs of dimensions of two shapes that hold the same elements, extents of 1 left out."""
     left = [extent for extent in before if extent != 1]
     right = [extent for extent in after if extent != 1]

@@ -117,7 +117,7 @@ class RegionWriter:
         tile_op: Op
         if isinstance(op, graph_structure.State):
             tile_op = tile_structure.State(
-                op.label, op.shape, op.dtype, self.region, layout, mutable=True
+                op.label, op.shape, op.dtype, self.region, layout, mutable=True, spread=op.spread
             )
         else:
             tile_op = tile_structure.Input(op.label, op.shape, op.dtype, self.region, layout)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from waferc_ir.dtypes import DType
 from waferc_ir.ops.declare import Op
 from waferc_ir.ops.functions import representable
-from waferc_ir.ops.shapes import declared_label, declared_shape, tensor
+from waferc_ir.ops.shapes import declared_label, declared_shape, declared_spread, tensor
 from waferc_ir.program import Value
 from waferc_ir.types import TensorType
 
@@ -37,15 +37,18 @@ class Parameter(Op, name="graph.parameter"):
 class State(Op, name="graph.state"):
     """A tensor that outlives calls: here, what it holds at the beginning of a call.
 
-    Its first content stands beside the program under `label`.
+    Its first content stands beside the program under `label`. Dimensions in `spread` are stored in
+    the order of `waferc_ir.spread`; what is read of the state and stored to it is in that order.
     """
 
     label: str
     shape: tuple[int, ...]
     dtype: DType
+    spread: tuple[int, ...] = ()
 
     def result_type(self) -> TensorType:
         declared_label(self, self.label)
+        declared_spread(self, self.spread, self.shape)
         return TensorType(declared_shape(self, self.shape), self.dtype)
 
 

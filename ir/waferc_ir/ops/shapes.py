@@ -36,6 +36,12 @@ def declared_shape(op: Op, shape: Shape) -> Shape:
     return shape
 
 
+def declared_spread(op: Op, spread: tuple[int, ...], shape: Shape) -> None:
+    """Dimensions whose places are in another order: ascending, and of the shape."""
+    known = all(0 <= dim < len(shape) for dim in spread) and list(spread) == sorted(set(spread))
+    op.require(known, f"spread {list(spread)} are no dimensions of {extents(shape)}, ascending")
+
+
 def declared_label(op: Op, label: str) -> str:
     """A label that is not empty."""
     op.require(label != "", "the label is empty")

@@ -6,7 +6,7 @@ from waferc_ir.dtypes import DType
 from waferc_ir.ops.declare import Op
 from waferc_ir.ops.functions import representable
 from waferc_ir.ops.layouts import declared_layout, tiled
-from waferc_ir.ops.shapes import declared_label, declared_shape
+from waferc_ir.ops.shapes import declared_label, declared_shape, declared_spread
 from waferc_ir.program import Value
 from waferc_ir.types import Layout, RegionName, TiledType
 
@@ -30,6 +30,7 @@ class State(Op, name="tile.state"):
     """A weight or state: the host writes the tiles once; they outlive calls. Padding is zero.
 
     A `mutable` one may be stored to; its result is what it holds at the beginning of a call.
+    Dimensions in `spread` are in the order of `waferc_ir.spread`, as `graph.state` says.
     """
 
     label: str
@@ -38,9 +39,11 @@ class State(Op, name="tile.state"):
     region: RegionName
     layout: Layout
     mutable: bool = False
+    spread: tuple[int, ...] = ()
 
     def result_type(self) -> TiledType:
         declared_label(self, self.label)
+        declared_spread(self, self.spread, self.shape)
         shape = declared_shape(self, self.shape)
         return TiledType(shape, self.dtype, self.region, declared_layout(self, shape, self.layout))
 

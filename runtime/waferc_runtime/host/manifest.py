@@ -238,7 +238,9 @@ def _machine(target: Field, changes: Field | None) -> Machine:
 
 
 def _placement(item: Field, width: int, height: int, sram_bytes: int) -> Placement:
-    fields = item.mapping(("label", "symbol", "shape", "dtype", "region", "splits"), ("mutable",))
+    fields = item.mapping(
+        ("label", "symbol", "shape", "dtype", "region", "splits"), ("mutable", "spread")
+    )
     mutable = fields.get("mutable")
     if mutable is not None and not isinstance(mutable.value, bool):
         raise mutable.error("is not a boolean")
@@ -268,11 +270,21 @@ def _placement(item: Field, width: int, height: int, sram_bytes: int) -> Placeme
         region=region,
         splits=splits,
         is_mutable=mutable is not None and mutable.value is True,
+        spread=_spread(fields.get("spread"), len(shape)),
     )
     tile_bytes = placement.local_elements * placement.dtype.size_bytes
     if tile_bytes > sram_bytes:
         raise item.error(f"needs {tile_bytes:,} bytes on each PE, which has {sram_bytes:,}")
     return placement
+
+
+def _spread(field: Field | None, rank: int) -> tuple[int, ...]:
+    if field is None:
+        return ()
+    dims = tuple(dim.integer(0, rank - 1) for dim in field.items(rank))
+    if len(set(dims)) < len(dims):
+        raise field.error("names a dimension twice")
+    return dims
 
 
 def _label_problems(group: Field, found: list[Placement], *, once: bool) -> list[BundleError]:

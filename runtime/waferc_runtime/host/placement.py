@@ -49,6 +49,7 @@ class Placement:
     region: Rectangle
     splits: tuple[Split | None, ...]
     is_mutable: bool = False  # the program changes it
+    spread: tuple[int, ...] = ()  # dimensions that lie in the order of `waferc_ir.spread`
 
     @property
     def local_shape(self) -> tuple[int, ...]:

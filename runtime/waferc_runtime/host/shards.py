@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from waferc_ir.spread import spread_order
 from waferc_runtime.host.placement import AXES, Axis, Placement
 
 Array = NDArray[Any]
@@ -19,6 +20,8 @@ def scatter(array: Array, placement: Placement) -> Array:
     result may be a read-only view.
     """
     assert array.shape == placement.shape, f"{array.shape} is not {placement.shape}"
+    for dim in placement.spread:
+        array = np.take(array, np.array(spread_order(array.shape[dim])), axis=dim)
     region = placement.region
     padding = [
         (0, 0) if split is None else (0, split.block * region.extent(split.axis) - extent)
@@ -66,4 +69,7 @@ def gather(tiles: Array, placement: Placement) -> Array:
         for extent, split in zip(placement.shape, placement.splits, strict=True)
     ]
     padded = blocked.transpose(order).reshape(padded_shape)
-    return padded[tuple(slice(extent) for extent in placement.shape)].copy()
+    array = padded[tuple(slice(extent) for extent in placement.shape)].copy()
+    for dim in placement.spread:
+        array = np.take(array, np.argsort(spread_order(array.shape[dim])), axis=dim)
+    return array
