@@ -84,7 +84,7 @@ BAD: list[tuple[Op, str]] = [
     (structure.State("x", (4,), DType.F32, "r0", layout("[*] sum(x)")), "[*] sum(x) is partial"),
     (
         structure.State("x", (4,), DType.F32, "r0", layout("[*]"), True, (1,)),
-        "spread [1] are no dimensions of 4, ascending",
+        "spread [1] are no dimensions of [4], ascending",
     ),
     (structure.Output(PARTIAL, "y"), "x is partial, [*, *] sum(x)"),
     (structure.Output(TENSOR, "y"), "x is tensor<4x8xf32>, not a tiled tensor"),
