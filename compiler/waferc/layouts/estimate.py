@@ -45,7 +45,7 @@ def estimate(op: Op, result: TiledType | None, cost: CostModel) -> int | None:
                 for dims, operand in ((op.lhs_dims, op.lhs), (op.rhs_dims, op.rhs))
                 for letter, extent in zip(dims, _tiled(operand).local_shape, strict=True)
             }
-            return contract_cycles(op, local, dtype, cost)
+            return contract_cycles(op, local, _tiled(op.lhs).dtype, cost)
         case tile_compute.Reduce():
             return cost.reduce(_tiled(op.x).local_elements, elements, dtype)
         case tile_compute.GatherRows():
