@@ -55,6 +55,7 @@ def contract_cycles(
     elements = math.prod(local[letter] for letter in op.out_dims)
     work = math.prod(local.values())
     zero = cost.vector(elements, DType.F32 if op.wide else dtype)
+    dtype = DType.F16 if op.wide else dtype  # of the factors
     if elements == max(free, default=1):  # nothing but the vector and what is summed
         vectors = work // max(1, elements)
         return zero + cost.stream_multiply_add(vectors, elements, dtype, op.wide)
