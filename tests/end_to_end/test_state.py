@@ -51,6 +51,7 @@ class Cached(nn.Module):
         (1, 9, (3, 2), "f32", "vector"),
         (2, 10, (2, 4), "f32", "vector"),
         (1, 7, (4, 3), "f16", "vector"),
+        (2, 5, (3, 2), "mixed", "vector"),
         (1, 5, (2, 2), "f32", "reference"),
     ],
 )
