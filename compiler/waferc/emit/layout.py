@@ -24,6 +24,7 @@ from waferc_ir.types import AXES, Region, TiledType
 
 LAYOUT = "layout.csl"
 IDLE = "idle.csl"
+StreamColors = Mapping[tuple[str, str], Mapping[int, int]]  # of region and parameter: by row
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,11 +117,12 @@ def layout_text(program: Program, programs: Sequence[PeProgram], entries: Sequen
     colors: list[tuple[str, int]] = []
     blocks: list[TileBlock] = []
     routes: list[RouteGroup] = []
+    streams = _stream_colors(program)
     for pe_program in programs:
         region = program.region(pe_program.region)
         named = dict(_region_colors(region, pe_program))
         colors += [(f"{identifier(region.name)}_{name}", value) for name, value in named.items()]
-        blocks += _tile_blocks(program, region, pe_program, named)
+        blocks += _tile_blocks(streams, region, pe_program, named)
         for axis in AXES:
             if f"{axis}_even" in named:
                 routes.append(line_routes(region, axis, f"{identifier(region.name)}_"))
@@ -173,7 +175,7 @@ def _unrouted(region: Region, purpose: str) -> EmitError:
 
 
 def _tile_blocks(
-    program: Program, region: Region, pe_program: PeProgram, named: Mapping[str, int]
+    streams: StreamColors, region: Region, pe_program: PeProgram, named: Mapping[str, int]
 ) -> Iterator[TileBlock]:
     """Blocks of rows whose parameters are alike: one, unless a stream's color varies by row."""
     assert region.x is not None
@@ -185,7 +187,7 @@ def _tile_blocks(
             if name in named:
                 own.append((name, f"{identifier(region.name)}_{name}"))
             else:
-                own.append((name, f"@get_color({_stream_color(program, region, name, row)})"))
+                own.append((name, f"@get_color({_stream_color(streams, region, name, row)})"))
         return tuple(own)
 
     comment = f"region {region.name}: {region.width} x {region.height} PEs"
@@ -202,22 +204,28 @@ def _tile_blocks(
         )
 
 
-def _stream_color(program: Program, region: Region, name: str, row: int) -> int:
-    """The color of a `from_` or `to_` parameter in a row (row 0's where the row has no path)."""
-    direction, _, other = name.partition("_")
+def _stream_colors(program: Program) -> StreamColors:
+    """The colors of all streams."""
     transfers = [s.op for s in program.statements if isinstance(s.op, stream.Transfer)]
-    by_row: dict[int, int] = {}
+    found: dict[tuple[str, str], dict[int, int]] = {}
     for path in program.paths:
         transfer = transfers[path.stream]
         given = transfer.x.type
         assert isinstance(given, TiledType)
-        ends = (given.region, transfer.region)
-        mine, others = ends if direction == "to" else ends[::-1]
-        if mine == region.name and identifier(others) == other:
-            by_row.setdefault(path.row, path.color)
+        for mine, name in (
+            (given.region, f"to_{identifier(transfer.region)}"),
+            (transfer.region, f"from_{identifier(given.region)}"),
+        ):
+            found.setdefault((mine, name), {}).setdefault(path.row, path.color)
+    return found
+
+
+def _stream_color(streams: StreamColors, region: Region, name: str, row: int) -> int:
+    """The color of a `from_` or `to_` parameter in a row (row 0's where the row has no path)."""
+    by_row = streams.get((region.name, name), {})
     if 0 not in by_row and row not in by_row:
         raise EmitError(
-            f"the stream between @{region.name} and @{other} has no path",
+            f"the stream between @{region.name} and @{name.partition('_')[2]} has no path",
             help="run the pass route first",
         )
     return by_row[row] if row in by_row else by_row[0]
