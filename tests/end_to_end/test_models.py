@@ -195,9 +195,19 @@ def test_wrong_arguments_are_named(inputs: tuple[Any, ...], message: str) -> Non
 
 
 def test_integers_beyond_32_bits_are_refused() -> None:
+    class Scaled(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x * 0.5
+
+    compiled = waferc.compile(Scaled(), (torch.arange(10).reshape(2, 5),), region=(1, 1))
+    with pytest.raises(waferc.WaferError, match="i32 holds"):
+        compiled(torch.full((2, 5), 2**40))
+
+
+def test_ids_that_a_table_does_not_have_are_refused() -> None:
     model, inputs = make("words")
     compiled = waferc.compile(model, inputs, region=(1, 1))
-    with pytest.raises(waferc.WaferError, match="i32 holds"):
+    with pytest.raises(waferc.WaferError, match="the model does not know"):
         compiled(torch.full((2, 5), 2**40))
 
 
