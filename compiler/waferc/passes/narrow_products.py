@@ -67,7 +67,8 @@ class _Narrowing:
         if isinstance(op, State) and result in self.narrow:
             self._check(op)
             self._twin(replace(op, dtype=DType.F16), result)
-            self.weights[op.label] = self.weights[op.label].astype(np.float16)
+            if op.label in self.weights:
+                self.weights[op.label] = self.weights[op.label].astype(np.float16)
         elif isinstance(op, Embedding) and op.table in self.narrow:
             self._twin(op.with_operands(chosen), result)
         else:
@@ -114,7 +115,7 @@ class _Narrowing:
         return wanted
 
     def _check(self, op: Op) -> None:
-        if isinstance(op, Parameter | State):
+        if isinstance(op, Parameter | State) and op.label in self.unit.weights:
             array = self.unit.weights[op.label]
             largest = float(np.abs(array, where=np.isfinite(array), out=np.zeros_like(array)).max())
             if largest > float(np.finfo(np.float16).max):

@@ -51,6 +51,8 @@ class SpreadCaches(Pass):
             if isinstance(op, structure.State):
                 changed[number] = replace(statement, op=replace(op, spread=dims))
                 continue
+            if op.label not in weights:
+                continue  # on the meta device: there is nothing to put in order
             for dim in dims:
                 order = np.array(spread_order(op.shape[dim]))
                 weights[op.label] = np.take(weights[op.label], order, axis=dim)
