@@ -45,9 +45,8 @@ def read(state: ClassState, lanes: Lanes, bank: int, place: int) -> Values:
         case registers.OUTPUT_FLUSHED:
             return state.queues.flushed(lanes)
         case registers.OUTPUT_QUEUE | registers.INPUT_QUEUE:
-            color = state.queues.color(_SIDES[bank], place, lanes)
-            shifted = np.asarray(color or 0 if isinstance(color, int | None) else color)
-            return np.broadcast_to(shifted << _COLOR_SHIFT, lanes.count).astype(np.uint16)
+            colors = state.queues.colors(_SIDES[bank], place, lanes)
+            return (np.maximum(colors, 0) << _COLOR_SHIFT).astype(np.uint16)
         case registers.INPUT_STATUS | registers.OUTPUT_STATUS:
             raise Misuse(
                 "how full queues are at a cycle is read, which only the reference engine knows,"

@@ -45,6 +45,11 @@ class Queues:
         here = color[lanes.index]
         return None if (here == _NO_COLOR).any() else here
 
+    def colors(self, side: Side, queue: int, lanes: Lanes) -> Times:
+        """The color of a queue on each PE: [lane], -1 where it has none."""
+        color = np.asarray(self._colors[side].get(queue, _NO_COLOR))
+        return np.broadcast_to(color, self._pes)[lanes.index]
+
     def bind(self, side: Side, queue: int, lanes: Lanes, colors: Times) -> None:
         """Bind a queue to `colors` [lane]."""
         bound = self._colors[side]
@@ -60,7 +65,10 @@ class Queues:
         if not value.is_bound or value.queue is None:
             return value
         color = self.color(value.kind, value.queue, lanes)
-        return value if color is None else replace(value, color=color)
+        if color is None:
+            found = self.colors(value.kind, value.queue, lanes)
+            color = np.where(found == _NO_COLOR, value.color, found)
+        return replace(value, color=color)
 
     # ---- flushing --------------------------------------------------------------------------------
 

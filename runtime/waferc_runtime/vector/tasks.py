@@ -223,9 +223,9 @@ def _flushes(state: ClassState, network: Network, transfers: Sequence[Transfer])
     for queue, asked in state.queues.asked.items():
         here = np.flatnonzero(asked != NEVER)
         since = asked.copy()
-        colors = state.queues.color("fabout", queue, lanes_of(here, state.count))
-        for color in () if colors is None else np.unique(colors):
-            chosen = here[np.broadcast_to(np.asarray(colors) == color, len(here))]
+        colors = state.queues.colors("fabout", queue, lanes_of(here, state.count))
+        for color in np.unique(colors[colors >= 0]):
+            chosen = here[colors == color]
             drained = network.drained(int(color), queue, state.pes[chosen])
             since[chosen] = np.maximum(since[chosen], drained)
         for transfer in transfers:

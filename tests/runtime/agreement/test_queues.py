@@ -175,6 +175,20 @@ fn main(a: u16, b: u16, c: u16, d: u16) void {
     assert vector[0][:2] == [5, 5]
 
 
+def test_queues_that_some_pes_bind_are_read_on_all() -> None:
+    pe = """
+var place: u16 = px;
+fn main(a: u16, b: u16, c: u16, d: u16) void {
+  if (place == a) { tile.output_queue_config.encode_output_queue(3, @get_int(blue)); }
+  note(@as(u32, @get_config(0x7b83)));
+  sys_mod.unblock_cmd_stream();
+}
+"""
+    vector, reference = outcomes(pe, (1, 0, 0, 0))
+    assert vector == reference
+    assert vector[0][::64] == [0, 4 << 4]
+
+
 def test_registers_that_there_are_not_are_named() -> None:
     pe = "fn main(a: u16, b: u16, c: u16, d: u16) void { SAY sys_mod.unblock_cmd_stream(); }"
     for engine in engines(pe.replace("SAY", "@set_config(0x1234, 1);")):
