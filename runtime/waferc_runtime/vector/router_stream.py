@@ -13,7 +13,7 @@ from waferc_runtime.vector.routers import Routers
 from waferc_runtime.vector.state import NEVER
 from waferc_runtime.vector.when import When, words_at
 
-_NONE = np.zeros(0, np.intp)
+_NOBODY = np.zeros(0, np.intp)
 
 
 class RoutedStream:
@@ -135,12 +135,12 @@ class RoutedStream:
         return np.where(queues.held(nodes) > 0, NEVER, left + 1)
 
     def senders_of(self, columns: Indices) -> Indices | None:
-        """None: routers tell when there is room."""
-        return _NONE
+        """No PEs: routers tell when there is room."""
+        return _NOBODY
 
     def reached(self, outlet: Outlet) -> Indices | None:
-        """None: routers tell when words have come."""
-        return _NONE
+        """No PEs: routers tell when words have come."""
+        return _NOBODY
 
     # ---- for reports -----------------------------------------------------------------------------
 
