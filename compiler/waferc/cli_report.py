@@ -45,21 +45,27 @@ def add_parsers(verbs: Verbs) -> None:
     one.add_argument("output", type=Path, metavar="TRACE.json", help="what is written")
 
 
-def add_entry(parser: argparse.ArgumentParser) -> None:
-    """Add the option that names an entry."""
+def add_call(parser: argparse.ArgumentParser) -> None:
+    """Add what names a call: the bundle, its entry, and the engine."""
+    parser.add_argument("bundle", type=Path, help="folder that `waferc compile -o` wrote")
     parser.add_argument(
         "--entry", metavar="NAME", help="which entry of the bundle, where it has several"
     )
-
-
-def _add_call(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("bundle", type=Path, help="folder that `waferc compile -o` wrote")
-    add_entry(parser)
     parser.add_argument(
         "--engine", default="vector", choices=tuple(ENGINES),
         help="vector: fast; reference: one wavelet at a time; phantom: cycles without data"
         " (%(default)s)",
     )  # fmt: skip
+
+
+def called(arguments: argparse.Namespace) -> Compiled:
+    """The bundle's model, with the entry that is named."""
+    compiled = load(arguments.bundle, engine=arguments.engine)
+    return compiled if arguments.entry is None else compiled[arguments.entry]
+
+
+def _add_call(parser: argparse.ArgumentParser) -> None:
+    add_call(parser)
     parser.add_argument(
         "--input", type=Path, metavar="X.npz", help="inputs by label; zeros if none"
     )
@@ -91,9 +97,7 @@ def trace_bundle(arguments: argparse.Namespace) -> int:
 
 def _watched(arguments: argparse.Namespace) -> tuple[Compiled, Report]:
     """The model and the report after one watched call."""
-    compiled = load(arguments.bundle, engine=arguments.engine)
-    if arguments.entry is not None:
-        compiled = compiled[arguments.entry]
+    compiled = called(arguments)
     inputs = None if arguments.input is None else files.read_arrays(arguments.input)
     with Progress().step(f"run {compiled.bundle.manifest.name}"):
         return compiled, compiled.profile(inputs)

@@ -12,8 +12,9 @@ from typing import Any
 from numpy.typing import NDArray
 
 from waferc import cli_files as files
+from waferc.cli_report import called
 from waferc.cli_validate import validate_machines
-from waferc.compiled import Compiled, load, positional
+from waferc.compiled import Compiled, positional
 from waferc.driver import assemble, example_calls, lower_model
 from waferc.emit.emit import emit
 from waferc.frontend.eager import as_array, eager
@@ -82,7 +83,7 @@ def compile_model(arguments: argparse.Namespace) -> int:
 
 def run_bundle(arguments: argparse.Namespace) -> int:
     """`waferc run`: outputs of a bundle for the inputs in a file."""
-    compiled = _entry(arguments)
+    compiled = called(arguments)
     inputs = _arrays(arguments)
     with Progress().step(f"run {compiled.bundle.manifest.name}"):
         outputs = compiled.run(inputs)
@@ -93,7 +94,7 @@ def run_bundle(arguments: argparse.Namespace) -> int:
 
 def verify_bundle(arguments: argparse.Namespace) -> int:
     """`waferc verify`: exit code 0 if the outputs are equal within the tolerance, else 1."""
-    compiled = _entry(arguments)
+    compiled = called(arguments)
     if arguments.expected is not None:
         inputs, expected = _arrays(arguments), files.read_arrays(arguments.expected)
     else:
@@ -184,12 +185,6 @@ class _Watch:
         """One line per pass on standard error."""
         for name, seconds, statements in self._times:
             print(f"{seconds:8.3f} s  {name} ({statements:,} statements)", file=sys.stderr)
-
-
-def _entry(arguments: argparse.Namespace) -> Compiled:
-    """The bundle's model, with the entry that is named."""
-    compiled = load(arguments.bundle, engine=arguments.engine)
-    return compiled if arguments.entry is None else compiled[arguments.entry]
 
 
 def _arrays(arguments: argparse.Namespace) -> dict[str, Array]:

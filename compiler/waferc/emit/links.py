@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from waferc.emit.diagnostics import EmitError
 from waferc.emit.kernels.context import Arrivals
@@ -11,14 +11,13 @@ from waferc.emit.names import identifier
 from waferc.emit.pe_program import (
     DsdOperation,
     Fabric,
-    For,
-    If,
     Link,
     LoadRegister,
     MapOperation,
+    Operand,
     PeFunction,
     Port,
-    Statement,
+    simple_statements,
 )
 from waferc_ir.types import AXES, Axis, Region
 
@@ -34,46 +33,28 @@ def used_ports(functions: Iterable[PeFunction]) -> tuple[Port, ...]:
     """The ports that functions use, in order of first use."""
     found: dict[Port, None] = {}
     for function in functions:
-        for port in _ports(function.body):
-            found[port] = None
+        for statement in simple_statements(function.body):
+            operands: tuple[Operand, ...] = ()
+            match statement:
+                case DsdOperation(dest=dest, sources=sources):
+                    operands = (dest, *sources)
+                case MapOperation(inputs=inputs, output=output):
+                    operands = (*inputs, output)
+                case _:
+                    pass
+            found |= {one.port: None for one in operands if isinstance(one, Fabric)}
     return tuple(found)
-
-
-def _ports(statements: Iterable[Statement]) -> Iterator[Port]:
-    for statement in statements:
-        match statement:
-            case DsdOperation(dest=dest, sources=sources):
-                yield from (o.port for o in (dest, *sources) if isinstance(o, Fabric))
-            case MapOperation(inputs=inputs, output=output):
-                yield from (o.port for o in (*inputs, output) if isinstance(o, Fabric))
-            case For(body=body):
-                yield from _ports(body)
-            case If(branches=branches, otherwise=otherwise):
-                for _, body in branches:
-                    yield from _ports(body)
-                yield from _ports(otherwise)
-            case _:
-                pass
 
 
 def used_registers(functions: Iterable[PeFunction]) -> tuple[str, ...]:
     """The registers that functions load, by name."""
-    return tuple(sorted({name for function in functions for name in _registers(function.body)}))
-
-
-def _registers(statements: Iterable[Statement]) -> Iterator[str]:
-    for statement in statements:
-        match statement:
-            case LoadRegister(name=name):
-                yield name
-            case For(body=body):
-                yield from _registers(body)
-            case If(branches=branches, otherwise=otherwise):
-                for _, body in branches:
-                    yield from _registers(body)
-                yield from _registers(otherwise)
-            case _:
-                pass
+    loads = {
+        statement.name
+        for function in functions
+        for statement in simple_statements(function.body)
+        if isinstance(statement, LoadRegister)
+    }
+    return tuple(sorted(loads))
 
 
 def used_axes(ports: Iterable[Port]) -> tuple[Axis, ...]:

@@ -6,6 +6,7 @@ Index expressions have type i16, which reaches every element of a PE's 48 KiB.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -296,6 +297,20 @@ class If:
 
 
 Statement = DsdOperation | MapOperation | LetDsd | LoadRegister | LetScalar | SetLength | For | If
+
+
+def simple_statements(statements: Iterable[Statement]) -> Iterator[Statement]:
+    """All statements but loops and conditions, those inside them too."""
+    for statement in statements:
+        match statement:
+            case For(body=body):
+                yield from simple_statements(body)
+            case If(branches=branches, otherwise=otherwise):
+                for _, body in branches:
+                    yield from simple_statements(body)
+                yield from simple_statements(otherwise)
+            case _:
+                yield statement
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from waferc.layouts.shelves import shelves
 from waferc.passes.base import Pass
 from waferc.unit import Unit
 from waferc_ir.diagnostics import WaferError
@@ -94,10 +95,11 @@ def _nearest(
 def _in_rows(regions: Sequence[Region], machine: Machine) -> list[Corner] | None:
     """Corners of regions set side by side, a new row where one is full; None if that fails."""
     corners: list[Corner] = []
-    x = y = bottom = 0
-    for region in regions:
-        if x + region.width > machine.program_width:
-            x, y = 0, bottom
+    x = y = bottom = row = 0
+    rows = shelves([region.width for region in regions], machine.program_width)
+    for region, shelf in zip(regions, rows, strict=True):
+        if shelf != row:
+            x, y, row = 0, bottom, shelf
         if not _fits(replace(region, x=x, y=y), machine):
             return None
         corners.append((x, y))

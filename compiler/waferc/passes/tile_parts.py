@@ -12,6 +12,7 @@ from waferc.layouts.problem import Rates, Step, problem_of, steps_of
 from waferc.layouts.relayout import Relayouts
 from waferc.layouts.repeats import Form, form_of
 from waferc.layouts.search import search
+from waferc.layouts.shelves import shelves
 from waferc.layouts.stages import Part
 from waferc.layouts.strategy import Space, Strategy, local_elements, tensor
 from waferc.passes.tile_build import RegionWriter, TiledWriter
@@ -65,12 +66,13 @@ class Tiling:
         regions = tuple(Region(f"r{number}", *size) for number, size in enumerate(sizes))
         padding = Padding({region.name: region for region in regions})
         writer = TiledWriter(padding, [label for _, label in markers(self.program)])
-        begins = _shelf_begins([width for width, _ in sizes], self.machine.program_width)
+        shelf = shelves([width for width, _ in sizes], self.machine.program_width)
         before: RegionWriter | None = None
         for stage, (region, part) in enumerate(zip(regions, self.parts, strict=True)):
             ground = self._ground(sizes[stage])
             here = RegionWriter(region.name, writer, ground.relayouts)
-            level = stage > 0 and sizes[stage - 1][1] == sizes[stage][1] and not begins[stage]
+            ends = (stage - 1, stage)
+            level = stage > 0 and len({(sizes[n][1], shelf[n]) for n in ends}) == 1
             strategies = self._choose(stage, sizes[stage], rates[stage], before, rows=level)
             for number, statements in enumerate(part):
                 writer.enter(number)
@@ -184,16 +186,6 @@ def _form(part: Part, crossing: Sequence[Sequence[Value]]) -> tuple[Form, ...]:
     return tuple(
         form_of(statements, values) for statements, values in zip(part, crossing, strict=True)
     )
-
-
-def _shelf_begins(widths: Sequence[int], program_width: int) -> list[bool]:
-    """Whether each region begins a shelf, as the one before has no room for it."""
-    found: list[bool] = []
-    x = 0
-    for width in widths:
-        found.append(x + width > program_width)
-        x = width if found[-1] else x + width
-    return found
 
 
 def _crossing(parts: Sequence[Sequence[Statement]]) -> list[list[Value]]:

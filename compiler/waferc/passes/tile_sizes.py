@@ -11,6 +11,7 @@ from itertools import product
 
 from waferc.analysis.footprint import Footprint, footprints
 from waferc.layouts.problem import Rates, TileError
+from waferc.layouts.shelves import shelves
 from waferc.layouts.stages import Part
 from waferc.layouts.strategy import tensor
 from waferc.passes.tile_parts import Size, Tiling
@@ -92,7 +93,7 @@ def _on_shelves(tiling: Tiling) -> Program:
         if _is_flat(tiling, widths, height):
             continue
         widths = _grown(tiling, widths, height, rates)
-        if shelves(widths, height, machine) is None:
+        if not _fit(widths, height, machine):
             needed.append(sum(widths) * height)
             failed[rates] += 1
             continue
@@ -150,7 +151,7 @@ def _grown(tiling: Tiling, widths: list[int], height: int, rates: Rates) -> list
             kind = tiling.kinds[number]
             wanted[kind] = max(width, wanted.get(kind, 0))
         following = [wanted[kind] for kind in tiling.kinds]
-        if following == widths or shelves(following, height, machine) is None:
+        if following == widths or not _fit(following, height, machine):
             return following
         widths = following
     return widths
@@ -179,18 +180,10 @@ def _is_flat(tiling: Tiling, widths: Sequence[int], height: int) -> bool:
     )
 
 
-def shelves(widths: Sequence[int], height: int, machine: Machine) -> list[int] | None:
-    """The shelf of each region, left to right and top to bottom; None if they do not fit."""
-    found: list[int] = []
-    shelf = x = 0
-    for width in widths:
-        if x + width > machine.program_width:
-            shelf, x = shelf + 1, 0
-        if width > machine.program_width or (shelf + 1) * height > machine.program_height:
-            return None
-        found.append(shelf)
-        x += width
-    return found
+def _fit(widths: Sequence[int], height: int, machine: Machine) -> bool:
+    """Whether regions of these widths and one height lie on the wafer's shelves."""
+    last = shelves(widths, machine.program_width)[-1]
+    return max(widths) <= machine.program_width and (last + 1) * height <= machine.program_height
 
 
 def part_bytes(part: Part) -> int:
