@@ -9,18 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from waferc_ir.diagnostics import WaferError
+from waferc_ir.chosen import chosen
 from waferc_ir.ops import graph_structure, tile_structure
 from waferc_ir.ops.declare import Op
 from waferc_ir.program import Program, Statement
 
 MAIN = "main"
-
-
-class EntryError(WaferError):
-    """A program has no such entry, or it is not said which of several is meant."""
-
-    code = "entry"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +55,7 @@ def entries(program: Program) -> tuple[Entry, ...]:
 
 def entry_named(program: Program, label: str | None) -> Entry:
     """The entry called `label`; None stands for the only one. Raises EntryError."""
-    found = entries(program)
-    for entry in found:
-        if label == entry.label or (label is None and len(found) == 1):
-            return entry
-    known = ", ".join(entry.label for entry in found)
-    if label is None:
-        message = f"program @{program.name} has {len(found)} entries, and none is named"
-    else:
-        message = f"program @{program.name} has no entry {label!r}"
-    raise EntryError(message, help=f"its entries: {known}")
+    return chosen(entries(program), label, f"program @{program.name}")
 
 
 def common(program: Program) -> tuple[Statement, ...]:

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, cast
 
-from waferc_ir.diagnostics import Location, WaferError, collect
+from waferc_ir.chosen import chosen
+from waferc_ir.diagnostics import Location, collect
 from waferc_ir.dtypes import DTYPES, DType
 from waferc_ir.machine import MACHINES, Machine
 from waferc_runtime.host.json_fields import BundleError, Field
@@ -27,12 +28,6 @@ _LARGEST_EXTENT = 2**31 - 1
 _MOST_DIMENSIONS = 32
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _LAYOUT = re.compile(r"(?:[A-Za-z0-9_][A-Za-z0-9_.-]*/)*[A-Za-z0-9_][A-Za-z0-9_.-]*\.csl\Z")
-
-
-class EntryError(WaferError):
-    """A bundle has no such entry, or it is not said which of several is meant."""
-
-    code = "entry"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,15 +71,7 @@ class Manifest:
         Raises:
             EntryError: there is none of that name, or several and none is named.
         """
-        for entry in self.entries:
-            if label == entry.label or (label is None and len(self.entries) == 1):
-                return entry
-        known = ", ".join(entry.label for entry in self.entries)
-        if label is None:
-            message = f"{self.name} has {len(self.entries)} entries, and none is named"
-        else:
-            message = f"{self.name} has no entry {label!r}"
-        raise EntryError(message, help=f"its entries: {known}")
+        return chosen(self.entries, label, self.name)
 
 
 def parse_manifest(text: str, file: str = MANIFEST) -> Manifest:
