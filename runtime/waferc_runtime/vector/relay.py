@@ -161,9 +161,8 @@ class _Chain:
             return None
         source, target = ends
         outlet = transfer.whole_outlet()
-        if outlet.first is not None or target.crossings is not None or target.links is not None:
-            # who hears of single words is told by those that are sent, and so are links of several
-            return None
+        if outlet.first is not None or target.crossings is not None:
+            return None  # who wants to hear of single words is told by those that are sent
         columns = source.columns(transfer.pes)
         is_able = (transfer.done == self._done) & (transfer.total == self._done + self._count)
         is_able &= (columns >= 0) & (target.credit(outlet) >= self._words)
