@@ -21,27 +21,47 @@ param width: u16;
 param height: u16;
 param words: u16;
 param rounds: u16;
+param beside: u16; // words from PE width / 2 to the last, on another color over the same links
 const memcpy = @import_module("<memcpy/get_params>", .{ .width = width, .height = height });
 const even: color = @get_color(3);
 const odd: color = @get_color(4);
+const far: color = @get_color(5);
+const gate: color = @get_color(6);
+const starts = .{ .routes = .{ .rx = .{ RAMP }, .tx = .{ EAST } } };
+const passes = .{ .routes = .{ .rx = .{ WEST }, .tx = .{ EAST } } };
+const ends = .{ .routes = .{ .rx = .{ WEST }, .tx = .{ RAMP } } };
 layout {
-  @set_rectangle(width, height);
+  // the gate goes along a row of its own, below the others
+  @set_rectangle(width, height + 1);
   for (@range(u16, width)) |x| {
-    for (@range(u16, height)) |y| {
+    const first = x == 0;
+    const last = x + 1 == width;
+    @set_color_config(x, height - 1, gate, .{ .routes = .{
+      .rx = .{ if (first) RAMP else SOUTH }, .tx = .{ if (last) RAMP else SOUTH } } });
+    @set_color_config(x, height, gate, .{ .routes = .{
+      .rx = .{ if (first) NORTH else WEST }, .tx = .{ if (last) NORTH else EAST } } });
+    for (@range(u16, height + 1)) |y| {
       const to = if (x % 2 == 0) even else odd;
       const from = if (x % 2 == 0) odd else even;
       @set_tile_code(x, y, "pe.csl", .{ .memcpy_params = memcpy.get_params(x), .px = x,
-        .width = width, .words = words, .rounds = rounds, .to = to, .from = from });
-      if (x + 1 < width) {
-        @set_color_config(x, y, to, .{ .routes = .{ .rx = .{ RAMP }, .tx = .{ EAST } } });
+        .width = width, .words = words, .rounds = if (y == height) 0 else rounds,
+        .to = to, .from = from, .beside = if (y == height) 0 else beside, .far = far,
+        .gate = gate });
+      if (y < height and beside > 0 and x >= width / 2) {
+        const inner = if (x + 1 < width) passes else ends;
+        @set_color_config(x, y, far, if (x == width / 2) starts else inner);
       }
-      if (x > 0) {
-        @set_color_config(x, y, from, .{ .routes = .{ .rx = .{ WEST }, .tx = .{ RAMP } } });
+      if (y < height and x + 1 < width) {
+        @set_color_config(x, y, to, starts);
+      }
+      if (y < height and x > 0) {
+        @set_color_config(x, y, from, ends);
       }
     }
   }
   @export_name("own", [*]f32, true);
   @export_name("plan", [*]u16, true);
+  @export_name("ended", [*]u16, true);
   @export_name("main", fn()void);
 }
 """
@@ -54,17 +74,41 @@ param words: u16;
 param rounds: u16;
 param to: color;
 param from: color;
+param gate: color;
+param beside: u16;
+param far: color;
 const sys_mod = @import_module("<memcpy/memcpy>", memcpy_params);
+const time = @import_module("<time>");
 const iq: input_queue = @get_input_queue(2);
 const oq: output_queue = @get_output_queue(2);
+const gate_iq: input_queue = @get_input_queue(4);
+const gate_oq: output_queue = @get_output_queue(4);
+const far_iq: input_queue = @get_input_queue(3);
+const far_oq: output_queue = @get_output_queue(3);
+var more = @zeros([beside + 1]f32);
+const all = @get_dsd(mem1d_dsd, .{ .tensor_access = |i|{beside} -> more[i] });
+const far_out = @get_dsd(fabout_dsd,
+  .{ .fabric_color = far, .extent = beside, .output_queue = far_oq });
+const far_in = @get_dsd(fabin_dsd,
+  .{ .fabric_color = far, .extent = beside, .input_queue = far_iq });
 var own = @zeros([words]f32);
-var plan = @zeros([3]u16); // how long to idle, whether to add, words of the first operation
+// how long to idle, whether to add, words of the first operation and of the second, and the round
+// behind which the first PE lets the last one begin (0: that begins at once)
+var plan = @zeros([5]u16);
+var opened = @zeros([1]f32);
+var now = @zeros([3]u16);
+var ended = @zeros([8]u16); // when each round ended
 var scratch: f32 = 0.0;
 const own_ptr: [*]f32 = &own;
 const plan_ptr: [*]u16 = &plan;
+const ended_ptr: [*]u16 = &ended;
 const mine = @get_dsd(mem1d_dsd, .{ .tensor_access = |i|{words} -> own[i] });
 const out = @get_dsd(fabout_dsd, .{ .fabric_color = to, .extent = words, .output_queue = oq });
 const in = @get_dsd(fabin_dsd, .{ .fabric_color = from, .extent = words, .input_queue = iq });
+const opened_dsd = @get_dsd(mem1d_dsd, .{ .tensor_access = |i|{1} -> opened[i] });
+const gate_out = @get_dsd(fabout_dsd, .{ .fabric_color = gate, .extent = 1,
+  .output_queue = gate_oq });
+const gate_in = @get_dsd(fabin_dsd, .{ .fabric_color = gate, .extent = 1, .input_queue = gate_iq });
 fn pass_on(first: u16, count: u16) void {
   const mine_now = @set_dsd_length(@increment_dsd_offset(mine, @as(i16, first), f32), count);
   const out_now = @set_dsd_length(out, count);
@@ -80,10 +124,19 @@ fn pass_on(first: u16, count: u16) void {
   }
 }
 fn main() void {
+  time.enable_tsc();
+  if (beside > 0 and px == width / 2) { @fmovs(far_out, all, .{ .async = true }); }
+  if (beside > 0 and px + 1 == width) { @fmovs(all, far_in, .{ .async = true }); }
+  if (px > 0 and px + 1 == width and plan[4] > 0) { @fmovs(opened_dsd, gate_in); }
   for (@range(u16, rounds)) |round| {
     for (@range(u16, plan[0])) |i| { scratch += 1.0; }
     if (plan[2] > 0) { pass_on(0, plan[2]); }
-    if (words > plan[2]) { pass_on(plan[2], words - plan[2]); }
+    if (plan[3] > 0) { pass_on(plan[2], plan[3]); }
+    const done = plan[2] + plan[3];
+    if (words > done) { pass_on(done, words - done); }
+    time.get_timestamp(&now);
+    ended[round] = now[0];
+    if (px == 0 and round + 1 == plan[4]) { @fmovs(gate_out, opened_dsd); }
   }
   sys_mod.unblock_cmd_stream();
 }
@@ -91,22 +144,29 @@ comptime {
   if (@is_arch("wse3")) {
     @initialize_queue(iq, .{ .color = from });
     @initialize_queue(oq, .{ .color = to });
+    @initialize_queue(gate_iq, .{ .color = gate });
+    @initialize_queue(gate_oq, .{ .color = gate });
+    @initialize_queue(far_iq, .{ .color = far });
+    @initialize_queue(far_oq, .{ .color = far });
   }
   @export_symbol(own_ptr, "own");
   @export_symbol(plan_ptr, "plan");
+  @export_symbol(ended_ptr, "ended");
   @export_symbol(main);
 }
 """
 
 
-def built(width: int, height: int, words: int, rounds: int) -> Elaborated:
+def built(width: int, height: int, words: int, rounds: int, beside: int = 0) -> Elaborated:
     params = {"width": width, "height": height, "words": words, "rounds": rounds}
+    params["beside"] = beside
     return elaborate({"l.csl": LAYOUT, "pe.csl": PE}, "l.csl", MACHINES["wse3"], params)
 
 
 def left_behind(program: Elaborated, words: int, plan: np.ndarray[Any, Any]) -> list[Any]:
-    """Memory, clocks and traffic after a run."""
-    height, width, _ = plan.shape
+    """Memory, the ends of rounds, clocks and traffic after a run."""
+    height, width, given = plan.shape
+    plan = np.pad(plan, ((0, 0), (0, 0), (0, 5 - given)))
     engine = VectorEngine(program, MACHINES["wse3"])
     own = np.random.default_rng(words).normal(size=(height, width, words)).astype(np.float32)
     engine.write("own", 0, 0, own)
@@ -115,7 +175,8 @@ def left_behind(program: Elaborated, words: int, plan: np.ndarray[Any, Any]) -> 
     engine.launch("main")  # finds the ledgers that the first one left
     told = engine.statistics()
     arrays = [told.busy_cycles, told.wait_cycles, told.link_load]
-    return [engine.read("own", 0, 0, width, height, words), told.cycles, told.flops, *arrays]
+    read = [engine.read(name, 0, 0, width, height, n) for name, n in (("own", words), ("ended", 8))]
+    return [*read, told.cycles, told.flops, *arrays]
 
 
 def stands_still(*given: Any) -> list[Any]:
@@ -132,13 +193,43 @@ def test_at_once_and_hop_by_hop_are_the_same(data: st.DataObject) -> None:
     pe = st.tuples(idle, st.booleans(), cut)
     row = st.lists(pe, min_size=width, max_size=width)
     plan = np.array(data.draw(st.lists(row, min_size=height, max_size=height)))
-    program = built(width, height, words, rounds)
+    beside = data.draw(st.sampled_from([0, 0, 3, 200])) if width > 2 else 0
+    assert_alike(built(width, height, words, rounds, beside), words, plan)
+
+
+def test_at_once_is_hop_by_hop_where_others_use_the_links() -> None:
+    plan = np.tile([0, 1, 0], (1, 9, 1))
+    plan[0, 0, 0] = 3  # the others' words are on their way before
+    assert_alike(built(9, 1, 4, 1, beside=200), 4, plan)
+
+
+def assert_alike(program: Elaborated, words: int, plan: np.ndarray[Any, Any]) -> None:
     at_once = left_behind(program, words, plan)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(under_way, "relay", stands_still)
         hop_by_hop = left_behind(program, words, plan)
     for one, other in zip(at_once, hop_by_hop, strict=True):
         assert np.array_equal(one, other)
+
+
+# by PE: rounds of idling, whether to add, words of the first and second operation, the gate;
+# 16 words have room between two PEs
+CHAINS = {
+    "no room, as the last PE begins late": [[0, 0, 0, 0, 3]] * 8,
+    "room when the last PE has idled": [[0, 0, 0, 0, 1]] * 7 + [[30, 0, 0, 0, 1]],
+    "room when the last but one has idled": [
+        *[[0, 0, 0, 0, 0]] * 6,
+        [30, 0, 0, 0, 0],
+        [0, 0, 0, 0, 0],
+    ],
+    "words that wait already": [[0, 0, 10, 10, 0]] * 5 + [[0, 0, 4, 10, 0]] * 3,
+}
+
+
+@pytest.mark.parametrize("kind", CHAINS)
+def test_a_chain_ends_where_a_message_has_to_wait(kind: str) -> None:
+    words, rounds = (20, 1) if kind == "words that wait already" else (10, 3)
+    assert_alike(built(8, 1, words, rounds), words, np.array([CHAINS[kind]]))
 
 
 def test_a_message_goes_through_the_whole_chain(monkeypatch: pytest.MonkeyPatch) -> None:
