@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from waferc.evaluate import graph as graph_meaning
 from waferc.evaluate import tiled as tiled_meaning
+from waferc.layouts.repeats import Repeats, find_repeats, form_of
 from waferc.layouts.stages import cut_entries, natural_stages
 from waferc.passes.tile import Tile
 from waferc.unit import Unit
@@ -16,7 +17,7 @@ from waferc_ir.dtypes import DType
 from waferc_ir.machine import machine
 from waferc_ir.ops import graph_compute, graph_structure
 from waferc_ir.printer import print_program
-from waferc_ir.program import Builder, Program, Value
+from waferc_ir.program import Builder, Program, Statement, Value
 from waferc_ir.verify import verify
 
 
@@ -118,3 +119,37 @@ def test_programs_of_layers_mean_what_their_graphs_mean(
         for label, array in (expected | expected_states).items():
             got = (result | states)[label]
             np.testing.assert_allclose(got, array, rtol=1e-3, atol=1e-4 * np.abs(array).max())
+
+
+def chained(steps: list[tuple[str, int]]) -> tuple[Statement, ...]:
+    """An input, and operations on what the one before made and what one so far back made."""
+    builder = Builder()
+    made = [builder.add(graph_structure.Input("x", (4, 4), DType.F32))]
+    for fn, back in steps:
+        earlier = made[max(0, len(made) - 1 - back)]
+        made.append(builder.add(graph_compute.Binary(made[-1], earlier, fn)))
+    return tuple(builder.statements)
+
+
+def found_in(steps: list[tuple[str, int]], crossing: list[float]) -> Repeats | None:
+    source, *work = chained(steps)
+    assert source.result is not None
+    return find_repeats(work, {source.result: source}, crossing)
+
+
+def test_what_repeats_has_operands_from_alike_places() -> None:
+    assert found_in([("add", 1), ("mul", 2)] * 4, [1.0] * 8) == Repeats(2, 2, 3)
+    others = [step for back in (1, 2, 3, 4) for step in (("add", 1), ("mul", back))]
+    assert found_in(others, [1.0] * 8) is None
+
+
+def test_a_repetition_begins_where_least_crosses() -> None:
+    steps = [("add", 1), ("mul", 2)] * 4 + [("add", 1)]
+    assert found_in(steps, [1.0] * 9) == Repeats(2, 2, 3)
+    assert found_in(steps, [9.0, 9.0, 9.0, 1.0, 9.0, 1.0, 9.0, 1.0, 9.0]) == Repeats(3, 2, 3)
+
+
+def test_forms_tell_where_operands_come_from() -> None:
+    forms = [form_of(chained([("add", 1), ("mul", back)]), ()) for back in (0, 1, 0)]
+    assert forms[0] == forms[2]
+    assert forms[0] != forms[1]
