@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from tests.end_to_end.test_state import Cached
+from torch import Tensor, nn
 
 import waferc
 from waferc_ir.spread import spread_order
@@ -69,3 +70,27 @@ def test_no_pe_fills_first_while_decoding() -> None:
     for label in ("keys", "values"):  # the host sees positions in their order
         assert states[label][0, 0, : context // 2].any(axis=-1).all()
         assert not states[label][0, 0, context // 2 :].any()
+
+
+class Listed(nn.Module):
+    """A cache whose places the caller sees, in their order."""
+
+    rows: Tensor
+
+    def __init__(self, context: int) -> None:
+        super().__init__()
+        self.register_buffer("rows", torch.zeros(context, 3))
+
+    def forward(self, row: Tensor, position: Tensor) -> Tensor:
+        self.rows.index_copy_(0, position, row)
+        return 2 * self.rows
+
+
+def test_a_cache_that_is_an_output_keeps_its_order() -> None:
+    model = Listed(16).eval()
+    example = torch.zeros(1, 3), torch.zeros(1, dtype=torch.long)
+    compiled = waferc.compile(Listed(16).eval(), example, region=(4, 1))
+    for position in (0, 1, 5, 15):
+        args = torch.full((1, 3), 1.0 + position), torch.tensor([position])
+        with torch.no_grad():
+            assert torch.equal(compiled(*args), model(*args))
