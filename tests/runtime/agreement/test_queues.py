@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -135,6 +136,36 @@ def test_a_flushed_queue_is_bound_to_another_color(
     words = list(range(100, 140))
     assert vector[0][64 : 64 + first + second] == words[:first] + words[:second]
     assert sorted(vector[0][:5]) == [0, 7, 8, 8, 9]
+
+
+def test_one_of_two_alike_pes_binds_its_queue_anew() -> None:
+    pe = """
+const blue_iq = @get_input_queue(4);
+const fout = @get_dsd(fabout_dsd, .{ .extent = 1, .output_queue = oq });
+const got = @get_dsd(mem1d_dsd, .{ .tensor_access = |i|{1} -> out[i] });
+const from_red = @get_dsd(fabin_dsd, .{ .extent = 1, .input_queue = iq });
+const from_blue = @get_dsd(fabin_dsd, .{ .extent = 1, .input_queue = blue_iq });
+comptime {
+  @initialize_queue(oq, .{ .color = red });
+  @initialize_queue(iq, .{ .color = red });
+  @initialize_queue(blue_iq, .{ .color = blue });
+}
+fn main(a: u16, b: u16, c: u16, d: u16) void {
+  const is_bound_anew = out[1] == 1;
+  if (is_bound_anew) { tile.output_queue_config.encode_output_queue(3, @get_int(blue)); }
+  @mov32(fout, 5 + out[1]);
+  if (is_bound_anew) { @mov32(got, from_blue); } else { @mov32(got, from_red); }
+  sys_mod.unblock_cmd_stream();
+}
+"""
+    back = ".{ .routes = .{ .rx = .{ RAMP }, .tx = .{ RAMP } } }"
+    configs = "".join(f"@set_color_config(px, py, @get_color({n}), {back});" for n in (3, 4))
+    made = build(HEAD + pe, exports=EXPORTS, width=2, configs=configs)
+    assert len(made.classes) == 1
+    for engine in (VectorEngine(made, machine("wse3")), ReferenceEngine(made, machine("wse3"))):
+        engine.write("out", 1, 0, np.array([[[0, 1]]], np.uint32))
+        engine.launch("main", *ARGUMENTS)
+        assert engine.read("out", 0, 0, 2, 1, 1).reshape(-1).tolist() == [5, 6]
 
 
 def test_priorities_of_tasks_are_set_at_run_time() -> None:
