@@ -47,6 +47,25 @@ fn main() void {{
     assert out(pe, 5, 2, configs=TWO)[1].tolist() == [3, 6, 13, 20, 32]
 
 
+def test_functions_with_side_effects_leave_saved_addresses_behind_what_they_took() -> None:
+    pe = """
+var a = [4]u16{ 1, 2, 3, 4 }; var out = @zeros([4]u16); var total: u16 = 0;
+const a_dsd = @get_dsd(mem1d_dsd, .{ .tensor_access = |i|{2} -> a[i] });
+const out_dsd = @get_dsd(mem1d_dsd, .{ .tensor_access = |i|{2} -> out[i] });
+const from = @get_dsr(dsr_src1, 1);
+const into = @get_dsr(dsr_dest, 1);
+fn sum(x: u16) u16 { total += x; return total; }
+fn main() void {
+  @load_to_dsr(from, a_dsd, .{ .save_address = true });
+  @load_to_dsr(into, out_dsd, .{ .save_address = true });
+  @map(sum, from, into);
+  @map(sum, from, into);
+  sys_mod.unblock_cmd_stream();
+}
+"""
+    assert out(pe, 4)[0].tolist() == [1, 3, 6, 10]
+
+
 def test_lengths_that_differ_between_pes() -> None:
     pe = """
 param px: u16;
