@@ -73,6 +73,29 @@ def test_the_bisection_limit_is_near_on_a_long_line(region: tuple[int, int]) -> 
     assert line.kernel.bounds.bisection <= line.longest < 2 * line.kernel.bounds.bisection
 
 
+class Long(torch.nn.Module):
+    """A product, a sum, a maximum over windows: enough of each that setup counts for little."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = torch.nn.Linear(64, 64, bias=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = torch.relu(self.layer(x)) * x
+        return torch.max_pool2d(x[None, None], 3)[0, 0] + x.sum()
+
+
+@pytest.mark.parametrize("dtype", ["f32", "f16"])
+@pytest.mark.parametrize("region", [(1, 1), (4, 1)])
+def test_no_bound_is_above_what_long_kernels_take(region: tuple[int, int], dtype: str) -> None:
+    torch.manual_seed(0)
+    compiled = waferc.compile(Long().eval(), (torch.randn(36, 64),), region=region, dtype=dtype)
+    watched = compiled.profile().watched
+    assert watched is not None
+    for one in watched.kernels:
+        assert one.longest >= one.kernel.bounds.most, one
+
+
 def cost(
     region: str,
     function: str,
