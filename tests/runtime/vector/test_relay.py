@@ -21,14 +21,11 @@ param width: u16;
 param height: u16;
 param words: u16;
 param rounds: u16;
-param beside: u16; // words from PE width / 2 to the last, on another color over the same links
 const memcpy = @import_module("<memcpy/get_params>", .{ .width = width, .height = height });
 const even: color = @get_color(3);
 const odd: color = @get_color(4);
-const far: color = @get_color(5);
 const gate: color = @get_color(6);
 const starts = .{ .routes = .{ .rx = .{ RAMP }, .tx = .{ EAST } } };
-const passes = .{ .routes = .{ .rx = .{ WEST }, .tx = .{ EAST } } };
 const ends = .{ .routes = .{ .rx = .{ WEST }, .tx = .{ RAMP } } };
 layout {
   // the gate goes along a row of its own, below the others
@@ -45,12 +42,7 @@ layout {
       const from = if (x % 2 == 0) odd else even;
       @set_tile_code(x, y, "pe.csl", .{ .memcpy_params = memcpy.get_params(x), .px = x,
         .width = width, .words = words, .rounds = if (y == height) 0 else rounds,
-        .to = to, .from = from, .beside = if (y == height) 0 else beside, .far = far,
-        .gate = gate });
-      if (y < height and beside > 0 and x >= width / 2) {
-        const inner = if (x + 1 < width) passes else ends;
-        @set_color_config(x, y, far, if (x == width / 2) starts else inner);
-      }
+        .to = to, .from = from, .gate = gate });
       if (y < height and x + 1 < width) {
         @set_color_config(x, y, to, starts);
       }
@@ -75,22 +67,12 @@ param rounds: u16;
 param to: color;
 param from: color;
 param gate: color;
-param beside: u16;
-param far: color;
 const sys_mod = @import_module("<memcpy/memcpy>", memcpy_params);
 const time = @import_module("<time>");
 const iq: input_queue = @get_input_queue(2);
 const oq: output_queue = @get_output_queue(2);
 const gate_iq: input_queue = @get_input_queue(4);
 const gate_oq: output_queue = @get_output_queue(4);
-const far_iq: input_queue = @get_input_queue(3);
-const far_oq: output_queue = @get_output_queue(3);
-var more = @zeros([beside + 1]f32);
-const all = @get_dsd(mem1d_dsd, .{ .tensor_access = |i|{beside} -> more[i] });
-const far_out = @get_dsd(fabout_dsd,
-  .{ .fabric_color = far, .extent = beside, .output_queue = far_oq });
-const far_in = @get_dsd(fabin_dsd,
-  .{ .fabric_color = far, .extent = beside, .input_queue = far_iq });
 var own = @zeros([words]f32);
 // how long to idle, whether to add, words of the first operation and of the second, and the round
 // behind which the first PE lets the last one begin (0: that begins at once)
@@ -125,8 +107,6 @@ fn pass_on(first: u16, count: u16) void {
 }
 fn main() void {
   time.enable_tsc();
-  if (beside > 0 and px == width / 2) { @fmovs(far_out, all, .{ .async = true }); }
-  if (beside > 0 and px + 1 == width) { @fmovs(all, far_in, .{ .async = true }); }
   if (px > 0 and px + 1 == width and plan[4] > 0) { @fmovs(opened_dsd, gate_in); }
   for (@range(u16, rounds)) |round| {
     for (@range(u16, plan[0])) |i| { scratch += 1.0; }
@@ -146,8 +126,6 @@ comptime {
     @initialize_queue(oq, .{ .color = to });
     @initialize_queue(gate_iq, .{ .color = gate });
     @initialize_queue(gate_oq, .{ .color = gate });
-    @initialize_queue(far_iq, .{ .color = far });
-    @initialize_queue(far_oq, .{ .color = far });
   }
   @export_symbol(own_ptr, "own");
   @export_symbol(plan_ptr, "plan");
@@ -157,9 +135,8 @@ comptime {
 """
 
 
-def built(width: int, height: int, words: int, rounds: int, beside: int = 0) -> Elaborated:
+def built(width: int, height: int, words: int, rounds: int) -> Elaborated:
     params = {"width": width, "height": height, "words": words, "rounds": rounds}
-    params["beside"] = beside
     return elaborate({"l.csl": LAYOUT, "pe.csl": PE}, "l.csl", MACHINES["wse3"], params)
 
 
@@ -193,14 +170,7 @@ def test_at_once_and_hop_by_hop_are_the_same(data: st.DataObject) -> None:
     pe = st.tuples(idle, st.booleans(), cut)
     row = st.lists(pe, min_size=width, max_size=width)
     plan = np.array(data.draw(st.lists(row, min_size=height, max_size=height)))
-    beside = data.draw(st.sampled_from([0, 0, 3, 200])) if width > 2 else 0
-    assert_alike(built(width, height, words, rounds, beside), words, plan)
-
-
-def test_at_once_is_hop_by_hop_where_others_use_the_links() -> None:
-    plan = np.tile([0, 1, 0], (1, 9, 1))
-    plan[0, 0, 0] = 3  # the others' words are on their way before
-    assert_alike(built(9, 1, 4, 1, beside=200), 4, plan)
+    assert_alike(built(width, height, words, rounds), words, plan)
 
 
 def assert_alike(program: Elaborated, words: int, plan: np.ndarray[Any, Any]) -> None:
