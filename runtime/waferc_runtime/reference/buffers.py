@@ -26,6 +26,12 @@ class Buffer:
     capacity: int
     words: deque[tuple[int, Wavelet]] = field(default_factory=lambda: deque())
     served: int = -1  # cycle of the last departure
+    landed: int = 0  # words that ever came
+
+    def land(self, cycle: int, wavelet: Wavelet) -> None:
+        """Append a wavelet that can leave from a cycle on."""
+        self.words.append((cycle, wavelet))
+        self.landed += 1
 
     @property
     def has_space(self) -> bool:

@@ -396,6 +396,7 @@ class ReferenceEngine:
         if processor is not None:
             processor.state.tear_down(color, cycle)
 
+    @np.errstate(all="ignore")
     def _run_to_rest(self) -> None:
         while self._agenda:
             event = heapq.heappop(self._agenda)

@@ -98,8 +98,7 @@ def computed(state: State, thread: Thread, node: core.Expr, operands: Sequence[V
         case core.BinaryExpr(kind, op):
             lhs, rhs = operands
             try:
-                with np.errstate(all="ignore"):
-                    return _single(scalar.binary(op, kind)(number(lhs), number(rhs)))
+                return _single(scalar.binary(op, kind)(number(lhs), number(rhs)))
             except scalar.ZeroDivisorError as fault:
                 raise state.error("an integer is divided by zero", thread) from fault
         case core.CompareExpr(op):

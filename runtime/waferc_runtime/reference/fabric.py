@@ -48,6 +48,10 @@ _LETTERS: Mapping[int, Literal["E", "W", "N", "S", "R"]] = {
     SOUTH: "S",
     RAMP: "R",
 }
+_LINKS: Mapping[int, tuple[int, ...]] = {
+    mask: tuple([direction for direction in DIRECTIONS if mask & direction])
+    for mask in range(1 + EAST + WEST + NORTH + SOUTH + RAMP)
+}
 _ONRAMP = 32  # beside the five directions out of a router: the way from the PE into it
 
 
@@ -151,7 +155,7 @@ class Fabric:
             if self.routers.is_static(color) and color not in self._host_outputs:
                 self._check_way(pe, color)
             self._sound.add((pe, color))
-        self.output(pe, queue).words.append((now + 1, wavelet))
+        self.output(pe, queue).land(now + 1, wavelet)
         self.traffic.wavelets_sent += 1
         self._wake(pe, now + 1)
 
@@ -182,7 +186,7 @@ class Fabric:
         buffer = self._fed[pe].setdefault(color, Buffer(0))
         cycle = max(begin, buffer.words[-1][0] + 1 if buffer.words else 0, buffer.served + 1)
         for place, bits in enumerate(words):
-            buffer.words.append((cycle + place, Wavelet(color, int(bits))))
+            buffer.land(cycle + place, Wavelet(color, int(bits)))
         self._wake(pe, cycle)
 
     def taken(self, pe: int, color: int) -> deque[int]:
@@ -225,12 +229,16 @@ class Fabric:
             if buffer.has_word(now):
                 self._from_host(pe, color, buffer, now)
         leaving = [buffer for buffer in self._outputs[pe].values() if buffer.has_word(now)]
-        for buffer in sorted(leaving, key=lambda buffer: buffer.served):
-            self._onto_ramp(pe, buffer, now)
+        if leaving:
+            for buffer in sorted(leaving, key=lambda buffer: buffer.served):
+                self._onto_ramp(pe, buffer, now)
         waiting: dict[int, list[tuple[int, Buffer]]] = {}
         for (color, origin), buffer in self._buffers[pe].items():
-            if buffer.has_word(now):
+            words = buffer.words
+            if words and words[0][0] <= now:
                 waiting.setdefault(color, []).append((origin, buffer))
+        if not waiting:
+            return
         chosen = [
             (buffer.served, color, origin, buffer)
             for color, inputs in waiting.items()
@@ -277,6 +285,8 @@ class Fabric:
                     f"it came from the {name} and no route takes it there", pe, color
                 )
             return []
+        if len(taken) == 1:
+            return taken
         taken.sort(key=lambda item: item[1].words[0][0])
         came = taken[0][1].words[0][0]
         together = [origin for origin, buffer in taken if buffer.words[0][0] == came]
@@ -290,15 +300,18 @@ class Fabric:
             return
         router = self.routers.at(pe, color)
         wavelet = buffer.words[0][1]
-        links = [direction for direction in DIRECTIONS if router.tx & direction]
+        links = _LINKS[router.tx & ~RAMP]
         targets = [self._over(pe, direction, color) for direction in links]
         seen = bool(router.tx & RAMP) and not (wavelet.is_control and skips_ramp(wavelet.bits))
         arrives = seen and (router.filter is None or router.filter.passes(wavelet))
-        exits = links + ([RAMP] if arrives else [])
-        if not all(self._is_free(pe, direction, color, now) for direction in exits):
-            return
-        queue = [self.input(pe, color)] if arrives else []
-        if not self._has_room([*(self._buffer(*target) for target in targets), *queue]):
+        exits = (*links, RAMP) if arrives else links
+        for direction in exits:
+            if not self._is_free(pe, direction, color, now):
+                return
+        ahead = [self._buffer(*target) for target in targets]
+        if arrives:
+            ahead.append(self.input(pe, color))
+        if not self._has_room(ahead):
             return
         landed = buffer.words[0][0]
         buffer.leave(now)
@@ -307,17 +320,12 @@ class Fabric:
         onward = self._commanded(pe, router, wavelet, origin, now)
         if len(exits) > 1:
             self.traffic.multicast_wait += now - landed
-        for (there, taken_as, come_from), direction in zip(targets, links, strict=True):
-            arrival = now + self._machine.hop_cycles
-            target = self._buffer(there, taken_as, come_from)
+        arrival = now + self._machine.hop_cycles
+        for target, (there, taken_as, _), direction in zip(ahead, targets, links, strict=False):
             self._land(target, there, arrival, _on_color(onward, taken_as))
-            y, x = divmod(pe, self.routers.width)
-            shape = 4, self.routers.height, self.routers.width
-            load = self.traffic.link_load.setdefault(taken_as, np.zeros(shape, np.int64))
-            load[DIRECTIONS.index(direction), y, x] += 1
-            self.traffic.wavelet_hops += 1
+            self._count(pe, taken_as, direction)
         if arrives:
-            self._land(queue[0], pe, now + self._machine.ramp_cycles, wavelet)
+            self._land(ahead[-1], pe, now + self._machine.ramp_cycles, wavelet)
         for direction in exits:
             self._last_use[pe, direction] = now, color
             self._tell(pe, direction, wavelet if direction == RAMP else onward, now)
@@ -327,6 +335,15 @@ class Fabric:
         for (other, _), rest in self._buffers[pe].items():
             if other == color and rest.words:
                 self._wake(pe, max(now + 1, rest.words[0][0]))
+
+    def _count(self, pe: int, color: int, direction: int) -> None:
+        load = self.traffic.link_load.get(color)
+        if load is None:
+            shape = 4, self.routers.height, self.routers.width
+            load = self.traffic.link_load[color] = np.zeros(shape, np.int64)
+        y, x = divmod(pe, self.routers.width)
+        load[DIRECTIONS.index(direction), y, x] += 1
+        self.traffic.wavelet_hops += 1
 
     def _to_host(self, pe: int, color: int, buffer: Buffer, now: int) -> None:
         wavelet = buffer.leave(now)
@@ -358,12 +375,14 @@ class Fabric:
         return there, self.routers.taken_as(there, color, origin), origin
 
     def _buffer(self, pe: int, color: int, origin: int) -> Buffer:
-        if (color, origin) not in self._buffers[pe]:
-            self._buffers[pe][color, origin] = Buffer(self._machine.router_buffer_wavelets)
-        return self._buffers[pe][color, origin]
+        buffers = self._buffers[pe]
+        buffer = buffers.get((color, origin))
+        if buffer is None:
+            buffer = buffers[color, origin] = Buffer(self._machine.router_buffer_wavelets)
+        return buffer
 
     def _land(self, target: Buffer, pe: int, cycle: int, wavelet: Wavelet) -> None:
-        target.words.append((cycle, wavelet))
+        target.land(cycle, wavelet)
         self._wake(pe, cycle)
 
     def _is_free(self, pe: int, direction: int, color: int, now: int) -> bool:
@@ -374,9 +393,11 @@ class Fabric:
         return used_at < now
 
     def _has_room(self, targets: list[Buffer]) -> bool:
-        has_room = all(target.has_space for target in targets)
-        self.traffic.stalled += not has_room
-        return has_room
+        for target in targets:
+            if len(target.words) >= target.capacity:
+                self.traffic.stalled += 1
+                return False
+        return True
 
     def _tell(self, pe: int, direction: int, wavelet: Wavelet, now: int) -> None:
         if self._hooks.crossed is not None:

@@ -6,11 +6,12 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from waferc_runtime.csl import core
+from waferc_runtime.reference.arithmetic import from_bits, to_bits
 from waferc_runtime.reference.buffers import Wavelet
 from waferc_runtime.reference.evaluate import memory_faults, number, scalar_type
 from waferc_runtime.reference.memory import Address, FabricDsd, FifoOperand, MemoryDsd, Value
 from waferc_runtime.reference.operands import Operand
-from waferc_runtime.reference.operate import from_bits, output_queue, send, to_bits
+from waferc_runtime.reference.operate import output_queue, send
 from waferc_runtime.reference.state import State
 from waferc_runtime.reference.thread import Obstacle, Steps, Thread, Wait
 

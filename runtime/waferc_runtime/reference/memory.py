@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +28,7 @@ class OutsideObjectError(Exception):
 
 def encode(values: NDArray[np.generic], scalar: Scalar) -> Words:
     """The words [len(values) * scalar.words] that hold `values` [n] as elements of `scalar`."""
-    typed = values.astype(scalar.numpy)
+    typed = values.astype(scalar.numpy, copy=False)
     wide = _SAME_WIDTH.get(scalar.numpy)
     return np.ascontiguousarray(typed.astype(wide) if wide else typed).view(np.uint16)
 
@@ -68,7 +69,7 @@ class Address:
 
     def moved(self, elements: int, scalar: Scalar) -> Address:
         """The address `elements` elements of `scalar` further on."""
-        return replace(self, word=self.word + elements * scalar.words)
+        return Address(self.block, self.word + elements * scalar.words)
 
     def load(self, scalar: Scalar) -> Uniform:
         """The element of type `scalar` here.
@@ -76,9 +77,16 @@ class Address:
         Raises:
             OutsideObjectError: part of the element lies outside the object.
         """
+        return from_item(self.load_array(scalar)[0])
+
+    def load_array(self, scalar: Scalar) -> NDArray[Any]:
+        """The element of type `scalar` here, as an array [1].
+
+        Raises:
+            OutsideObjectError: part of the element lies outside the object.
+        """
         self._check(scalar)
-        words = self.block.words[self.word : self.word + scalar.words]
-        return from_item(decode(words, scalar)[0])
+        return decode(self.block.words[self.word : self.word + scalar.words], scalar)
 
     def store(self, value: Uniform, scalar: Scalar) -> None:
         """Write `value` as an element of type `scalar`.
@@ -86,9 +94,16 @@ class Address:
         Raises:
             OutsideObjectError: part of the element lies outside the object.
         """
+        self.store_array(np.asarray([value], scalar.numpy), scalar)
+
+    def store_array(self, value: NDArray[Any], scalar: Scalar) -> None:
+        """Write the one element [1] of an array as an element of type `scalar`.
+
+        Raises:
+            OutsideObjectError: part of the element lies outside the object.
+        """
         self._check(scalar)
-        words = encode(np.asarray([value], scalar.numpy), scalar)
-        self.block.words[self.word : self.word + scalar.words] = words
+        self.block.words[self.word : self.word + scalar.words] = encode(value, scalar)
 
     def _check(self, scalar: Scalar) -> None:
         if not 0 <= self.word <= len(self.block.words) - scalar.words:

@@ -1,8 +1,5 @@
 """DSD operations, one element at a time, in memory, on the fabric, and with FIFOs.
 
-A pointer as destination of two operands of which the first is a scalar folds: `@faddh(p, s, d)`
-leaves `s + d[0] + d[1] + ...` in `p.*`; otherwise it keeps the last result.
-
 Time: in memory only, setup and then width elements per cycle. With fabric operands or a FIFO
 element i is processed at `max(t_(i-1) + 1, arrival_i)`, later if the output queue or the FIFO is
 full, and the operation ends one cycle after its last element. Where all fabric operands are
@@ -14,28 +11,16 @@ operation, which does what it does at its end, and beside that what `on_control`
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from enum import Enum, auto
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from waferc_ir.diagnostics import Location
-from waferc_runtime.builtins.scalar import Uniform, from_item
 from waferc_runtime.builtins.timing import memory_operation_cycles, unhindered_cycles
-from waferc_runtime.csl.core import Scalar
+from waferc_runtime.reference.arithmetic import Arithmetic, bits_of
 from waferc_runtime.reference.buffers import Wavelet
 from waferc_runtime.reference.fabric import Fabric
-from waferc_runtime.reference.memory import (
-    Address,
-    FabricDsd,
-    FifoOperand,
-    MemoryDsd,
-    OutsideObjectError,
-    decode,
-    encode,
-)
+from waferc_runtime.reference.memory import FabricDsd, FifoOperand, MemoryDsd
 from waferc_runtime.reference.operands import Operation
 from waferc_runtime.reference.routers import UnroutedError
 from waferc_runtime.reference.state import State
@@ -50,18 +35,6 @@ class Ending(Enum):
 
     CONTROL = auto()
     FIFO = auto()
-
-
-def to_bits(value: Uniform, scalar: Scalar) -> int:
-    """The bits of an element, as they travel in a wavelet."""
-    words = encode(np.asarray([value], scalar.numpy), scalar)
-    return sum(int(word) << (16 * place) for place, word in enumerate(words))
-
-
-def from_bits(bits: int, scalar: Scalar) -> Uniform:
-    """The element whose bits stand in the low end of a wavelet."""
-    words = [(bits >> (16 * place)) & 0xFFFF for place in range(scalar.words)]
-    return from_item(decode(np.asarray(words, np.uint16), scalar)[0])
 
 
 def output_queue(dsd: FabricDsd) -> int:
@@ -80,7 +53,7 @@ def operate(state: State, thread: Thread, operation: Operation, count: int | Non
         thread.moving += thread.clock - thread.waited - before
         return is_complete
     assert count is not None
-    arithmetic = _Arithmetic(state, thread, operation)
+    arithmetic = Arithmetic(state, thread, operation)
     for index in range(count):
         arithmetic.element(index, {})
     cycles = _memory_cycles(state, operation, count)
@@ -134,9 +107,10 @@ class _Stream:
         self._state = state
         self._thread = thread
         self._operation = operation
+        self._dest = operation.dest
         self._total = total
         self._done = 0
-        self._arithmetic = _Arithmetic(state, thread, operation)
+        self._arithmetic = Arithmetic(state, thread, operation)
         self._ring = operation.ring(state)
         self._found_at = -1  # the element for which the FIFO was last found empty or full
         self._inputs = {
@@ -145,6 +119,15 @@ class _Stream:
             if isinstance(item.value, FabricDsd) and item.value.is_input
         }
         self._taken: dict[int, list[int]] = {place: [] for place in self._inputs}
+        places: defaultdict[int, list[list[int]]] = defaultdict(list)
+        for place, dsd in self._inputs.items():
+            places[dsd.color].append(self._taken[place])
+        self._sources = [
+            (color, state.fabric.input(state.index, color), halves)
+            for color, halves in places.items()
+        ]  # color, its queue, and what is left of the wavelets taken from it
+        self._seen = 0  # words that had come when it was last looked
+        self._lacks_room = False
         self._to_send: list[int] = []  # halves of a packed wavelet
         self._is_narrow = operation.op.element.words == 1
         self._group = 1
@@ -167,8 +150,8 @@ class _Stream:
             self._thread.clock += 1
         self._thread.is_operating = False
         _settle(self._operation, self._done)
-        if self._to_send and isinstance(self._operation.dest, FabricDsd):
-            self._send_rest(self._operation.dest)
+        if self._to_send and isinstance(self._dest, FabricDsd):
+            self._send_rest(self._dest)
         if ending is Ending.CONTROL:
             self._tell_control()
         if ending is Ending.FIFO:
@@ -186,7 +169,7 @@ class _Stream:
             if ready > state.now:
                 yield Wait(ready, obstacle)
             elif ending is None and obstacle is not None:
-                yield Wait(None, obstacle)
+                yield Wait(None, obstacle, self._is_hopeless if self._ring is None else None)
             elif ending is None and not state.datapath.take(thread, state.now):
                 yield Wait(state.now + 1)
             else:
@@ -202,29 +185,47 @@ class _Stream:
             return earliest, self._obstacle("blocked", thread.microthread), None
         ready = earliest
         obstacle: Obstacle | None = None
-        needed = Counter(
-            dsd.color for place, dsd in self._inputs.items() if len(self._taken[place]) < count
-        )
-        for color, words in needed.items():
-            if self._operation.config.on_control is not None and self._is_control(color):
-                arrival = state.fabric.arrival(state.index, color, 1)
-                return max(earliest, arrival or 0), None, Ending.CONTROL
-            arrival = state.fabric.arrival(state.index, color, words)
-            if arrival is None:
+        ends_on_control = self._operation.config.on_control is not None
+        for color, queue, halves in self._sources:
+            needed = sum([len(rest) < count for rest in halves])
+            if not needed:
+                continue
+            if ends_on_control and self._is_control(color):
+                return max(earliest, queue.words[0][0]), None, Ending.CONTROL
+            if len(queue.words) < needed:
                 obstacle = self._obstacle("receive", color)
             else:
-                ready = max(ready, arrival)
-        dest = self._operation.dest
-        if (
+                ready = max(ready, queue.words[needed - 1][0])
+        self._seen = self._landed()
+        dest = self._dest
+        self._lacks_room = (
             obstacle is None
             and isinstance(dest, FabricDsd)
-            and self._sends(count)
-            and not state.fabric.can_put(state.index, output_queue(dest), state.now)
-        ):
+            and self._sends(dest, count)
+            and not self._has_room(dest)
+        )
+        if self._lacks_room and isinstance(dest, FabricDsd):
             obstacle = self._obstacle("send", dest.color)
         if obstacle is None and self._ring is not None:
             return self._look_at_ring(ready)
         return ready, obstacle, None
+
+    def _is_hopeless(self) -> bool:
+        """Whether what was in the way when it was last looked must still be."""
+        if self._thread.microthread in self._state.blocked_microthreads:
+            return False
+        if self._landed() != self._seen:
+            return False
+        if not self._lacks_room:
+            return True
+        return isinstance(self._dest, FabricDsd) and not self._has_room(self._dest)
+
+    def _landed(self) -> int:
+        return sum([queue.landed for _, queue, _ in self._sources])
+
+    def _has_room(self, dsd: FabricDsd) -> bool:
+        state = self._state
+        return state.fabric.can_put(state.index, output_queue(dsd), state.now)
 
     def _look_at_ring(self, ready: int) -> tuple[int, Obstacle | None, Ending | None]:
         assert self._ring is not None
@@ -269,11 +270,11 @@ class _Stream:
                 ring.was_full = False
             result = self._arithmetic.element(self._done, arrived)
             self._done += 1
-            if isinstance(operation.dest, FabricDsd):
-                self._send(operation.dest, to_bits(result, operation.op.element))
-            elif isinstance(operation.dest, FifoOperand) and self._ring is not None:
+            if isinstance(self._dest, FabricDsd):
+                self._send(self._dest, bits_of(result, operation.op.element))
+            elif isinstance(self._dest, FifoOperand) and self._ring is not None:
                 ring = self._ring[1]
-                ring.push(to_bits(result, operation.op.element), self._width(0), now)
+                ring.push(bits_of(result, operation.op.element), self._width(0), now)
                 self._tell_ring(ring.was_empty, ring.fifo.activate_push)
                 ring.was_empty = False
 
@@ -285,12 +286,10 @@ class _Stream:
             bits = bits & ~_CONTROL_BIT | wavelet.is_control * _CONTROL_BIT
         return [bits & 0xFFFF, bits >> 16] if self._packs(dsd) else [bits]
 
-    def _sends(self, count: int) -> bool:
+    def _sends(self, dsd: FabricDsd, count: int) -> bool:
         """Whether `count` elements more make a wavelet full."""
         is_last = self._total is not None and self._done + count >= self._total
-        dest = self._operation.dest
-        is_packed = isinstance(dest, FabricDsd) and self._packs(dest)
-        return not is_packed or is_last or len(self._to_send) + count >= 2
+        return not self._packs(dsd) or is_last or len(self._to_send) + count >= 2
 
     def _send(self, dsd: FabricDsd, bits: int) -> None:
         """Send an element, or keep it until its wavelet is full; it is counted as done."""
@@ -347,50 +346,6 @@ class _Stream:
             ring.read_length = self._total - self._done
         elif not place and ring.write_length:
             ring.write_length = self._total - self._done
-
-
-class _Arithmetic:
-    """The elements of an operation, in order."""
-
-    def __init__(self, state: State, thread: Thread, operation: Operation) -> None:
-        self._state = state
-        self._thread = thread
-        self._op = operation.op
-        self._at = operation.at
-        self._dest, *self._sources = operation.values
-        self._computation = operation.op.computation(state.machine)
-        self._folds = isinstance(self._dest, Address) and operation.op.accumulates
-        self._running: Uniform | None = None  # the result so far, where the destination folds
-
-    def element(self, index: int, arrived: dict[int, int]) -> Uniform:
-        """Process one element; `arrived` holds the bits of operands not in memory, by place."""
-        op, state = self._op, self._state
-        values: list[NDArray[Any]] = []
-        try:
-            for place, (source, element) in enumerate(
-                zip(self._sources, op.source_elements, strict=True), start=1
-            ):
-                value = source
-                if place in arrived:
-                    value = from_bits(arrived[place], element)
-                elif isinstance(source, MemoryDsd):
-                    value = source.address(index, element).load(element)
-                elif self._folds and place == 1 and self._running is not None:
-                    value = self._running
-                values.append(np.asarray([value], element.numpy))
-            with np.errstate(all="ignore"):
-                result = from_item(self._computation(*values)[0])
-            if isinstance(self._dest, MemoryDsd):
-                self._dest.address(index, op.element).store(result, op.element)
-            elif isinstance(self._dest, Address):
-                self._dest.store(result, op.element)
-                self._running = result
-        except OutsideObjectError as fault:
-            raise state.error(str(fault), self._thread, self._at) from fault
-        state.work.macs += op.macs
-        state.work.flops += op.flops
-        state.work.f16_flops += op.f16_flops
-        return result
 
 
 def send(

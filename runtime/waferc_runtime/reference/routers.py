@@ -44,10 +44,11 @@ class Routers:
 
     def at(self, pe: int, color: int) -> Router:
         """The router of `pe` for a color."""
-        if (pe, color) not in self._routers:
+        router = self._routers.get((pe, color))
+        if router is None:
             y, x = divmod(pe, self.width)
-            self._routers[pe, color] = Router(self._routes.get(color), y, x)
-        return self._routers[pe, color]
+            router = self._routers[pe, color] = Router(self._routes.get(color), y, x)
+        return router
 
     def is_static(self, color: int) -> bool:
         """Whether the ways of a color are what they are for good."""

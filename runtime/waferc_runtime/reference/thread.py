@@ -7,7 +7,7 @@ as long as nothing it does can be seen by others.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
@@ -41,10 +41,14 @@ class Obstacle:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Go on at cycle `until`, or, when that is None, as soon as the obstacle is gone."""
+    """Go on at cycle `until`, or, when that is None, as soon as the obstacle is gone.
+
+    While `is_hopeless` says so it need not be looked whether it is.
+    """
 
     until: int | None
     obstacle: Obstacle | None = None
+    is_hopeless: Callable[[], bool] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,4 +120,7 @@ class Thread:
 
     def may_run(self, now: int) -> bool:
         """Whether it is time to look again."""
-        return self.wait.until is None or self.wait.until <= now
+        wait = self.wait
+        if wait.until is not None:
+            return wait.until <= now
+        return wait.is_hopeless is None or not wait.is_hopeless()
