@@ -14,6 +14,7 @@ from waferc_runtime.vector.assemble import Label
 from waferc_runtime.vector.dsr import Operand, saves_of
 from waferc_runtime.vector.effects import MAX_CALL_DEPTH, Effects
 from waferc_runtime.vector.group import Frame, Group, Instruction
+from waferc_runtime.vector.lanes import alike
 from waferc_runtime.vector.map import MapRun, pure_function, stored_at
 from waferc_runtime.vector.operation import uniform_shape
 from waferc_runtime.vector.unknown import Misuse
@@ -58,12 +59,10 @@ class Maps(Effects):
             table = _shapes([operand(g).value for operand in operands], g.lanes.count)
             if table is None:
                 return here + 1
-            _, kinds = np.unique(table, axis=1, return_inverse=True)
-            kinds = kinds.reshape(-1)
-            if not kinds.any():
+            kinds = alike(table)
+            if len(kinds) == 1:
                 return here + 1
-            parts = [(np.flatnonzero(kinds == k), here + 1) for k in range(int(kinds.max()) + 1)]
-            return wafer.split(g, parts, end.pc)
+            return wafer.split(g, [(positions, here + 1) for positions in kinds], end.pc)
 
         return separate
 

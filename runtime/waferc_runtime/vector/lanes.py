@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Indices = NDArray[np.intp]
+_FEW_KINDS = 8
 
 
 def is_array(value: Any) -> TypeGuard[NDArray[Any]]:
@@ -70,3 +71,23 @@ def lanes_of(indices: Indices, total: int | None = None) -> Lanes:
         if is_even and (indices[1:] - indices[:-1] == step).all():
             return Lanes(slice(first, last + 1, step), count)
     return Lanes(indices, count)
+
+
+def alike(keys: NDArray[Any]) -> list[Indices]:
+    """Positions of equal columns of `keys` [key, pe], kinds in ascending order of their keys.
+
+    Few kinds are told apart without sorting the PEs.
+    """
+    found: list[tuple[tuple[Any, ...], Indices]] = []
+    rest = np.arange(keys.shape[1])
+    while len(rest) and len(found) < _FEW_KINDS:
+        same = (keys == keys[:, :1]).all(axis=0)
+        found.append((tuple(keys[:, 0].tolist()), rest[same]))
+        rest, keys = rest[~same], keys[:, ~same]
+    if len(rest):
+        order = np.lexsort(keys[::-1])
+        keys = keys[:, order]
+        begins = np.flatnonzero((keys[:, 1:] != keys[:, :-1]).any(axis=0)) + 1
+        heads = keys[:, np.append(0, begins)].T.tolist()
+        found += zip(map(tuple, heads), np.split(rest[order], begins), strict=True)
+    return [positions for _, positions in sorted(found, key=lambda kind: kind[0])]

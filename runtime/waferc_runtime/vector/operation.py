@@ -21,7 +21,7 @@ from waferc_runtime.vector.elementwise import apply, fold
 from waferc_runtime.vector.forgetful import is_computed
 from waferc_runtime.vector.group import Group
 from waferc_runtime.vector.indexed import Indexed, apply_indexed, read
-from waferc_runtime.vector.lanes import Indices, Lanes
+from waferc_runtime.vector.lanes import Indices, Lanes, alike
 from waferc_runtime.vector.unknown import UNKNOWN, Misuse
 from waferc_runtime.vector.values import (
     FabricDsd,
@@ -73,10 +73,8 @@ def variants(
     if not varying:
         return [(None, _plain(op, dest, sources))]
     table = np.stack([np.broadcast_to(part, pes).astype(np.int64) for part in varying])
-    _, kinds = np.unique(table, axis=1, return_inverse=True)
     found: list[tuple[Indices | None, Operands]] = []
-    for kind in range(int(kinds.max()) + 1):
-        positions = np.flatnonzero(kinds.reshape(-1) == kind)
+    for positions in alike(table):
         parts = [uniform_shape(take(operand, positions)) for operand in operands]
         found.append((positions, _plain(op, parts[0], parts[1:])))
     return found

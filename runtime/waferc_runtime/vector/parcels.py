@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from waferc_runtime.vector.channel import Times, Words
-from waferc_runtime.vector.lanes import Indices
+from waferc_runtime.vector.lanes import Indices, alike
 
 _START_ROWS = 2
 
@@ -108,10 +108,8 @@ class Parcels:
             parcels, places = self._parcel[row, here], self._place[row, here]
             first = number[where] + begin[where] - self._number[row, here]
             key = np.stack([parcels, first, begin[where]])
-            groups = [everyone]
-            if (key != key[:, :1]).any():
-                kinds = np.unique(key, axis=1, return_inverse=True)[1].reshape(-1)
-                groups = [np.flatnonzero(kinds == kind) for kind in range(int(kinds.max()) + 1)]
+            is_one = (key == key[:, :1]).all()
+            groups: Sequence[Indices | slice] = [everyone] if is_one else alike(key)
             for group in groups:
                 chosen = where[group]
                 parcel, start, done = (int(part[group][0]) for part in key)

@@ -23,7 +23,7 @@ from waferc_runtime.vector.clock import Clock, every
 from waferc_runtime.vector.dsr import Save
 from waferc_runtime.vector.fifo import FifoStream
 from waferc_runtime.vector.indexed import Indexed
-from waferc_runtime.vector.lanes import Indices, Lanes
+from waferc_runtime.vector.lanes import Indices, Lanes, alike
 from waferc_runtime.vector.news import sorted_pes
 from waferc_runtime.vector.occupancy import NOTHING, Holdings
 from waferc_runtime.vector.ports import (
@@ -263,8 +263,7 @@ class Transfer:
         if (key == key[0]).all():
             self._process_in_parts(chosen, int(elements[0]))
         else:
-            for value in np.unique(key):
-                same = key == value
+            for same in alike(key[np.newaxis]):
                 self._process_in_parts(chosen[same], int(elements[same][0]))
         self._todo_now = None
         through = chosen[self.done[chosen] >= self.total[chosen]]
