@@ -1,15 +1,21 @@
-"""Which colors need routers: those whose ways may change, carry control wavelets, or meet."""
+"""Which colors need routers: those whose ways may change, carry control wavelets, or meet.
+
+So do static colors that share a link with another one, where the wafer is small enough.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from waferc_runtime.builtins.registers import COLORS, ROUTES, SWITCHES
 from waferc_runtime.builtins.walk import expressions_of, functions_of, statements, walk
 from waferc_runtime.csl import core
 
+MOST_ROUTED = 1 << 12  # colors times PEs up to which static colors that share links have routers
+_DIRECTIONS = (core.EAST, core.WEST, core.NORTH, core.SOUTH)
 _SEVERAL = np.array([mask.bit_count() > 1 for mask in range(32)])  # by mask
 
 
@@ -27,6 +33,28 @@ def dynamic_colors(elaborated: core.Elaborated) -> frozenset[int]:
             if dsd.control or dsd.advance_switch or dsd.control_transform:
                 found |= _colors_of(dsd, program)
     return frozenset(found - elaborated.host_inputs - elaborated.host_outputs)
+
+
+def meeting_colors(elaborated: core.Elaborated, dynamic: frozenset[int]) -> frozenset[int]:
+    """Static colors that share links; none if there are more than `MOST_ROUTED` nodes then."""
+    users = np.zeros((4, elaborated.height, elaborated.width), np.int64)
+    for routes in elaborated.routes.values():
+        users += _links(routes)
+    meeting = {
+        color
+        for color, routes in elaborated.routes.items()
+        if color not in dynamic and (_links(routes) & (users > 1)).any()
+    }
+    nodes = len(dynamic | meeting) * elaborated.width * elaborated.height
+    return frozenset(meeting) if nodes <= MOST_ROUTED else frozenset()
+
+
+def _links(routes: core.Routes) -> NDArray[np.bool_]:
+    """The links that a color uses, at some position of its switches: [E W N S, y, x]."""
+    tx = routes.tx
+    if routes.switches is not None:
+        tx = tx | np.bitwise_or.reduce(routes.switches.tx, axis=0)
+    return np.stack([(tx & direction) != 0 for direction in _DIRECTIONS])
 
 
 def written_colors(elaborated: core.Elaborated) -> frozenset[int]:

@@ -17,7 +17,7 @@ from waferc_runtime.vector.access import Access
 from waferc_runtime.vector.channel import Channel
 from waferc_runtime.vector.crossings import Crossings
 from waferc_runtime.vector.dsr import Save
-from waferc_runtime.vector.dynamic import dynamic_colors, written_colors
+from waferc_runtime.vector.dynamic import dynamic_colors, meeting_colors, written_colors
 from waferc_runtime.vector.fifo import Fifos
 from waferc_runtime.vector.group import Code, Group
 from waferc_runtime.vector.host_stream import HostStream
@@ -75,7 +75,9 @@ class Network:
         self.has_data = has_data
         self.streams: dict[int, Channel] = {}
         self.routers: Routers | None = None  # of the dynamic colors
-        self.routed_colors = dynamic_colors(elaborated)
+        dynamic = dynamic_colors(elaborated)
+        self.routed_colors = dynamic | meeting_colors(elaborated, dynamic)
+        self._dynamic = dynamic
         self._written = written_colors(elaborated)
         self.host_inputs = elaborated.host_inputs
         self.host_outputs = elaborated.host_outputs
@@ -125,7 +127,10 @@ class Network:
 
     def _routed(self, color: int) -> Channel:
         if color not in self.streams:
-            self.streams[color] = RoutedStream(color, self._made_routers())
+            routes = None
+            if color not in self._dynamic:
+                routes = ColorRoutes(color, self._routes.get(color), self.width, self.height)
+            self.streams[color] = RoutedStream(color, self._made_routers(), routes)
         return self.streams[color]
 
     def _made_routers(self) -> Routers:

@@ -40,6 +40,11 @@ class Buffers:
         """When the row became free that the next word of each takes."""
         return self.left[buffers, self.written[buffers] % self.rows]
 
+    def served(self, buffers: Indices) -> Times:
+        """When the last word of each left; -1: none has."""
+        last = self.read[buffers] - 1
+        return np.where(last < 0, -1, self.left[buffers, last % self.rows])
+
     def push(self, buffers: Indices, words: Words, kind: Kinds, ready: Times) -> None:
         """One more word for each of different buffers."""
         written = self.written[buffers]

@@ -66,7 +66,17 @@ class RouterConfig:
     @property
     def may_receive(self) -> NDArray[np.bool_]:
         """Nodes whose routes, at some position, lead to the ramp."""
-        return ((self._tx | np.bitwise_or.reduce(self._switch_tx, axis=0)) & 16) != 0
+        return (self.may_send & 16) != 0
+
+    @property
+    def may_send(self) -> Masks:
+        """The directions that nodes may send to, at some position."""
+        return self._tx | np.bitwise_or.reduce(self._switch_tx, axis=0)
+
+    @property
+    def may_accept(self) -> Masks:
+        """The directions that nodes may accept, at some position."""
+        return self._rx | np.bitwise_or.reduce(self._switch_rx, axis=0)
 
     def nodes(self, color: int, pes: Indices) -> Indices:
         """The nodes of a color on these PEs."""

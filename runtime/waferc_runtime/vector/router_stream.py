@@ -10,6 +10,7 @@ from waferc_runtime.vector.channel import Outlet, Times, Words
 from waferc_runtime.vector.lanes import Indices
 from waferc_runtime.vector.router_buffers import CONTROL, FLIP
 from waferc_runtime.vector.routers import Routers
+from waferc_runtime.vector.routes import ColorRoutes
 from waferc_runtime.vector.state import NEVER
 from waferc_runtime.vector.when import When, words_at
 
@@ -17,11 +18,12 @@ _NOBODY = np.zeros(0, np.intp)
 
 
 class RoutedStream:
-    """One dynamic color of `routers`."""
+    """One color of `routers`; `routes` are those of a static one."""
 
-    def __init__(self, color: int, routers: Routers) -> None:
+    def __init__(self, color: int, routers: Routers, routes: ColorRoutes | None = None) -> None:
         self._color = color
         self._routers = routers
+        self._routes = routes
         slot = routers.config.slots[color]
         self._base = slot * routers.pes
         self._here = slice(self._base, self._base + routers.pes)
@@ -84,7 +86,13 @@ class RoutedStream:
     # ---- the sender's side -----------------------------------------------------------------------
 
     def outlet(self, pes: Indices, output_depth: int) -> Outlet:
-        """The ways of words from these PEs into their routers."""
+        """The ways of words from these PEs into their routers.
+
+        Raises:
+            RouteFault: the color is static, and some of them have none.
+        """
+        if self._routes is not None:
+            self._routes.fan(pes)
         count = len(pes)
         depth = np.full(count, output_depth, np.int64)
         nodes = pes + self._base

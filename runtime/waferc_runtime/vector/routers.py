@@ -4,7 +4,8 @@ A router that accepts one direction takes words in the order in which they come 
 it does is a function of the words alone, whatever the order in which the engine gets to it. The
 rule for cycles is `max(ready, last + 1, room)`, with the buffers of the reference engine: one per
 router, color and input, and output and input queues. A router that accepts several directions
-takes the earliest word of all, so it has to wait until no earlier one can come: see `move_late`.
+takes the earliest word of all, and where several colors go over one link or ramp their words take
+it in turns (`turns.Turns`): such words have to wait until no earlier one can come, see `move_late`.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from waferc_runtime.vector.router_config import RouterConfig
 from waferc_runtime.vector.router_filter import RouterFilters
 from waferc_runtime.vector.routes import RouteFault
 from waferc_runtime.vector.state import NEVER
+from waferc_runtime.vector.turns import ONRAMP, Turns
 
 Times = NDArray[np.int64]
 
@@ -57,6 +59,9 @@ class _Moves:
     words: NDArray[np.uint32]
     kind: NDArray[np.uint8]
     time: Times
+
+    def __len__(self) -> int:
+        return len(self.node)
 
     def at(self, chosen: NDArray[np.bool_] | Indices) -> _Moves:
         return _Moves(
@@ -108,7 +113,11 @@ class Routers:
         self._look: list[Indices] = []  # routers in which something may move
         self._look_out: list[Indices] = []  # output queues likewise
         self.crossings: Crossings | None = None  # told of words that leave routers
-        self._late: set[int] = set()  # nodes that accept several directions and hold words
+        self.turns = Turns(self.config)
+        # a word is with its PE `ramp_cycles` later, room in an output queue is used after two
+        self.reaction_cycles = min(machine.ramp_cycles, 2)
+        self._late = np.zeros(nodes, np.bool_)  # nodes that may hold words that have to wait
+        self._late_out = np.zeros(nodes, np.bool_)  # output queues likewise
         x, y = np.arange(pes) % width, np.arange(pes) // width
         self._edge = np.stack([x == width - 1, x == 0, y == 0, y == height - 1])  # [direction, pe]
         self._offset = np.array([dx + dy * width for dx, dy in _STEPS], np.intp)
@@ -158,36 +167,89 @@ class Routers:
                 self._pass(nodes)
 
     def earliest_late(self) -> int:
-        """The first cycle at which a word moves through a router that accepts several directions.
+        """The first cycle at which a word moves that has to wait until no earlier one can come.
 
         NEVER if there is none.
         """
-        moves = self._late_moves()
-        return NEVER if moves is None else int(moves.time.min())
+        cycles = [
+            int(found[-1].min())
+            for found in (self._late_outs(), self._late_moves())
+            if len(found[-1])
+        ]
+        return min(cycles, default=NEVER)
 
     def move_late(self, before: int) -> None:
-        """Move words that go before a cycle through routers that accept several directions.
+        """Move words that had to wait and go before a cycle, in the order of time.
 
         Raises:
             RouteFault: words come from two accepted directions in one cycle.
         """
-        moves = self._late_moves()
-        if moves is not None:
-            self._go(moves.at(moves.time < before))
+        while True:
+            outs, (moves, ways, time) = self._late_outs(), self._late_moves()
+            now = int(min(outs[-1].min(initial=NEVER), time.min(initial=NEVER)))
+            if now >= before:
+                return
+            if len(outs[-1]):
+                self._take_onramps(*outs, now)
+            if len(time):
+                self._take_exits(moves, ways, time, now)
+            self.run()
+
+    def _take_onramps(self, nodes: Indices, target: Indices, time: Times, now: int) -> None:
+        nodes, target = nodes[time == now], target[time == now]
+        ways = np.zeros((len(nodes), ONRAMP + 1), np.bool_)
+        ways[:, ONRAMP] = True
+        served = self.outputs.served(nodes)
+        granted = self.turns.granted(nodes, ways, served, np.zeros(len(nodes), np.intp))
+        nodes, target = nodes[granted], target[granted]
+        self.turns.take(nodes, ways[granted], now)
+        self._onto_ramps(nodes, target, np.full(len(nodes), now, np.int64))
+
+    def _take_exits(self, moves: _Moves, ways: NDArray[np.bool_], time: Times, now: int) -> None:
+        here = time == now
+        moves, ways = moves.at(here), ways[here]
+        served = self._inputs.served(moves.buffer)
+        granted = self.turns.granted(moves.node, ways, served, moves.buffer % 5)
+        moves = moves.at(granted)
+        self.turns.take(moves.node, ways[granted], now)
+        self._carry(moves, np.full(len(moves), now, np.int64))
 
     # ---- from output queues onto ramps -----------------------------------------------------------
 
     def _leave_outputs(self, nodes: Indices) -> None:
+        late = self.turns.shares_onramp[nodes]
+        if late.any():
+            self._late_out[nodes[late]] = True
+            nodes = nodes[~late]
+        nodes, target, time = self._outs(nodes)
+        if len(nodes):
+            self._onto_ramps(nodes, target, time)
+
+    def _late_outs(self) -> tuple[Indices, Indices, Times]:
+        """Output queues on shared ramps whose next word has room, as from `_outs`."""
+        nodes = np.flatnonzero(self._late_out)
+        if not len(nodes):
+            return nodes, nodes, nodes
+        self._late_out[nodes[self.outputs.held(nodes) == 0]] = False
+        nodes, target, time = self._outs(nodes)
+        ways = np.zeros((len(nodes), ONRAMP + 1), np.bool_)
+        ways[:, ONRAMP] = True
+        return nodes, target, np.maximum(time, self.turns.free_from(nodes, ways))
+
+    def _outs(self, nodes: Indices) -> tuple[Indices, Indices, Times]:
+        """Those nodes whose output queue has a word that has room: buffers it goes to, and when."""
         nodes = nodes[self.outputs.held(nodes) > 0]
         target = self._received_as(nodes, np.full(len(nodes), _RAMP, np.intp)) * 5 + _RAMP
         has_room = self._inputs.held(target) < self._inputs.rows
         nodes, target = nodes[has_room], target[has_room]
-        if not len(nodes):
-            return
-        words, kind, ready = self.outputs.head(nodes)
+        ready = self.outputs.head(nodes)[2]
         time = np.maximum(
             np.maximum(ready, self._last_on[nodes] + 1), self._inputs.free_since(target)
         )
+        return nodes, target, time
+
+    def _onto_ramps(self, nodes: Indices, target: Indices, time: Times) -> None:
+        words, kind, _ = self.outputs.head(nodes)
         self.outputs.pop(nodes, time)
         self._last_on[nodes] = time
         self._check_accepted(target)
@@ -204,10 +266,10 @@ class Routers:
         open_nodes = (rx != 0) & (config.tx[nodes] != 0) & ~config.is_torn_down[nodes]
         nodes, rx = nodes[open_nodes], rx[open_nodes]
         way = _ONLY[rx]
-        several = way < 0
-        if several.any():
-            self._late.update(nodes[several].tolist())
-            nodes, way = nodes[~several], way[~several]
+        late = (way < 0) | self.turns.shares_exit[nodes]
+        if late.any():
+            self._late[nodes[late]] = True
+            nodes, way = nodes[~late], way[~late]
         buffer = nodes * 5 + way
         has_word = self._inputs.held(buffer) > 0
         if has_word.any():
@@ -218,24 +280,24 @@ class Routers:
         after = np.maximum(self.config.last_move[nodes] + 1, self.config.since[nodes])
         return _Moves(nodes, buffer, words, kind, np.maximum(ready, after))
 
-    def _late_moves(self) -> _Moves | None:
-        """The earliest word at each router that accepts several directions."""
-        if not self._late:
-            return None
-        every = np.array(sorted(self._late), np.intp)
-        is_open = ~self.config.is_torn_down[every]
+    def _late_moves(self) -> tuple[_Moves, NDArray[np.bool_], Times]:
+        """The next word, if it has room, at each router where words have to wait.
+
+        With the ways that it goes [word, way] and when it could go: [word].
+        """
+        every = np.flatnonzero(self._late)
+        is_open = ~self.config.is_torn_down[every] & (self.config.tx[every] != 0)
         which, way = _BITS[self.config.rx[every]].nonzero()
         buffer = every[which] * 5 + way
         has_word = (self._inputs.held(buffer) > 0) & is_open[which]
-        self._late = set(every[which[has_word]].tolist())
-        if not has_word.any():
-            return None
+        self._late[every] = False
+        self._late[every[which[has_word]]] = True
         moves = self._heads(every[which[has_word]], buffer[has_word])
         arrival = self._inputs.head(moves.buffer)[2]
         order = np.lexsort((arrival, moves.node))
         moves, arrival = moves.at(order), arrival[order]
-        is_first = np.append(True, moves.node[1:] != moves.node[:-1])
-        same = ~is_first & np.append(False, arrival[1:] == arrival[:-1])
+        is_first = np.append(True, moves.node[1:] != moves.node[:-1])[: len(moves)]
+        same = ~is_first & np.append(False, arrival[1:] == arrival[:-1])[: len(moves)]
         if same.any():
             node, cycle = int(moves.node[same][0]), int(arrival[same][0])
             raise RouteFault(
@@ -245,14 +307,17 @@ class Routers:
                 node % self.pes,
             )
         moves = moves.at(is_first)
-        able = self._able(moves)[0]
-        return moves.at(able) if able.any() else None
+        able, since, ways = self._able(moves)
+        moves, since, ways = moves.at(able), since[able], ways[able]
+        free = self.turns.free_from(moves.node, ways)
+        return moves, ways, np.maximum(np.maximum(moves.time, since), free)
 
-    def _able(self, moves: _Moves) -> tuple[NDArray[np.bool_], Times]:
-        """Which words have room in all their directions, and since when: two arrays [word]."""
+    def _able(self, moves: _Moves) -> tuple[NDArray[np.bool_], Times, NDArray[np.bool_]]:
+        """Which words have room in all their directions, since when [word], ways [word, way]."""
         able = np.ones(len(moves.node), np.bool_)
         since = np.zeros(len(moves.node), np.int64)
-        which, way = _BITS[self.config.tx[moves.node]].nonzero()
+        ways = _BITS[self.config.tx[moves.node]]  # a copy
+        which, way = ways.nonzero()
         links = way != _RAMP
         if links.any():
             place = which[links]
@@ -265,10 +330,12 @@ class Routers:
             inside = inside[self._reaches(moves.at(inside))]
             if self.filters.is_any:
                 inside = inside[~self._rejected(moves.at(inside))]
+            ways[:, _RAMP] = False
+            ways[inside, _RAMP] = True
             has_room, room = self.inbox.room(self.inbox.columns(moves.node[inside]))
             able[inside[~has_room]] = False
             since[inside] = np.maximum(since[inside], room)
-        return able, since
+        return able, since, ways
 
     def _reaches(self, moves: _Moves) -> NDArray[np.bool_]:
         """Which of these words, routed to the ramp, no command keeps from it."""
@@ -281,12 +348,15 @@ class Routers:
 
     def _go(self, moves: _Moves) -> None:
         """Let the words go that have room; at most one per node."""
-        able, since = self._able(moves)
+        able, since, _ = self._able(moves)
         if not able.all():
             moves, since = moves.at(able), since[able]
-        if not len(moves.node):
-            return
-        nodes, time = moves.node, np.maximum(moves.time, since)
+        if len(moves):
+            self._carry(moves, np.maximum(moves.time, since))
+
+    def _carry(self, moves: _Moves, time: Times) -> None:
+        """Let the words go, which have room, at their cycles; at most one per node."""
+        nodes = moves.node
         which, way = _BITS[self.config.tx[nodes]].nonzero()
         self._inputs.pop(moves.buffer, time)
         self.config.last_move[nodes] = time

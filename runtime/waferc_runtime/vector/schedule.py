@@ -472,15 +472,15 @@ class Scheduler:
     def _route_late(self, classes: Sequence[ClassState], first: int) -> bool:
         """Let words move that are the earliest of all; whether there were any.
 
-        `first` is when the next task begins: what it sends comes later. What a router sends on
-        comes to the next one a hop later.
+        `first` is when the next task begins: what it sends comes later.
         """
         routers = self.network.routers
         earliest = NEVER if routers is None else earliest_late(routers, self.network.width)
         if routers is None or earliest == NEVER or earliest > first:
             return False
         if not self._under_way.go_on_in_part(all_of_them=True):
-            self._route(routers, classes, earliest + self._machine.hop_cycles)
+            before = earliest + routers.reaction_cycles
+            self._route(routers, classes, max(min(before, first), earliest + 1))
         return True
 
     def _start_task(self, state: ClassState, start: TaskStart) -> None:
