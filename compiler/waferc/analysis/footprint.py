@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from waferc.analysis.liveness import Storage, storages
+from waferc.analysis.scratch import region_scratch
 from waferc.layouts.code_size import BASE_BYTES, STACK_BYTES, code_bytes
 from waferc_ir.machine import Machine
 from waferc_ir.program import Program, Statement
@@ -87,11 +88,14 @@ def footprints(program: Program, machine: Machine) -> list[Footprint]:
     for region in program.regions:
         mine = [a for a in packed if a.storages[0].region == region.name]
         states = sum(a.size_bytes for a in mine if a.storages[0].is_state)
+        scratch = region_scratch(program.statements, region.name, machine)
         result.append(
             Footprint(
                 region.name,
                 states,
-                sum(a.size_bytes for a in mine) - states,
+                sum(a.size_bytes for a in mine)
+                - states
+                + sum(dtype.size_bytes * elements for dtype, elements in scratch.items()),
                 code[region.name],
                 machine.sram_bytes,
                 machine.reserved_bytes,

@@ -1,7 +1,7 @@
 """Cycles and code size that a PE's statements are reckoned to take.
 
-The estimate follows the cycle model of `docs/architecture.md` on one PE; bank conflicts and
-waiting for the fabric are not in it.
+The estimate follows the cycle model of `docs/architecture.md` on one PE. Conflicts in the banks of
+the memory are in it where descriptors are known, waiting for the fabric is not.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from waferc.emit.pe_program import (
     Fabric,
     For,
     If,
+    Immediate,
     LetDsd,
     LetScalar,
     Loaded,
@@ -27,10 +28,12 @@ from waferc.emit.pe_program import (
     Operand,
     PeProgram,
     Pointer,
+    Scalar,
     SetLength,
     Statement,
 )
 from waferc_ir.machine import Machine
+from waferc_runtime.builtins.banks import Walk, memory_cycles
 from waferc_runtime.builtins.dsd import DSD_OPS
 
 # Bytes of instructions per statement: a DSD operation loads up to three descriptors of 8 to 16
@@ -57,7 +60,7 @@ def _statement(statement: Statement, machine: Machine, repeats: bool) -> int:
             loaded = Moved | Named if repeats else Moved | Named | Memory | Fabric
             loads = sum(isinstance(operand, loaded) for operand in (dest, *sources))
             setup = machine.dsd_setup_cycles + loads * machine.dsr_load_cycles
-            return setup + -(-elements // width) + operands
+            return setup + (_banked(statement, machine) or -(-elements // width)) + operands
         case MapOperation(inputs=inputs, output=output, cycles=each):
             elements = _elements([*inputs, output])
             operands = sum(_operand(operand, machine) for operand in (*inputs, output))
@@ -77,6 +80,26 @@ def _statement(statement: Statement, machine: Machine, repeats: bool) -> int:
             return machine.scalar_cycles + max([*bodies, cycles(otherwise, machine, repeats)])
         case _:
             assert_never(statement)
+
+
+def _banked(statement: DsdOperation, machine: Machine) -> int:
+    """Cycles of the elements as the banks of the memory allow, if all places are known; else 0."""
+    op = DSD_OPS[f"@{statement.name}"]
+    walks: list[Walk] = []
+    for operand in (*statement.sources, statement.dest):
+        match operand:
+            case Memory(array=array, extents=extents, strides=strides, offset=offset):
+                words = BITS[array.element] // 16
+                base = (array.lead + offset) * words
+                walks.append(Walk(base, tuple(s * words for s in strides), extents, words))
+            case Immediate() | Loaded() | Scalar():
+                continue
+            case _:
+                return 0
+    *reads, write = walks
+    elements = _elements([*statement.sources, statement.dest])
+    width = op.elements_per_cycle(machine)
+    return int(memory_cycles(width, elements, machine, reads, write))
 
 
 def _width(name: str, machine: Machine) -> int:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 
 from waferc.analysis.liveness import float_type
+from waferc.analysis.scratch import region_scratch
 from waferc.emit.diagnostics import EmitError
 from waferc.emit.kernels import stream as stream_kernels
 from waferc.emit.kernels.context import Arrivals, KernelContext, Tile, copy
@@ -14,7 +15,16 @@ from waferc.emit.kernels.table import statements as kernel_statements
 from waferc.emit.line_links import line_constants
 from waferc.emit.links import color_params, region_links, used_axes, used_ports
 from waferc.emit.names import Names
-from waferc.emit.pe_program import BITS, Array, Export, PeEntry, PeFunction, PeProgram, element_of
+from waferc.emit.pe_program import (
+    BITS,
+    Array,
+    Element,
+    Export,
+    PeEntry,
+    PeFunction,
+    PeProgram,
+    element_of,
+)
 from waferc.emit.scalar_functions import ScalarFunctions
 from waferc_ir.diagnostics import collect
 from waferc_ir.dtypes import DType
@@ -88,8 +98,9 @@ def emit_regions(program: Program, machine: Machine) -> EmittedRegions:
                 continue
             tiles[value] = Tile(arrays[number], value.type.local_shape, value.type)
         functions = ScalarFunctions(machine)
+        scratch = _scratch(program, region, dtype, machine)
         context = KernelContext(
-            region, machine, dtype, tiles, functions, _arrivals(program, region)
+            region, machine, dtype, tiles, functions, _arrivals(program, region), scratch
         )
         pe_functions: list[PeFunction] = []
         pe_entries: list[PeEntry] = []
@@ -119,7 +130,7 @@ def emit_regions(program: Program, machine: Machine) -> EmittedRegions:
                     for axis in used_axes(used)
                     for constant in line_constants(axis, region.line(axis))
                 ),
-                arrays=tuple(own_arrays.values()),
+                arrays=(*own_arrays.values(), *scratch.values()),
                 links=region_links(region, used, context.arrivals),
                 exports=tuple(exports),
                 scalar_functions=functions.all(),
@@ -148,14 +159,17 @@ def _entry_functions(program: Program, symbols: Names) -> dict[str, str]:
 def _arrays(program: Program, dtype: DType, functions: Iterable[str]) -> dict[int, Array]:
     """The array of every value, by the value's number; names are unique in a region."""
     arrays: dict[int, Array] = {}
-    states = {s.result for s in program.statements if isinstance(s.op, tile_structure.State)}
     numbers = _numbers(program)
-    weights = {
+    states = {
+        numbers[statement.result]
+        for statement in program.statements
+        if isinstance(statement.op, tile_structure.State) and statement.result is not None
+    }
+    factors = {
         numbers[operand]
         for statement in program.statements
         if isinstance(statement.op, tile_compute.Contract)
         for operand in statement.op.operands()
-        if operand in states
     }
     names = {region.name: Names("buffer") for region in program.regions}
     for taken in names.values():
@@ -164,12 +178,24 @@ def _arrays(program: Program, dtype: DType, functions: Iterable[str]) -> dict[in
     for buffer in program.buffers:
         name = names[buffer.region].take(buffer.name)
         element = element_of(buffer.dtype, dtype)
-        # a weight and the sum that it is multiplied into are read at once: four words apart, they
-        # are in different banks
-        lead = 64 // BITS[element] if weights.intersection(buffer.values) else 0
+        # a weight or a cache is read at once with the sum that it is multiplied into, or with the
+        # other factor: four words apart, they are in different banks
+        held = factors.intersection(buffer.values) and states.intersection(buffer.values)
+        lead = 64 // BITS[element] if held else 0
         array = Array(name, element, max(1, buffer.elements), lead)
         arrays.update(dict.fromkeys(buffer.values, array))
     return arrays
+
+
+def _scratch(
+    program: Program, region: Region, dtype: DType, machine: Machine
+) -> dict[Element, Array]:
+    """Arrays that the operations of a region use in turn while they are at work."""
+    found: dict[Element, Array] = {}
+    for given, elements in region_scratch(program.statements, region.name, machine).items():
+        element = element_of(given, dtype)
+        found[element] = Array(f"scratch_{element}", element, elements)
+    return found
 
 
 def _arrivals(program: Program, region: Region) -> Arrivals:

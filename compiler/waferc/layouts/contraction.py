@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterator, Mapping
 
 from waferc.layouts.cost import CostModel
+from waferc.layouts.products import product_block, product_cycles
 from waferc.layouts.strategy import AnyFamily, Family, Space, Strategy, result_of, tensor
 from waferc_ir.dtypes import DType
 from waferc_ir.ops import graph_compute as graph
@@ -50,7 +51,24 @@ def contract_cycles(
     op: graph.Contract | tile.Contract, local: Mapping[str, int], dtype: DType, cost: CostModel
 ) -> int:
     """Cycles of a contraction of tiles whose letters have the extents `local`."""
-    # the emitted loop nest has its vector along a dimension of one operand alone
+    nest, products = _nest_cycles(op, local, dtype, cost), _by_products(op, local, dtype, cost)
+    return nest if products is None else min(nest, products[0])
+
+
+def contract_block(
+    op: graph.Contract | tile.Contract, local: Mapping[str, int], dtype: DType, cost: CostModel
+) -> Mapping[str, int] | None:
+    """The block of a contraction that is cheaper by products; None where a nest is cheaper."""
+    products = _by_products(op, local, dtype, cost)
+    if products is None or products[0] >= _nest_cycles(op, local, dtype, cost):
+        return None
+    return products[1]
+
+
+def _nest_cycles(
+    op: graph.Contract | tile.Contract, local: Mapping[str, int], dtype: DType, cost: CostModel
+) -> int:
+    # the loop nest has its vector along a dimension of one operand alone
     free = [local[c] for c in op.out_dims if (c in op.lhs_dims) != (c in op.rhs_dims)]
     elements = math.prod(local[letter] for letter in op.out_dims)
     work = math.prod(local.values())
@@ -60,6 +78,15 @@ def contract_cycles(
         vectors = work // max(1, elements)
         return zero + cost.stream_multiply_add(vectors, elements, dtype, op.wide)
     return zero + cost.multiply_add(work, max(free, default=1), dtype, op.wide)
+
+
+def _by_products(
+    op: graph.Contract | tile.Contract, local: Mapping[str, int], dtype: DType, cost: CostModel
+) -> tuple[int, Mapping[str, int]] | None:
+    if op.wide or not dtype.is_float or 0 in local.values():
+        return None
+    block = product_block(op.out_dims, local)
+    return product_cycles(op.out_dims, local, block, dtype, cost), block
 
 
 def _lower_contract(op: graph.Contract, operands: tuple[Value, ...]) -> Op:

@@ -37,12 +37,14 @@ def elementwise() -> Case:
 
 
 def contract() -> Case:
-    """A matrix product whose summed dimension is split along x, with the reduction."""
+    """A matrix product whose summed dimension is split along x, and one with short vectors."""
     case = _case(3, 2)
     x = _zeros(case, (8, 12), Layout((Split("y", 4), Split("x", 4))))
-    w = _zeros(case, (12, 16), Layout((Split("x", 4), None)))
+    w = _zeros(case, (12, 96), Layout((Split("x", 4), None)))
     product = case.add(tile_compute.Contract(x, w, "mk", "kn", "mn"))
     case.output(case.finish(product))
+    few = case.add(tile_compute.Contract(x, x, "mk", "mk", "m"))
+    case.output(case.finish(few), "few")
     return case
 
 

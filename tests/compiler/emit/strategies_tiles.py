@@ -271,6 +271,8 @@ def contract_case(draw: Draw) -> Case:
     b, m, n, k = (w[:c] for w, c in zip((batch, left, right, summed), counts, strict=True))
     letters = b + m + n + k
     sizes = {letter: draw(st.integers(1, 5)) for letter in letters}
+    if letters and draw(st.booleans()):  # long vectors are done in other ways than short ones
+        sizes[draw(st.sampled_from(letters))] = draw(st.integers(30, 70))
     axes: dict[str, Split] = {}
     for axis in AXES:
         letter = draw(st.sampled_from(["", *letters]))

@@ -78,7 +78,10 @@ class Arrivals:
 
 @dataclass(frozen=True, slots=True)
 class KernelContext:
-    """Tiles of one region's values, and what its PE file offers to kernels."""
+    """Tiles of one region's values, and what its PE file offers to kernels.
+
+    `scratch` are arrays for use within one operation, by element type.
+    """
 
     region: Region
     machine: Machine
@@ -86,6 +89,7 @@ class KernelContext:
     tiles: Mapping[Value, Tile]
     functions: ScalarFunctions
     arrivals: Arrivals
+    scratch: Mapping[Element, Array]
 
     def tile(self, value: Value) -> Tile:
         """The tile of a value in this region."""

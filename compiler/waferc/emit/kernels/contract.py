@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from waferc.analysis.scratch import products_of
 from waferc.emit.cost import cycles
 from waferc.emit.diagnostics import EmitError
 from waferc.emit.kernels.context import KernelContext, Tile, fill, operation, suffix
+from waferc.emit.kernels.products import by_products
 from waferc.emit.pe_program import (
     VECTOR,
     Affine,
@@ -105,7 +107,7 @@ def _streams(nest: Nest, loop: Loop) -> bool:
 def contract(
     op: tile_compute.Contract, result: Tile, context: KernelContext
 ) -> tuple[Statement, ...]:
-    """The sum from zero, in ascending order of the summed indices.
+    """The sum from zero: by a nest, or by products where that takes fewer cycles.
 
     Raises:
         EmitError: elements are integers.
@@ -124,6 +126,9 @@ def contract(
     zero = fill(result, 0.0)
     if any(size == 0 for size in sizes.values()):
         return zero
+    block = products_of(op, context.machine)
+    if block is not None:
+        return by_products(op, result, block, context)
     only_lhs = [c for c in op.out_dims if c not in op.rhs_dims]
     only_rhs = [c for c in op.out_dims if c not in op.lhs_dims]
     choices = [
@@ -131,8 +136,7 @@ def contract(
         _orient(op, sizes, result, (lhs, op.lhs_dims), (rhs, op.rhs_dims), only_lhs, "lhs"),
     ]
     bodies = [multiply_accumulate(choice) for choice in choices]
-    best = min(bodies, key=lambda body: cycles(body, context.machine))
-    return (*zero, *best)
+    return (*zero, *min(bodies, key=lambda body: cycles(body, context.machine)))
 
 
 def _orient(

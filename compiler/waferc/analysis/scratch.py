@@ -1,0 +1,58 @@
+"""Memory that an operation needs while it is at work, beside its operands and its result."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from waferc.layouts.contraction import contract_block
+from waferc.layouts.cost import CostModel
+from waferc.layouts.products import product_elements
+from waferc_ir.dtypes import DType
+from waferc_ir.machine import Machine
+from waferc_ir.ops import tile_compute
+from waferc_ir.ops.declare import Op
+from waferc_ir.program import Statement, Value
+from waferc_ir.types import TiledType
+
+
+def scratch_elements(op: Op, machine: Machine) -> int:
+    """Elements of the result's type that the kernel of an operation needs besides."""
+    match op:
+        case tile_compute.Contract():
+            block = products_of(op, machine)
+            extents = zip(op.lhs_dims, _tiled(op.lhs).local_shape, strict=True)
+            sums = any(extent > 1 for letter, extent in extents if letter not in op.out_dims)
+            if block is None or not sums:
+                return 0
+            return product_elements(op.out_dims, block, _tiled(op.lhs).dtype)
+        case _:
+            return 0
+
+
+def products_of(op: tile_compute.Contract, machine: Machine) -> Mapping[str, int] | None:
+    """The block of products of a contraction of tiles that is done by products."""
+    local = {
+        letter: extent
+        for dims, operand in ((op.lhs_dims, op.lhs), (op.rhs_dims, op.rhs))
+        for letter, extent in zip(dims, _tiled(operand).local_shape, strict=True)
+    }
+    return contract_block(op, local, _tiled(op.lhs).dtype, CostModel(machine, 1, 1))
+
+
+def region_scratch(
+    statements: Iterable[Statement], region: str, machine: Machine
+) -> dict[DType, int]:
+    """Elements of scratch memory, by their type, that serve all operations of a region in turn."""
+    found: dict[DType, int] = {}
+    for statement in statements:
+        given = None if statement.result is None else statement.result.type
+        if isinstance(given, TiledType) and given.region == region:
+            elements = scratch_elements(statement.op, machine)
+            if elements:
+                found[given.dtype] = max(found.get(given.dtype, 0), elements)
+    return found
+
+
+def _tiled(value: Value) -> TiledType:
+    assert isinstance(value.type, TiledType)
+    return value.type
