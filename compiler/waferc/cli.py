@@ -11,9 +11,8 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
-from waferc import cli_csl, cli_generate, cli_report, cli_sdk
+from waferc import cli_csl, cli_generate, cli_plan, cli_report, cli_sdk
 from waferc import cli_verbs as verbs
-from waferc.options import FLOATS
 from waferc_ir.diagnostics import WaferError
 
 _MODEL_HELP = (
@@ -65,17 +64,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="shape and type of an example input, such as 1x784xf32 or 1x64xi64; once for each "
         "positional argument",
     )  # fmt: skip
-    one.add_argument("--target", default="wse3", help="machine (`waferc machines`; %(default)s)")
-    one.add_argument(
-        "--region", metavar="WxH", help="PEs of each stage's region; the smallest that fits"
-    )
-    one.add_argument("--dtype", default="f32", choices=FLOATS, help="floats (%(default)s)")
-    one.add_argument(
-        "--stages",
-        default="1",
-        metavar="N",
-        help="regions joined by streams; auto: one for each repeated block (%(default)s)",
-    )
+    cli_plan.add_options(one)
     one.add_argument("--name", help="what the program is called")
     one.add_argument(
         "--emit", choices=("graph", "tiled", "csl"), help="print this form of the program"

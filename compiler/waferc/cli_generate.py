@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from waferc import cli_plan
 from waferc.check_tokens import check_tokens
 from waferc.cli_files import load_model
-from waferc.compiled import load
-from waferc.generate import GenerateError, Tokens, generate
+from waferc.compiled import Compiled, load
+from waferc.generate import GenerateError, Tokens, decoder, generate
 from waferc.progress import Progress
 from waferc_runtime.host.engines import ENGINES
 
@@ -25,9 +27,13 @@ def add_parser(verbs: Verbs) -> None:
         help="generate tokens with a decoder's bundle",
         description="Go on with a prompt, one token after the other. The bundle's model takes ids "
         "[batch, 1] and a position [1] and keeps its cache in buffers; where it has the entries "
-        "prefill and decode, the prompt goes through prefill in chunks.",
+        "prefill and decode, the prompt goes through prefill in chunks. A model is compiled first: "
+        "one that does so, or a causal language model of transformers.",
     )
-    one.add_argument("bundle", type=Path, help="folder that `waferc compile -o` wrote")
+    one.add_argument(
+        "model", metavar="BUNDLE",
+        help="folder that `waferc compile -o` wrote; or MODULE.py:FACTORY or FILE.pt2",
+    )  # fmt: skip
     one.add_argument(
         "--prompt", action="append", required=True, metavar="IDS",
         help="token ids with commas between; once for each row of the batch",
@@ -35,7 +41,12 @@ def add_parser(verbs: Verbs) -> None:
     one.add_argument("--max-new-tokens", type=int, default=16, metavar="N", help="(%(default)s)")
     one.add_argument(
         "--context", type=int, metavar="N",
-        help="use no more than N tokens of the cache (all that it holds)",
+        help="use no more than N tokens of the cache (all that it holds); of a model that is to be "
+        "compiled, how many it holds",
+    )  # fmt: skip
+    one.add_argument(
+        "--prefill", type=int, metavar="N",
+        help="tokens of a prompt per call, of a model that is to be compiled",
     )  # fmt: skip
     one.add_argument(
         "--temperature", type=float, default=0.0, metavar="T",
@@ -48,6 +59,7 @@ def add_parser(verbs: Verbs) -> None:
         "a module or a function that returns one",
     )  # fmt: skip
     one.add_argument("--engine", default="vector", choices=tuple(ENGINES), help="(%(default)s)")
+    cli_plan.add_options(one.add_argument_group("how a model is compiled"))
 
 
 def run_verb(arguments: argparse.Namespace) -> int:
@@ -57,7 +69,7 @@ def run_verb(arguments: argparse.Namespace) -> int:
     """
     model = None if arguments.verify is None else load_model(arguments.verify).model
     prompt = [_ids(row) for row in arguments.prompt]
-    compiled = load(arguments.bundle, engine=arguments.engine)
+    compiled = _decoder(arguments, len(prompt))
 
     def show(tokens: Tokens) -> None:
         print(" ".join(map(str, tokens.tolist())), flush=True)
@@ -73,6 +85,24 @@ def run_verb(arguments: argparse.Namespace) -> int:
         verification = check_tokens(compiled, model, tokens[:, :-1])
     print(verification, file=sys.stderr)
     return 0 if verification.passed else 1
+
+
+def _decoder(arguments: argparse.Namespace, batch: int) -> Compiled:
+    """The bundle that is named, or the model compiled for so many rows."""
+    if Path(arguments.model).is_dir():
+        return load(arguments.model, engine=arguments.engine)
+    if arguments.context is None:
+        raise GenerateError(
+            f"{arguments.model} is no folder, and a model is compiled for a context",
+            help="name the folder of a bundle, or give --context N",
+        )
+    options = cli_plan.options(arguments)
+    progress = Progress()
+    with progress.step(f"load {arguments.model}"):
+        model = load_model(arguments.model).model
+    with progress.step("compile"):
+        compiled = decoder(model, batch, arguments.context, prefill=arguments.prefill, **options)
+    return replace(compiled, engine=arguments.engine)
 
 
 def _ids(text: str) -> list[int]:

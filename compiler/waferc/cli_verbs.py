@@ -12,6 +12,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from waferc import cli_files as files
+from waferc import cli_plan
 from waferc.cli_report import called
 from waferc.cli_validate import validate_machines
 from waferc.compiled import Compiled, positional
@@ -19,9 +20,10 @@ from waferc.driver import assemble, example_calls, lower_model
 from waferc.emit.emit import emit
 from waferc.frontend.eager import as_array, eager
 from waferc.frontend.lower import torch_operators
-from waferc.options import CompileOptions, OptionError, parse_region, parse_stages
+from waferc.options import LEVELS, CompileOptions, OptionError
 from waferc.passes.base import Pass, PassError, option_types, parse_passes
-from waferc.pipeline import PASSES, PIPELINE, passes_for, run_passes
+from waferc.pipeline import PASSES, PIPELINE, run_passes
+from waferc.planning import plan
 from waferc.progress import Progress
 from waferc.unit import Unit
 from waferc_ir.machine import MACHINES, Machine, machine
@@ -44,10 +46,7 @@ def compile_model(arguments: argparse.Namespace) -> int:
         raise PassError(
             f"no pass is called {', '.join(unknown)}", help=f"known: {', '.join(PASSES)}"
         )
-    region = None if arguments.region is None else parse_region(arguments.region)
-    options = CompileOptions(
-        arguments.target, region, arguments.dtype, parse_stages(arguments.stages), arguments.name
-    )
+    options = CompileOptions(name=arguments.name, **cli_plan.options(arguments))
     machine_known = options.machine  # an unknown target is refused before the model is run
     progress = Progress()
     with progress.step(f"load {arguments.model}"):
@@ -63,7 +62,10 @@ def compile_model(arguments: argparse.Namespace) -> int:
             return 0
     watch = _Watch(arguments.dump_after)
     with progress.step(f"tile, place and route for {machine_known.name}"):
-        unit = run_passes(lowered.unit, passes_for(options), watch)
+        planned = plan(lowered.unit, options, watch, progress.note)
+        unit = planned.plan.unit
+    if options.optimize == max(LEVELS):
+        print(planned, file=sys.stderr)
     if arguments.time_passes:
         watch.print_times()
     if arguments.emit == "tiled":

@@ -16,7 +16,8 @@ from waferc.frontend.eager import Reference, eager
 from waferc.frontend.join import join
 from waferc.frontend.lower import lower
 from waferc.options import CompileOptions, OptionError
-from waferc.pipeline import Observe, passes_for, run_passes
+from waferc.pipeline import Observe
+from waferc.planning import plan
 from waferc.signature import Signature
 from waferc.tolerance import accumulation
 from waferc.unit import Unit
@@ -45,8 +46,12 @@ def compile(
     target: str | Machine = "wse3",
     region: tuple[int, int] | None = None,
     dtype: str = "f32",
-    stages: int | Literal["auto"] = 1,
+    stages: int | Literal["auto"] | None = None,
     name: str | None = None,
+    optimize: int = 1,
+    time_budget: float | None = None,
+    measure: int = 0,
+    calls: Mapping[str, int] = MappingProxyType({}),
     observe: Observe = lambda one, unit, seconds: None,
 ) -> Compiled:
     """Compile a PyTorch model for a wafer-scale engine.
@@ -63,19 +68,26 @@ def compile(
         region: PEs (width, height) of each stage's region; by default the smallest that fits.
         dtype: element type of floats on the wafer: "f32", "f16", or "mixed" (see `CompileOptions`).
         stages: number of regions that the model is cut into, joined by streams; "auto": one for
-            each block that repeats in the model, and for what is between.
+            each block that repeats in the model, and for what is between; by default 1, or what
+            level 2 finds better.
         name: what the program is called; by default the name of the model's class or file.
+        optimize: how hard grid and layouts are searched for: 0, 1 or 2 (see `CompileOptions`).
+        time_budget: seconds for level 2 (60).
+        measure: of level 2, how many of the best plans are run without data, the fastest is taken.
+        calls: how often entries are expected to be called, one beside the others.
         observe: called after every pass with the pass, what it made, and its seconds.
 
     Raises:
         WaferError: an option is wrong, the model cannot be captured or has operations that are
             not supported, or it does not fit.
     """
-    options = CompileOptions(target, region, dtype, stages, name)
-    calls = example_calls(entries, example_inputs, example_kwargs)
-    lowered = lower_model(model, calls, options, has_entries=entries is not None)
-    unit = run_passes(lowered.unit, passes_for(options), observe)
-    return assemble(unit, emit(unit), lowered.signatures, reference_model=model, calls=calls)
+    options = CompileOptions(
+        target, region, dtype, stages, name, optimize, time_budget, measure, calls
+    )
+    examples = example_calls(entries, example_inputs, example_kwargs)
+    lowered = lower_model(model, examples, options, has_entries=entries is not None)
+    unit = plan(lowered.unit, options, observe).plan.unit
+    return assemble(unit, emit(unit), lowered.signatures, reference_model=model, calls=examples)
 
 
 def example_calls(
@@ -111,6 +123,12 @@ def lower_model(
 ) -> Lowered:
     """Capture a model and lower it to a graph program. Raises WaferError as `compile`."""
     machine = options.machine
+    unknown = [label for label in options.calls if label not in calls]
+    if unknown or (options.calls and not has_entries):
+        raise OptionError(
+            f"calls of {', '.join(options.calls)} are given",
+            help=f"entries are {', '.join(calls)}" if has_entries else "the model has one entry",
+        )
     if has_entries:
         captured = capture_entries(model, calls, options.name)
     else:
@@ -122,7 +140,7 @@ def lower_model(
         for label, one in captured.items()
     }
     if has_entries:
-        program, weights = join(lowered)
+        program, weights = join(lowered, options.calls)
         return Lowered(Unit(program, weights, machine), signatures)
     main = lowered[MAIN]
     return Lowered(Unit(main.program, main.weights, machine), signatures)

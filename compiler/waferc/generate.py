@@ -145,11 +145,14 @@ def decoder(
 
     if chunk > 1:
         entries = {PREFILL: example(chunk), DECODE: example(1)}
+        if not options.get("calls"):  # an answer about as long as the prompt
+            options["calls"] = {PREFILL: 1, DECODE: chunk}
         try:
             return compile(model, entries=entries, **options)
         except AllocateError:
             if prefill is not None:
                 raise
+    options.pop("calls", None)  # there is but one entry
     return compile(model, example(1), **options)
 
 

@@ -47,14 +47,19 @@ Observe = Callable[[Pass, Unit, float], None]  # the pass, what it made, its sec
 
 def passes_for(options: CompileOptions) -> tuple[Pass, ...]:
     """The pipeline with the options of a compilation."""
-    width, height = options.region or (None, None)
-    stages = 0 if options.stages == "auto" else options.stages
     chosen: dict[type[Pass], Pass] = {
         ConvertFloats: ConvertFloats(dtype=options.element.label),
         NarrowProducts: NarrowProducts(dtype="f16" if options.dtype == MIXED else "f32"),
-        Tile: Tile(width=width, height=height, stages=stages),
+        Tile: tile_for(options),
     }
     return tuple(chosen.get(cls) or cls() for cls in PIPELINE)
+
+
+def tile_for(options: CompileOptions) -> Tile:
+    """The layouts of a compilation, where no plans are compared."""
+    width, height = options.region or (None, None)
+    stages = 0 if options.stages == "auto" else options.stages or 1
+    return Tile(width=width, height=height, stages=stages, greedy=options.optimize == 0)
 
 
 def run_passes(

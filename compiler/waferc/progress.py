@@ -14,17 +14,23 @@ class Progress:
 
     def __init__(self, stream: TextIO | None = None, *, enabled: bool | None = None) -> None:
         self._stream = sys.stderr if stream is None else stream
+        self._what = ""
         self._enabled = self._stream.isatty() if enabled is None else enabled
 
     @contextmanager
     def step(self, what: str) -> Generator[None]:
         """Shows `what` while the block runs, then how long it took."""
         start = time.perf_counter()
+        self._what = what
         self._show(f"{what} ...")
         try:
             yield
         finally:
             self._show(f"{what}: {time.perf_counter() - start:.1f} s\n")
+
+    def note(self, text: str) -> None:
+        """Shows how far the work is that is under way."""
+        self._show(f"{self._what}: {text} ...")
 
     def _show(self, text: str) -> None:
         if self._enabled:

@@ -16,29 +16,32 @@ from waferc_ir.program import Program, Statement
 
 MAIN = "main"
 
+Marker = graph_structure.Entry | tile_structure.Entry
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """Statements `start` to `stop` (excluded) of a program, behind the marker if there is one."""
+    """Statements `start` to `stop` (excluded) of a program, behind the marker if there is one.
+
+    `calls` is how often it is expected to be called, beside the others.
+    """
 
     label: str
     start: int
     stop: int
+    calls: int = 1
 
 
 def is_marker(op: Op) -> bool:
     """Whether an operation begins an entry."""
-    return isinstance(op, graph_structure.Entry | tile_structure.Entry)
+    return isinstance(op, Marker)
 
 
-def markers(program: Program) -> Iterator[tuple[int, str]]:
-    """Statement number and label of each marker."""
+def markers(program: Program) -> Iterator[tuple[int, Marker]]:
+    """Statement number and operation of each marker."""
     for number, statement in enumerate(program.statements):
-        match statement.op:
-            case graph_structure.Entry(label=label) | tile_structure.Entry(label=label):
-                yield number, label
-            case _:
-                pass
+        if isinstance(statement.op, Marker):
+            yield number, statement.op
 
 
 def entries(program: Program) -> tuple[Entry, ...]:
@@ -49,7 +52,8 @@ def entries(program: Program) -> tuple[Entry, ...]:
         return (Entry(MAIN, 0, end),)
     stops = [*(number for number, _ in found[1:]), end]
     return tuple(
-        Entry(label, number + 1, stop) for (number, label), stop in zip(found, stops, strict=True)
+        Entry(marker.label, number + 1, stop, marker.calls)
+        for (number, marker), stop in zip(found, stops, strict=True)
     )
 
 

@@ -15,8 +15,12 @@ from waferc_ir.program import Program, Statement, Value
 Array = NDArray[Any]
 
 
-def join(entries: Mapping[str, Lowered]) -> tuple[Program, dict[str, Array]]:
+def join(
+    entries: Mapping[str, Lowered], calls: Mapping[str, int]
+) -> tuple[Program, dict[str, Array]]:
     """The program of all entries, and the data of its parameters and states.
+
+    `calls` says how often some of them are expected to be called.
 
     Parameters of one label and equal data are one; of one label and other data, they are constants
     of their entries, and get other labels.
@@ -28,7 +32,7 @@ def join(entries: Mapping[str, Lowered]) -> tuple[Program, dict[str, Array]]:
     name = ""
     for entry, lowered in entries.items():
         name = lowered.program.name
-        bodies.append(Statement(Entry(entry), None))
+        bodies.append(Statement(Entry(entry, calls.get(entry, 1)), None))
         renamed: dict[Value, Value] = {}
         for statement in lowered.program.statements:
             op, result = statement.op, statement.result

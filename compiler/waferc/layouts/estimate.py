@@ -1,4 +1,4 @@
-"""What the cost model says of the statements of a tiled program, one by one.
+"""What the cost model says of a tiled program, and of its statements one by one.
 
 The search prices strategies, which may become several statements: an operation, the collectives
 that end its partial results, relayouts of its operands. These are the same formulas, for each.
@@ -7,13 +7,45 @@ that end its partial results, relayouts of its operands. These are the same form
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from waferc.layouts.contraction import contract_cycles
 from waferc.layouts.cost import CostModel
+from waferc_ir.entries import entries, own
+from waferc_ir.machine import Machine
 from waferc_ir.ops import collective, stream, tile_compute, tile_move, tile_structure
 from waferc_ir.ops.declare import Op
-from waferc_ir.program import Value
+from waferc_ir.program import Program, Statement, Value
 from waferc_ir.types import TiledType
+
+
+def program_cycles(program: Program, machine: Machine) -> dict[str, int]:
+    """Cycles of a call of each entry of a tiled program: all operations, one after the other.
+
+    What regions do at the same time is not taken off: a call waits for each of them.
+    """
+    costs = {
+        region.name: CostModel(
+            machine, region.width, region.height, (region.line("x"), region.line("y"))
+        )
+        for region in program.regions
+    }
+    return {
+        entry.label: sum(_cycles(statement, costs) for statement in own(program, entry))
+        for entry in entries(program)
+    }
+
+
+def _cycles(statement: Statement, costs: Mapping[str, CostModel]) -> int:
+    op, value = statement.op, statement.result
+    if isinstance(op, tile_structure.Store):
+        return estimate(op, None, costs[_tiled(op.x).region]) or 0
+    if value is None:
+        return 0
+    result = _tiled(value)
+    cost = costs[result.region]
+    sending = cost.send(result.local_elements) if isinstance(op, stream.Transfer) else 0
+    return sending + (estimate(op, result, cost) or 0)
 
 
 def estimate(op: Op, result: TiledType | None, cost: CostModel) -> int | None:

@@ -36,10 +36,14 @@ class Rates:
     lasting: float
     passing: float
 
-    def of(self, way: Relayout) -> int:
-        """The price of a relayout: its cycles, the tiles that it makes, its code."""
+    def of(self, way: Relayout, calls: int) -> int:
+        """The price of a relayout: cycles of so many calls, the tiles that it makes, its code."""
         size = way.tile_bytes * self.passing + way.code_bytes * self.lasting
-        return way.cycles + round(size)
+        return calls * way.cycles + round(size)
+
+    def scaled(self, factor: float) -> Rates:
+        """The rates where all cycles are `factor` times as many."""
+        return Rates(self.lasting * factor, self.passing * factor)
 
 
 @dataclass(frozen=True)
@@ -47,12 +51,14 @@ class Step:
     """A choice: how to do one statement, or where a value that comes from outside lies.
 
     `others` stand for the result in further entries: a state lies in one layout in all of them,
-    but what one entry relays is not at hand in the next.
+    but what one entry relays is not at hand in the next. `calls` says for each of the results how
+    often its entry is called.
     """
 
     operands: tuple[Value, ...]
     result: Value
     strategies: tuple[Strategy, ...]
+    calls: tuple[int, ...]
     others: tuple[Value, ...] = ()
 
     @property
@@ -92,7 +98,8 @@ class Problem:
 
 def steps_of(
     entries: Sequence[Sequence[Statement]],
-    arriving: Mapping[Value, Mapping[Layout, int]],
+    arriving: Sequence[Mapping[Value, Mapping[Layout, int]]],
+    calls: Sequence[int],
     space: Space,
     known: dict[Value, Step],
 ) -> list[Step]:
@@ -101,8 +108,9 @@ def steps_of(
     Args:
         entries: inputs, weights, fills and operations of each entry; outputs and stores are left
             out.
-        arriving: values that other regions make, with the layouts in which they may come and the
-            cycles of bringing them.
+        arriving: for each entry the values that other regions make, with the layouts in which they
+            may come and the cycles of bringing them.
+        calls: how often each entry is called.
         space: the region.
         known: steps of earlier attempts in an equal region, by result; new ones are entered.
 
@@ -110,7 +118,11 @@ def steps_of(
         TileError: operations that have no strategies; all of them.
     """
     problems: list[WaferError] = []
-    steps = [Step((), value, _sources(options)) for value, options in arriving.items()]
+    steps = [
+        Step((), value, _sources(options), (times,))
+        for values, times in zip(arriving, calls, strict=True)
+        for value, options in values.items()
+    ]
     placed: set[Value] = set()
     for number, statements in enumerate(entries):
         here: dict[Value, Value] = {}  # what stands for the states in this entry
@@ -123,7 +135,8 @@ def steps_of(
                 others = tuple(Value(result.type) for _ in entries[1:]) if is_state else ()
                 operands = tuple(here.get(value, value) for value in op.operands())
                 strategies = _strategies(statement, space, problems)
-                known[result] = Step(operands, result, strategies, others)
+                times = tuple(calls) if is_state else (calls[number],)
+                known[result] = Step(operands, result, strategies, times, others)
             step = known[result]
             if isinstance(op, graph_structure.State):
                 here[result] = step.results[number]
@@ -165,7 +178,7 @@ def problem_of(steps: Sequence[Step], relayouts: Relayouts, rates: Rates) -> Pro
         here = terms[step.result]
         home = np.array([here.index[s.result] for s in step.strategies], np.intp)
         own = [
-            s.cycles + round(s.reductions * ALL_REDUCE_BYTES * rates.lasting)
+            step.calls[0] * s.cycles + round(s.reductions * ALL_REDUCE_BYTES * rates.lasting)
             for s in step.strategies
         ]
         costs.append(np.array(own, np.int64) + here.prices[home])
@@ -180,9 +193,9 @@ def problem_of(steps: Sequence[Step], relayouts: Relayouts, rates: Rates) -> Pro
 
 def _all_terms(steps: Sequence[Step], relayouts: Relayouts, rates: Rates) -> dict[Value, Terms]:
     layouts: dict[Value, dict[Layout, None]] = {}
-    made: set[Value] = set()
+    made: dict[Value, int] = {}  # what steps make, and how often
     for step in steps:
-        made.update(step.results)
+        made.update(zip(step.results, step.calls, strict=True))
         for result in step.results:
             layouts.setdefault(result, {}).update(
                 dict.fromkeys(strategy.result for strategy in step.strategies)
@@ -194,9 +207,9 @@ def _all_terms(steps: Sequence[Step], relayouts: Relayouts, rates: Rates) -> dic
     shared: dict[tuple[object, ...], Terms] = {}
     terms: dict[Value, Terms] = {}
     for value, found in layouts.items():
-        key = (value.type, tuple(found), value in made)
+        key = (value.type, tuple(found), made.get(value))
         if key not in shared:
-            shared[key] = _terms(value, found, value not in made, relayouts, rates)
+            shared[key] = _terms(value, found, made.get(value), relayouts, rates)
         terms[value] = shared[key]
     return terms
 
@@ -204,23 +217,24 @@ def _all_terms(steps: Sequence[Step], relayouts: Relayouts, rates: Rates) -> dic
 def _terms(
     value: Value,
     found: Iterable[Layout],
-    free: bool,
+    calls: int | None,
     relayouts: Relayouts,
     rates: Rates,
 ) -> Terms:
+    """The terms of a value that is made `calls` times; None: it is put in place."""
     given = tensor(value)
     layouts = tuple(found)
     tile_bytes = [local_elements(given.shape, t) * given.dtype.size_bytes for t in layouts]
-    rate = rates.lasting if free else rates.passing
+    rate = rates.lasting if calls is None else rates.passing
     prices = np.array([round(size * rate) for size in tile_bytes], np.int64)
-    if free:
+    if calls is None:
         between = np.full((len(layouts), len(layouts)), NEVER, np.int64)
     else:
         ways = [[relayouts.find(given.shape, given.dtype, a, b) for b in layouts] for a in layouts]
         between = np.array(
-            [[rates.of(way) for way in row] for row in ways],
+            [[rates.of(way, calls) for way in row] for row in ways],
             np.int64,
         )
     np.fill_diagonal(between, 0)
     index = {layout: number for number, layout in enumerate(layouts)}
-    return Terms(layouts, index, free, prices, between)
+    return Terms(layouts, index, calls is None, prices, between)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from waferc.layouts.problem import TileError
+from waferc.layouts.kicks import kicked
+from waferc.layouts.problem import Problem, TileError
+from waferc.layouts.search import search
 from waferc.layouts.stages import cut_entries, natural_stages
 from waferc.passes.base import Pass
 from waferc.passes.tile_parts import Tiling
-from waferc.passes.tile_sizes import fastest, smallest
+from waferc.passes.tile_sizes import RATES, fastest, smallest
 from waferc.unit import Unit
 
 
@@ -20,7 +23,9 @@ class Tile(Pass):
     for one region for each block that repeats in the program, and for what is between. Without
     `width` and `height` (given together or not at all) regions have one height, and each the
     smallest width that its part fits; a single region is nearly square. `beam` and `sweeps` bound
-    the search for layouts.
+    the search for layouts; `kicks` random changes, drawn with `seed`, follow. With
+    `greedy` nothing is searched: each operation in turn gets the layouts that take least memory,
+    whatever comes behind it.
     """
 
     name = "tile"
@@ -30,6 +35,9 @@ class Tile(Pass):
     stages: int = 1
     beam: int = 256
     sweeps: int = 4
+    kicks: int = 0
+    seed: int = 0
+    greedy: bool = False
 
     def run(self, unit: Unit) -> Unit:
         program, machine = unit.program, unit.machine
@@ -41,9 +49,17 @@ class Tile(Pass):
                 help="give both, or none to let the compiler choose",
             )
         parts = cut_entries(program, self.stages or natural_stages(program))
-        tiling = Tiling(program, parts, machine, self.beam, self.sweeps)
+        tiling = Tiling(
+            program, parts, machine, self._choices, RATES[-1:] if self.greedy else RATES
+        )
         # what does not fit is refused by allocate, with a table
         if self.width is not None and self.height is not None:
             machine.grid(self.width, self.height)
             return unit.with_program(fastest(tiling, [(self.width, self.height)] * len(parts))[0])
         return unit.with_program(smallest(tiling))
+
+    def _choices(self, problem: Problem) -> Sequence[int]:
+        if self.greedy:
+            return search(problem, 1, 0).choices
+        found = search(problem, self.beam, self.sweeps)
+        return kicked(problem, found, self.kicks, self.sweeps, self.seed).choices

@@ -9,6 +9,7 @@ from waferc.layouts.families import FAMILIES
 from waferc.layouts.relayout import Cut, Relayouts
 from waferc.layouts.strategy import Strategy, tensor
 from waferc_ir.diagnostics import Location
+from waferc_ir.entries import Marker
 from waferc_ir.ops import (
     collective,
     graph_move,
@@ -30,12 +31,12 @@ class TiledWriter:
     Entries are written in any order, in turns; weights and states become common to them.
     """
 
-    def __init__(self, padding: Padding, labels: Sequence[str]) -> None:
-        """A writer of entries with these labels; none are a program without markers."""
+    def __init__(self, padding: Padding, entries: Sequence[Marker]) -> None:
+        """A writer of entries that begin with these; none are a program without markers."""
         self.padding = padding
-        self._labels = labels
+        self._entries = entries
         self._common: list[Statement] = []
-        self._bodies: list[list[Statement]] = [[] for _ in labels] or [self._common]
+        self._bodies: list[list[Statement]] = [[] for _ in entries] or [self._common]
         self._stores: list[list[Statement]] = [[] for _ in self._bodies]  # of all regions, last
         self._masked: list[dict[tuple[Value, float], Value]] = [{} for _ in self._bodies]
         self._entry = 0
@@ -46,10 +47,11 @@ class TiledWriter:
 
     def statements(self) -> tuple[Statement, ...]:
         """All statements, entry by entry."""
-        found = [*self._common] if self._labels else []
+        found = [*self._common] if self._entries else []
         for number, body in enumerate(self._bodies):
-            if self._labels:
-                found.append(Statement(tile_structure.Entry(self._labels[number]), None))
+            if self._entries:
+                marker = self._entries[number]
+                found.append(Statement(tile_structure.Entry(marker.label, marker.calls), None))
             found += [*body, *self._stores[number]]
         return tuple(found)
 

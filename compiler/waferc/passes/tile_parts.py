@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from waferc.analysis.padding import Padding
 from waferc.layouts.candidates import Factors, Grid, inner_factors
 from waferc.layouts.cost import CostModel
-from waferc.layouts.problem import Rates, Step, problem_of, steps_of
+from waferc.layouts.problem import Problem, Rates, Step, problem_of, steps_of
 from waferc.layouts.relayout import Relayouts
 from waferc.layouts.repeats import Form, form_of
-from waferc.layouts.search import search
 from waferc.layouts.shelves import shelves
 from waferc.layouts.stages import Part
 from waferc.layouts.strategy import Space, Strategy, local_elements, tensor
 from waferc.passes.tile_build import RegionWriter, TiledWriter
-from waferc_ir.entries import markers
+from waferc_ir.entries import entries, markers
 from waferc_ir.machine import Machine
 from waferc_ir.ops import graph_structure
 from waferc_ir.program import Program, Statement, Value
@@ -24,6 +23,7 @@ from waferc_ir.types import Layout, Region
 
 Size = tuple[int, int]
 Homes = Mapping[Value, Sequence[Layout]]  # layouts in which a region has values
+Find = Callable[[Problem], Sequence[int]]  # a strategy for each step, by number
 
 
 @dataclass
@@ -40,16 +40,22 @@ class Tiling:
     """Attempts to write the parts of a program on regions.
 
     `kinds` numbers the parts: alike ones have equal numbers, and share what is found for one.
+    `rates` are what a byte of SRAM may be worth to `find`, from speed alone to memory at any price.
     """
 
     def __init__(
-        self, program: Program, parts: Sequence[Part], machine: Machine, beam: int, sweeps: int
+        self,
+        program: Program,
+        parts: Sequence[Part],
+        machine: Machine,
+        find: Find,
+        rates: Sequence[Rates],
     ) -> None:
         self.program = program
         self.parts = parts
         self.machine = machine
-        self.beam = beam
-        self.sweeps = sweeps
+        self.find = find
+        self.rates = rates
         self._factors: Factors = inner_factors(program)
         self._grounds: dict[Size, _Ground] = {}
         by_entry = [_crossing(entry) for entry in zip(*parts, strict=True)]
@@ -59,13 +65,14 @@ class Tiling:
             forms.setdefault(_form(part, crossing), len(forms))
             for part, crossing in zip(parts, self._crossing, strict=True)
         ]
+        self._calls = [entry.calls for entry in entries(program)]
         self._known: dict[tuple[object, ...], tuple[Strategy, ...]] = {}
 
     def write(self, sizes: Sequence[Size], rates: Sequence[Rates]) -> Program:
         """The tiled program, one region per part, of these sizes and each with its own rates."""
         regions = tuple(Region(f"r{number}", *size) for number, size in enumerate(sizes))
         padding = Padding({region.name: region for region in regions})
-        writer = TiledWriter(padding, [label for _, label in markers(self.program)])
+        writer = TiledWriter(padding, [marker for _, marker in markers(self.program)])
         shelf = shelves([width for width, _ in sizes], self.machine.program_width)
         before: RegionWriter | None = None
         for stage, (region, part) in enumerate(zip(regions, self.parts, strict=True)):
@@ -128,18 +135,22 @@ class Tiling:
 
         They are searched once for parts that are alike and get what arrives in equal layouts.
         """
-        values = [value for entry in self._crossing[stage] for value in entry]
-        homes: Homes = {v: tuple(before.versions[v]) for v in values} if before is not None else {}
-        key = (self.kinds[stage], size, rates, rows, tuple(homes.values()))
+        homes: list[Homes] = [
+            {} if before is None else {value: tuple(before.versions[value]) for value in values}
+            for values in self._crossing[stage]
+        ]
+        arriving = tuple(tuple(entry.values()) for entry in homes)
+        key = (self.kinds[stage], size, rates, rows, arriving)
         if key not in self._known:
             ground = self._ground(size)
-            ways = self._arriving(homes, ground, rows=rows)
+            ways = [self._arriving(entry, ground, rows=rows) for entry in homes]
             space = Space(ground.grid, ground.cost)
-            steps = steps_of(self.parts[stage], ways, space, ground.steps)
-            problem = problem_of(steps, ground.relayouts, rates)
-            choices = search(problem, self.beam, self.sweeps).choices
+            steps = steps_of(self.parts[stage], ways, self._calls, space, ground.steps)
+            mean = sum(self._calls) / len(self._calls)
+            problem = problem_of(steps, ground.relayouts, rates.scaled(mean))
             self._known[key] = tuple(
-                step.strategies[choice] for step, choice in zip(steps, choices, strict=True)
+                step.strategies[choice]
+                for step, choice in zip(steps, self.find(problem), strict=True)
             )
         return dict(zip(self._chosen_for(stage), self._known[key], strict=True))
 

@@ -21,7 +21,7 @@ from waferc_ir.program import Program, Value
 
 # What a byte of SRAM is worth in cycles, from speed alone (the first only breaks ties) to memory
 # at any price. A region takes the first that it fits with.
-_RATES = (
+RATES = (
     Rates(1 / 64, 1 / 64),
     Rates(1 / 2, 1 / 2),
     Rates(2, 1 / 2),
@@ -31,7 +31,7 @@ _RATES = (
     Rates(64, 8),
 )
 _PROBE = Rates(8, 8)
-_COMFORT = (_RATES[3], _RATES[-1])  # for sizes of many regions: with room for speed, and without
+_COMFORT = (RATES[3], RATES[-1])  # for sizes of many regions: with room for speed, and without
 _PROBE_SLACK = 0.2  # of the SRAM: other rates seldom save more
 # Heights that are tried, as long as no whole shelves of the wafer are meant; squares in between.
 _SIDES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
@@ -122,18 +122,18 @@ def fastest(tiling: Tiling, sizes: Sequence[Size]) -> tuple[Program, Footprint]:
     levels = [0] * len(sizes)
     best: tuple[Program, Footprint] | None = None
     while True:
-        tiled = tiling.write(sizes, [_RATES[level] for level in levels])
+        tiled = tiling.write(sizes, [tiling.rates[level] for level in levels])
         found = footprints(tiled, tiling.machine)
         worst = max(found, key=lambda footprint: footprint.over_bytes)
         if best is None or worst.over_bytes < best[1].over_bytes:
             best = tiled, worst
         over = {n for n, footprint in enumerate(found) if footprint.over_bytes > 0}
-        if not over or all(levels[number] == len(_RATES) - 1 for number in over):
+        if not over or all(levels[number] == len(tiling.rates) - 1 for number in over):
             return best
         kinds = {tiling.kinds[number] for number in over}
         for number, kind in enumerate(tiling.kinds):
             if kind in kinds:
-                levels[number] = min(levels[number] + 1, len(_RATES) - 1)
+                levels[number] = min(levels[number] + 1, len(tiling.rates) - 1)
 
 
 def _grown(tiling: Tiling, widths: list[int], height: int, rates: Rates) -> list[int]:

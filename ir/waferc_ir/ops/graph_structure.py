@@ -76,12 +76,17 @@ class Fill(Op, name="graph.fill"):
 
 
 class Entry(Op, name="graph.entry", results=0):
-    """Here begins an entry: what the host calls by `label`. It ends where the next one begins."""
+    """Here begins an entry: what the host calls by `label`. It ends where the next one begins.
+
+    `calls` says how often it is expected to be called, beside the other entries.
+    """
 
     label: str
+    calls: int = 1
 
     def result_type(self) -> None:
         declared_label(self, self.label)
+        self.require(self.calls > 0, f"an entry is called {self.calls} times")
 
 
 class Output(Op, name="graph.output", results=0):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -338,6 +339,30 @@ def test_a_decoder_generates_tokens(module: Path, capsys: pytest.CaptureFixture[
     assert "'a' is no list" in complaint(capsys, *start, "--prompt", "a")
     assert "need a context of 9" in complaint(capsys, *start, "--prompt", "1,1,1,1,1,1,1")
     assert "different lengths" in complaint(capsys, *start, "--prompt", "1", "--prompt", "1,2")
+
+
+def test_a_model_is_compiled_at_any_level_to_generate_tokens(
+    module: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    start = ("generate", f"{module}:counting", "--prompt", "2,0", "--max-new-tokens", 3)
+    for level in ("-O0", "-O2"):
+        assert waferc(*start, "--context", 8, "--region", "2x1", level) == 0
+        assert capsys.readouterr().out.split() == ["2", "4", "7"]
+    assert "a model is compiled for a context" in complaint(capsys, *start)
+    late = (*start, "--context", 8, "--time-budget", 3)
+    assert "level 1 compares no plans" in complaint(capsys, *late)
+
+
+def test_a_search_for_plans_says_what_it_found(
+    module: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    start = ("compile", f"{module}:summing", "--region", "2x1", "-o", tmp_path / "out", "-O2")
+    assert waferc(*start, "--calls", "row=5", "--calls", "rows=1") == 0
+    said = capsys.readouterr().err
+    assert re.search(
+        r"^\d+ plans in \d+\.\d s \(nothing more to try\): [\d,]+ cycles on 2 x 1 PEs", said
+    )
+    assert "help: entries are rows, row" in complaint(capsys, *start, "--calls", "column=5")
 
 
 def test_entries_of_a_bundle_are_called_by_name(

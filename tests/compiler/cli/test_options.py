@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from waferc.options import CompileOptions, OptionError, parse_region
+from waferc.options import CompileOptions, OptionError, parse_calls, parse_region
 from waferc.progress import Progress
 from waferc_ir.machine import WSE2, MachineError
 
@@ -31,10 +31,29 @@ def test_values_that_cannot_be_are_refused() -> None:
         CompileOptions(dtype="f64")
     with pytest.raises(OptionError, match="stages is 0"):
         CompileOptions(stages=0)
+    with pytest.raises(OptionError, match="the level is 3"):
+        CompileOptions(optimize=3)
+    with pytest.raises(OptionError, match="a time budget is given, and level 1 compares no plans"):
+        CompileOptions(time_budget=3.0)
+    with pytest.raises(OptionError, match="measure is given, and level 0"):
+        CompileOptions(optimize=0, measure=2)
+    with pytest.raises(OptionError, match="the time budget is nan seconds"):
+        CompileOptions(optimize=2, time_budget=float("nan"))
+    with pytest.raises(OptionError, match="measure is -1"):
+        CompileOptions(optimize=2, measure=-1)
+    with pytest.raises(OptionError, match="called decode 0 times"):
+        CompileOptions(calls={"decode": 0, "prefill": 1})
     with pytest.raises(MachineError, match="0 x 4 PEs"):
         CompileOptions(region=(0, 4))
     with pytest.raises(MachineError, match="does not fit wse2"):
         CompileOptions(target="wse2", region=(10_000, 4))
+
+
+def test_calls_are_numbers_of_entries() -> None:
+    assert parse_calls(["prefill=1", "decode=8"]) == {"prefill": 1, "decode": 8}
+    for text in ("8", "=8", "decode=", "decode=-1", "decode=1.5"):
+        with pytest.raises(OptionError, match="ENTRY=NUMBER"):
+            parse_calls([text])
 
 
 def test_progress_speaks_to_terminals_only() -> None:

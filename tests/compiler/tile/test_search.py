@@ -22,17 +22,17 @@ from waferc_ir.types import AXES, Layout, Split
 MOST = 3_000  # combinations that a test goes through
 
 
-def _problem(program: Program, width: int, height: int) -> Any:
+def problem_on(program: Program, width: int, height: int) -> Any:
     grid, cost = Grid(width, height, inner_factors(program)), CostModel(WSE2, width, height)
     (part,) = cut(program, 1)
-    steps = steps_of([part], {}, Space(grid, cost), {})
+    steps = steps_of([part], [{}], [1], Space(grid, cost), {})
     return problem_of(steps, Relayouts(cost), Rates(0.5, 0.5))
 
 
 @settings(max_examples=40)
 @given(graphs(max_steps=3))
 def test_a_wide_beam_finds_the_cheapest_layouts(drawn: Any) -> None:
-    problem = _problem(drawn[0], 3, 2)
+    problem = problem_on(drawn[0], 3, 2)
     counts = [len(step.strategies) for step in problem.steps]
     assume(1 < math.prod(counts) <= MOST)
     prices = [
@@ -44,7 +44,7 @@ def test_a_wide_beam_finds_the_cheapest_layouts(drawn: Any) -> None:
 
 @given(graphs(max_steps=8))
 def test_sweeps_never_raise_the_price(drawn: Any) -> None:
-    problem = _problem(drawn[0], 4, 3)
+    problem = problem_on(drawn[0], 4, 3)
     before = search(problem, 2, 0)
     after = search(problem, 2, 3)
     assert after.price <= before.price

@@ -27,7 +27,7 @@ def _tiled(program: Program, weights: dict[str, Any], grid: tuple[int, int], sta
     return pass_.run(Unit(program, weights, machine("wse2")))
 
 
-def _same(found: dict[str, Any], expected: dict[str, Any]) -> None:
+def same(found: dict[str, Any], expected: dict[str, Any]) -> None:
     assert found.keys() == expected.keys()
     for label, array in expected.items():
         scale = max(1.0, float(np.max(np.abs(array), initial=0, where=np.isfinite(array))))
@@ -46,7 +46,7 @@ def test_tiled_programs_mean_what_their_graphs_mean(
         return  # fewer operations than stages
     verify(unit.program)
     expected = graph_meaning.evaluate(program, inputs, weights)
-    _same(tiled_meaning.evaluate(unit.program, inputs, weights, poison=True), expected)
+    same(tiled_meaning.evaluate(unit.program, inputs, weights, poison=True), expected)
 
 
 @settings(max_examples=40)
@@ -60,10 +60,10 @@ def test_sharing_keeps_meaning_and_tiling_is_repeatable(drawn: Any, grid: tuple[
     again = ShareCommon().run(shared)
     assert print_program(again.program) == print_program(shared.program)
     found = tiled_meaning.evaluate(shared.program, inputs, weights, poison=True)
-    _same(found, tiled_meaning.evaluate(unit.program, inputs, weights))
+    same(found, tiled_meaning.evaluate(unit.program, inputs, weights))
 
 
-def _dense(rows: int, inner: int, columns: int) -> tuple[Program, dict[str, Any]]:
+def dense(rows: int, inner: int, columns: int) -> tuple[Program, dict[str, Any]]:
     builder = Builder()
     x = builder.add(graph_structure.Input("x", (rows, inner), DType.F32))
     w = builder.add(graph_structure.Parameter("w", (columns, inner), DType.F32))
@@ -76,7 +76,7 @@ def _dense(rows: int, inner: int, columns: int) -> tuple[Program, dict[str, Any]
 
 
 def test_a_region_grows_until_the_weights_fit() -> None:
-    program, weights = _dense(4, 256, 512)
+    program, weights = dense(4, 256, 512)
     unit = Tile().run(Unit(program, weights, WSE2))
     (region,) = unit.program.regions
     # half a MiB of weights, 42 KiB of room per PE
@@ -85,7 +85,7 @@ def test_a_region_grows_until_the_weights_fit() -> None:
 
 
 def test_weights_that_no_region_holds_are_refused_with_numbers() -> None:
-    program, weights = _dense(4, 256, 512)
+    program, weights = dense(4, 256, 512)
     small = WSE2.grid(2, 2)
     with pytest.raises(TileError) as caught:
         Tile().run(Unit(program, weights, small))
@@ -99,13 +99,13 @@ def test_weights_that_no_region_holds_are_refused_with_numbers() -> None:
 
 
 def test_more_stages_than_operations_are_refused() -> None:
-    program, weights = _dense(4, 8, 8)
+    program, weights = dense(4, 8, 8)
     with pytest.raises(TileError, match="1 operations do not make 3 stages"):
         Tile(2, 2, stages=3).run(Unit(program, weights, WSE2))
 
 
 def test_half_a_size_is_refused() -> None:
-    program, weights = _dense(4, 8, 8)
+    program, weights = dense(4, 8, 8)
     with pytest.raises(TileError, match="one of them is missing"):
         Tile(width=4).run(Unit(program, weights, WSE2))
 

@@ -1,0 +1,239 @@
+"""Which plan a program gets: a grid, stages and layouts, as far as the level says to search.
+
+Level 2 tiles the program in many ways, compares them by the cost model, and goes on from the best:
+wider searches and random changes of layouts first, then other stages and other grids. A plan is
+what all passes leave, so that what counts is what is emitted, and a plan that does not fit drops
+out.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from waferc.emit.emit import emit
+from waferc.layouts.estimate import program_cycles
+from waferc.options import CompileOptions
+from waferc.passes.base import Pass
+from waferc.passes.tile import Tile
+from waferc.pipeline import Observe, passes_for, run_passes
+from waferc.unit import Unit
+from waferc_ir.diagnostics import WaferError
+from waferc_ir.entries import entries
+from waferc_ir.ops import tile_structure
+from waferc_runtime.host.bundle import make_bundle
+from waferc_runtime.host.engines import PHANTOM
+from waferc_runtime.host.session import Session
+
+Say = Callable[[str], None]
+
+_BEAM, _SWEEPS = 1024, 12
+_KICKS = 24  # random changes of layouts that a plan gets
+_SEEDS = (1, 2, 3)
+_STEPS = (2.0, 1.4, 1.19)  # by which grids grow and shrink, coarse first
+_WORTH = 0.999  # of the cycles before: less is no reason to go on
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A program through all passes; `cycles` of each entry by the cost model, `total` in all calls.
+
+    `measured` are those of a run without data, if there was one.
+    """
+
+    tile: Tile
+    unit: Unit
+    cycles: dict[str, int]
+    total: int
+    history: tuple[tuple[Pass, Unit, float], ...]
+    measured: int | None = None
+
+    def __str__(self) -> str:
+        regions = self.unit.program.regions
+        sizes = ", ".join(f"{r.width} x {r.height}" for r in regions[:1])
+        more = f" and {len(regions) - 1} more" if len(regions) > 1 else ""
+        return f"{self.total:,} cycles on {sizes}{more} PEs"
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """The plan that was chosen, how many were tried, and why the search ended."""
+
+    plan: Plan
+    tried: int
+    seconds: float
+    ended: str
+
+    def __str__(self) -> str:
+        ran = "" if self.plan.measured is None else f", measured {self.plan.measured:,}"
+        return (
+            f"{self.tried} plans in {self.seconds:.1f} s ({self.ended}): {self.plan} estimated{ran}"
+        )
+
+
+def plan(
+    unit: Unit,
+    options: CompileOptions,
+    observe: Observe = lambda one, unit, seconds: None,
+    say: Say = lambda text: None,
+) -> Planned:
+    """Take a graph program through all passes.
+
+    The same program and options give the same plan, unless the time budget ends the search.
+
+    Args:
+        unit: the program as it was lowered.
+        options: the level of the search, its time budget, and what is fixed.
+        observe: called for every pass of the plan that is taken.
+        say: called with each plan that is better than those before.
+
+    Raises:
+        WaferError: no plan fits; or a pass refuses the program.
+    """
+    start = time.perf_counter()
+    passes = passes_for(options)
+    number = next(n for n, one in enumerate(passes) if isinstance(one, Tile))
+    if options.optimize < 2:
+        unit = run_passes(unit, passes, observe)
+        return Planned(
+            _plan(Tile(), unit, ()), 1, time.perf_counter() - start, "nothing to compare"
+        )
+    unit = run_passes(unit, passes[:number], observe)
+    search = _Search(unit, passes[number + 1 :], start + options.budget_seconds, say)
+    first = passes[number]
+    assert isinstance(first, Tile)
+    search.run(first, is_free=options.region is None, may_cut=options.stages is None)
+    best = search.fastest(options.measure)
+    for one, after, seconds in best.history:
+        observe(one, after, seconds)
+    ended = "the time budget is spent" if search.is_late else "nothing more to try"
+    return Planned(best, search.tried, time.perf_counter() - start, ended)
+
+
+def _plan(tile: Tile, unit: Unit, history: Sequence[tuple[Pass, Unit, float]]) -> Plan:
+    cycles = program_cycles(unit.program, unit.machine)
+    total = sum(entry.calls * cycles[entry.label] for entry in entries(unit.program))
+    return Plan(tile, unit, cycles, total, tuple(history))
+
+
+@dataclass
+class _Search:
+    """Plans of one program that were tried, the best first."""
+
+    unit: Unit
+    rest: Sequence[Pass]
+    deadline: float
+    say: Say
+    found: list[Plan] = field(default_factory=lambda: [])
+    known: dict[Tile, Plan | None] = field(default_factory=lambda: {})
+    failure: WaferError | None = None
+    is_late: bool = False
+
+    @property
+    def tried(self) -> int:
+        """How many plans were."""
+        return len(self.known)
+
+    @property
+    def best(self) -> Plan:
+        """The plan of fewest cycles; of equal ones, that found first. Raises what refused all."""
+        if not self.found:
+            assert self.failure is not None
+            raise self.failure
+        return min(self.found, key=lambda plan: plan.total)
+
+    def run(self, first: Tile, *, is_free: bool, may_cut: bool) -> None:
+        """Try plans from a first one on: other stages if it `may_cut`, grids if they are free."""
+        self.attempt(first)
+        if may_cut:
+            self.attempt(replace(first, stages=0))
+        if is_free and self.found:
+            self._grids()
+        base = self.best.tile
+        self.attempt(replace(base, beam=_BEAM, sweeps=_SWEEPS))
+        for seed in _SEEDS:
+            self.attempt(replace(base, beam=_BEAM, sweeps=_SWEEPS, kicks=_KICKS, seed=seed))
+
+    def _grids(self) -> None:
+        """From the best plan's grid to larger and smaller ones, as long as that makes it faster."""
+        for step in _STEPS:
+            improving = True
+            while improving and not self.is_late:
+                before = self.best.total
+                for width, height in self._around(self.best, step):
+                    self.attempt(replace(self.best.tile, width=width, height=height))
+                improving = self.best.total < _WORTH * before
+
+    def _around(self, plan: Plan, step: float) -> Iterator[tuple[int, int]]:
+        """Grids next to a plan's, on which its regions have room side by side."""
+        machine, regions = self.unit.machine, plan.unit.program.regions
+        width, height = max(r.width for r in regions), max(r.height for r in regions)
+        for across, down in _DIRECTIONS:
+            size = _scaled(width, step**across), _scaled(height, step**down)
+            if size[0] > machine.program_width or size[1] > machine.program_height:
+                continue
+            shelves = (machine.program_width // size[0]) * (machine.program_height // size[1])
+            if size != (width, height) and shelves >= len(regions):
+                yield size
+
+    def attempt(self, tile: Tile) -> None:
+        """Tile in one way, unless there is no time left for it."""
+        if tile in self.known or self.is_late:
+            return
+        if self.known and time.perf_counter() >= self.deadline:
+            self.is_late = True
+            return
+        self.known[tile] = None
+        history: list[tuple[Pass, Unit, float]] = []
+
+        def record(one: Pass, after: Unit, seconds: float) -> None:
+            history.append((one, after, seconds))
+
+        try:
+            unit = run_passes(self.unit, (tile, *self.rest), record)
+        except WaferError as problem:
+            self.failure = self.failure or problem
+            return
+        found = _plan(tile, unit, history)
+        self.known[tile] = found
+        if not self.found or found.total < self.best.total:
+            self.say(str(found))
+        self.found.append(found)
+
+    def fastest(self, measure: int) -> Plan:
+        """The best plan; of the `measure` best, that which takes fewest cycles without data."""
+        best = self.best
+        if measure == 0:
+            return best
+        order = sorted(self.found, key=lambda plan: plan.total)
+        different: dict[int, Plan] = {}
+        for plan in order:
+            different.setdefault(plan.total, plan)
+        runs = [_measured(plan) for plan in list(different.values())[:measure]]
+        return min(runs, key=lambda plan: plan.measured or 0)
+
+
+_DIRECTIONS = ((1, 1), (1, 0), (0, 1), (1, -1), (-1, 1), (-1, 0), (0, -1), (-1, -1))
+
+
+def _scaled(extent: int, factor: float) -> int:
+    """An extent that is larger or smaller by a factor, by 1 at least."""
+    if factor == 1:
+        return extent
+    scaled = round(extent * factor)
+    return max(1, scaled + (scaled == extent and (1 if factor > 1 else -1)))
+
+
+def _measured(plan: Plan) -> Plan:
+    """A plan with the cycles that its entries take without data, in all calls."""
+    emitted = emit(plan.unit)
+    ops = [statement.op for statement in plan.unit.program.statements]
+    labels = {op.label: None for op in ops if isinstance(op, tile_structure.State)}
+    bundle = make_bundle({**emitted.manifest, "without_data": [*labels]}, emitted.sources, {})
+    session = Session(bundle, PHANTOM)
+    total = sum(
+        entry.calls * session.measure(entry=entry.label).statistics.cycles
+        for entry in entries(plan.unit.program)
+    )
+    return replace(plan, measured=total)
