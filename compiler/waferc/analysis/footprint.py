@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from waferc.analysis.liveness import Storage, storages
-from waferc.analysis.scratch import region_scratch
-from waferc.layouts.code_size import BASE_BYTES, STACK_BYTES, code_bytes
+from waferc.analysis.scratch import region_scratch, region_vector_functions
+from waferc.layouts.code_size import BASE_BYTES, STACK_BYTES, code_bytes, vector_function_bytes
 from waferc_ir.machine import Machine
 from waferc_ir.program import Program, Statement
 from waferc_ir.types import TiledType
@@ -84,6 +84,9 @@ def footprints(program: Program, machine: Machine) -> list[Footprint]:
     for statement in program.statements:
         for name in _regions(statement):
             code[name] += code_bytes(statement.op)
+    for name in code:
+        shared = region_vector_functions(program.statements, name, machine)
+        code[name] += sum(vector_function_bytes(function) for function in shared)
     result: list[Footprint] = []
     for region in program.regions:
         mine = [a for a in packed if a.storages[0].region == region.name]

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from waferc.layouts.contraction import contract_block
 from waferc.layouts.cost import CostModel
 from waferc.layouts.products import product_elements
+from waferc.layouts.vector_functions import VectorFunction, vector_parts
 from waferc_ir.dtypes import DType
 from waferc_ir.machine import Machine
 from waferc_ir.ops import tile_compute
@@ -25,8 +26,31 @@ def scratch_elements(op: Op, machine: Machine) -> int:
             if block is None or not sums:
                 return 0
             return product_elements(op.out_dims, block, _tiled(op.lhs).dtype)
+        case tile_compute.Unary(fn=fn, x=x):
+            parts = vector_parts(fn, _tiled(x).local_elements) if has_vectors(op, machine) else ()
+            return max((function.scratch_elements for function, _ in parts), default=0)
         case _:
             return 0
+
+
+def has_vectors(op: tile_compute.Unary, machine: Machine) -> bool:
+    """Whether a function of a tile is done by operations on vectors."""
+    x = _tiled(op.x)
+    return CostModel(machine, 1, 1).has_vectors(op.fn, x.local_elements, x.dtype)
+
+
+def region_vector_functions(
+    statements: Iterable[Statement], region: str, machine: Machine
+) -> set[VectorFunction]:
+    """The functions on vectors that the operations of a region share."""
+    return {
+        function
+        for statement in statements
+        if isinstance(statement.op, tile_compute.Unary)
+        and _tiled(statement.op.x).region == region
+        and has_vectors(statement.op, machine)
+        for function, _ in vector_parts(statement.op.fn, _tiled(statement.op.x).local_elements)
+    }
 
 
 def products_of(op: tile_compute.Contract, machine: Machine) -> Mapping[str, int] | None:

@@ -11,6 +11,7 @@ from typing import assert_never
 
 from waferc.emit.pe_program import (
     BITS,
+    CallVectors,
     Descriptor,
     DsdOperation,
     Fabric,
@@ -65,6 +66,8 @@ def _statement(statement: Statement, machine: Machine, repeats: bool) -> int:
             elements = _elements([*inputs, output])
             operands = sum(_operand(operand, machine) for operand in (*inputs, output))
             return operands + elements * (each + machine.loop_cycles)
+        case CallVectors(cycles=each):
+            return each
         case LetDsd(value=value):
             return _operand(value, machine)
         case LoadRegister(value=value):
@@ -146,7 +149,7 @@ def _code(statements: Iterable[Statement]) -> int:
                 total += _DSD_BYTES
             case MapOperation():
                 total += _MAP_BYTES
-            case LetDsd() | LoadRegister() | SetLength() | LetScalar():
+            case CallVectors() | LetDsd() | LoadRegister() | SetLength() | LetScalar():
                 total += _SCALAR_BYTES
             case For(body=body):
                 total += _CONTROL_BYTES + _code(body)

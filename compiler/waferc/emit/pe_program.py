@@ -222,6 +222,15 @@ class MapOperation:
 
 
 @dataclass(frozen=True, slots=True)
+class CallVectors:
+    """`function(operands...)` on DSDs; `cycles` is what it costs."""
+
+    function: str
+    operands: tuple[Operand, ...]
+    cycles: int
+
+
+@dataclass(frozen=True, slots=True)
 class LetDsd:
     """`const name = <moved DSD>`."""
 
@@ -296,7 +305,17 @@ class If:
     otherwise: tuple[Statement, ...] = ()
 
 
-Statement = DsdOperation | MapOperation | LetDsd | LoadRegister | LetScalar | SetLength | For | If
+Statement = (
+    DsdOperation
+    | MapOperation
+    | CallVectors
+    | LetDsd
+    | LoadRegister
+    | LetScalar
+    | SetLength
+    | For
+    | If
+)
 
 
 def simple_statements(statements: Iterable[Statement]) -> Iterator[Statement]:
@@ -332,7 +351,7 @@ class PeEntry:
 
 @dataclass(frozen=True, slots=True)
 class ScalarFunction:
-    """A function on scalars that `@map` applies. `text` is its CSL."""
+    """A function on scalars that `@map` applies, or one on vectors. `text` is its CSL."""
 
     name: str
     text: str

@@ -9,6 +9,7 @@ from typing import assert_never
 from waferc.emit.pe_program import (
     Affine,
     Array,
+    CallVectors,
     Descriptor,
     DsdOperation,
     Fabric,
@@ -124,6 +125,8 @@ class FunctionPrinter:
                 yield f"{indent}@{name}({self._operands((dest, *sources))});"
             case MapOperation(function=function, inputs=inputs, output=output):
                 yield f"{indent}@map({function}, {self._operands((*inputs, output))});"
+            case CallVectors(function=function, operands=operands):
+                yield f"{indent}{function}({self._operands(operands)});"
             case LetDsd(name=name, value=value):
                 yield f"{indent}const {name} = {self._operand(value)};"
             case LoadRegister(name=name, value=value):

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from waferc.emit.diagnostics import EmitError
-from waferc.emit.pe_program import Element, ScalarFunction
+from waferc.emit.pe_program import Array, Element, ScalarFunction
+from waferc.layouts.vector_functions import VectorFunction
 from waferc_ir.machine import Machine
 
 
@@ -260,6 +261,13 @@ class ScalarFunctions:
         name = f"{source}_is_nonzero"
         return self._add(name, ("x",), source, (line,), 2 * self._machine.scalar_cycles, target)
 
+    def vectors(self, function: VectorFunction, scratch: Array) -> ScalarFunction:
+        """A function on f16 vectors `(x, out)`, with its intermediate results in `scratch`."""
+        name = f"{function.name}_f16_x{function.count}"
+        return self._keep(
+            name, _vector_text(name, function, scratch), function.cycles(self._machine)
+        )
+
     def _add(
         self,
         name: str,
@@ -294,3 +302,29 @@ def _text(
     head = ", ".join(f"{parameter}: {element}" for parameter, element in parameters)
     body = "\n".join(f"  {line}" for line in lines)
     return f"fn {name}({head}) {result} {{\n{body}\n}}"
+
+
+def _vector_text(name: str, function: VectorFunction, scratch: Array) -> str:
+    lines = [f"fn {name}(x: mem1d_dsd, out: mem1d_dsd) void {{"]
+    for vector, offset in function.offsets.items():
+        access = f"|i|{{{function.count}}} -> {scratch.name}[i + {offset}]"
+        lines.append(f"  const {vector} = @get_dsd(mem1d_dsd, .{{ .tensor_access = {access} }});")
+    registers = function.registers()
+    for (file, vector), number in registers.items():
+        register = f"{vector}_{file.removeprefix('dsr_')}"
+        lines.append(f"  const {register} = @get_dsr({file}, {number});")
+        lines.append(f"  @load_to_dsr({register}, {vector});")
+
+    def operand(file: str, given: str | float) -> str:
+        if (file, given) in registers:
+            return f"{given}_{file.removeprefix('dsr_')}"
+        if isinstance(given, int):
+            return f"{given & 0xFFFF:#06x}"
+        return str(given)
+
+    for step in function.steps:
+        files = ("dsr_src0", "dsr_src1", "")
+        sources = [operand(file, s) for file, s in zip(files, step.sources, strict=False)]
+        operands = ", ".join([operand("dsr_dest", step.dest), *sources])
+        lines.append(f"  @{step.operation}({operands});")
+    return "\n".join([*lines, "}"])

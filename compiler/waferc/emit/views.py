@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from waferc.emit.pe_program import (
     Affine,
     Array,
+    CallVectors,
     Descriptor,
     DsdOperation,
     For,
@@ -92,7 +93,7 @@ def descriptor(view: View, extents: Sequence[int]) -> Memory | Moved:
 def nest(
     extents: Sequence[int],
     operands: Sequence[View | Operand],
-    operation: Callable[[Sequence[Operand]], DsdOperation | MapOperation],
+    operation: Callable[[Sequence[Operand]], DsdOperation | MapOperation | CallVectors],
     variables: str = "d",
 ) -> tuple[Statement, ...]:
     """Statements that apply `operation` to all elements of the index space, row-major.

@@ -8,6 +8,7 @@ these are assumptions (confidence A).
 
 from __future__ import annotations
 
+from waferc.layouts.vector_functions import VectorFunction
 from waferc_ir.ops import collective, stream, tile_compute, tile_move, tile_structure
 from waferc_ir.ops.declare import Op
 
@@ -20,6 +21,12 @@ _TRANSFER_BYTES = 300
 _LOOP_BYTES = 184
 _MAP_BYTES = 80
 _VECTOR_BYTES = 68
+_STEP_BYTES = 12  # operands are in registers
+
+
+def vector_function_bytes(function: VectorFunction) -> int:
+    """Bytes of code of a function on vectors, which operations share."""
+    return 24 + 12 * len(function.registers()) + _STEP_BYTES * len(function.steps)
 
 
 def code_bytes(op: Op) -> int:

@@ -11,6 +11,7 @@ scalar load, a descriptor update, three loads of descriptors and the end of a lo
 |---|---|
 | DSD operation in memory | `S + move(n)` and three loads of descriptors |
 | `@map` with a function of `f` cycles | `S + n * (f + loop)` |
+| some functions of f16, if cheaper | `layouts.vector_functions` |
 | contraction of `m` multiply-adds in vectors of `v` | `m / v * (S + issue + move(v))` |
 | all_reduce, all_gather | `layouts.lines` |
 | shard | as a DSD operation on the block |
@@ -25,6 +26,7 @@ from functools import cached_property
 from typing import Literal
 
 from waferc.layouts.lines import LineCost, usual_lines, wavelets
+from waferc.layouts.vector_functions import FUNCTIONS, vector_cycles
 from waferc_ir.dtypes import DType
 from waferc_ir.machine import Machine
 from waferc_ir.types import AXES, Axis, Line
@@ -107,9 +109,28 @@ class CostModel:
 
     def elementwise(self, fn: str, elements: int, dtype: DType) -> int:
         """`fn` over a tile: one DSD operation if there is one, else an `@map`."""
-        machine = self.machine
         if fn in _DSD_FUNCTIONS:
             return self.vector(elements, dtype, _DSD_FUNCTIONS[fn])
+        scalar = self._by_scalars(fn, elements, dtype)
+        if not self.has_vectors(fn, elements, dtype):
+            return scalar
+        return self.machine.call_cycles + self._vector_cycles[fn, elements]
+
+    def has_vectors(self, fn: str, elements: int, dtype: DType) -> bool:
+        """Whether a function on vectors is there, and cheaper than one on scalars."""
+        if dtype is not DType.F16 or fn not in FUNCTIONS:
+            return False
+        known = self._vector_cycles
+        if (fn, elements) not in known:
+            known[fn, elements] = vector_cycles(fn, elements, self.machine)
+        return known[fn, elements] < self._by_scalars(fn, elements, dtype)
+
+    @cached_property
+    def _vector_cycles(self) -> dict[tuple[str, int], int]:
+        return {}
+
+    def _by_scalars(self, fn: str, elements: int, dtype: DType) -> int:
+        machine = self.machine
         # functions on f16 convert, and call that on f32
         extra = 2 * machine.scalar_cycles + machine.call_cycles if dtype is DType.F16 else 0
         if fn in _DIVISIONS:

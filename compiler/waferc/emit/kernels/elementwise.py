@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from waferc.analysis.scratch import has_vectors
 from waferc.emit.kernels.context import (
     KernelContext,
     Tile,
@@ -16,13 +17,17 @@ from waferc.emit.kernels.context import (
     suffix,
 )
 from waferc.emit.pe_program import (
+    Affine,
+    CallVectors,
     DsdOperation,
+    For,
     MapOperation,
     Operand,
     ScalarFunction,
     Statement,
 )
 from waferc.emit.views import View, nest, row_major
+from waferc.layouts.vector_functions import vector_parts
 from waferc_ir.dtypes import DType
 from waferc_ir.ops import tile_compute
 
@@ -62,8 +67,31 @@ def unary(op: tile_compute.Unary, result: Tile, context: KernelContext) -> tuple
             return nest(flat, views, lambda o: operation(f"fsub{letter}", o[0], one, o[1]))
         equal = context.float_function("eq", x.element)
         return nest(flat, views, lambda o: mapped(equal, o[0], o[1], zero))
+    if has_vectors(op, context.machine):
+        return _by_vectors(op.fn, x, result, context)
     function = context.float_function(op.fn, x.element)
     return nest(flat, views, lambda o: mapped(function, o[0], o[1]))
+
+
+def _by_vectors(fn: str, x: Tile, result: Tile, context: KernelContext) -> tuple[Statement, ...]:
+    """A function of f16 by operations on vectors, in calls for some elements each."""
+    statements: list[Statement] = []
+    start = 0
+    for function, times in vector_parts(fn, x.elements):
+        called = context.functions.vectors(function, context.scratch[x.element])
+        terms = (("k", function.count),) if times > 1 else ()
+        views = [
+            View(r, a, (1,), Affine(start, terms))
+            for r, a in (("x", x.array), ("out", result.array))
+        ]
+        body = nest(
+            (function.count,),
+            views,
+            lambda o, called=called: CallVectors(called.name, tuple(o), called.cycles),
+        )
+        statements += (For("k", 0, times, body),) if times > 1 else body
+        start += times * function.count
+    return tuple(statements)
 
 
 def binary(op: tile_compute.Binary, result: Tile, context: KernelContext) -> tuple[Statement, ...]:
