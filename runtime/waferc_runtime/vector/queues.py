@@ -65,10 +65,7 @@ class Queues:
         if not value.is_bound or value.queue is None:
             return value
         color = self.color(value.kind, value.queue, lanes)
-        if color is None:
-            found = self.colors(value.kind, value.queue, lanes)
-            color = np.where(found == _NO_COLOR, value.color, found)
-        return replace(value, color=color)
+        return value if color is None else replace(value, color=color)
 
     # ---- flushing --------------------------------------------------------------------------------
 

@@ -138,8 +138,18 @@ def test_a_flushed_queue_is_bound_to_another_color(
     assert sorted(vector[0][:5]) == [0, 7, 8, 8, 9]
 
 
-def test_one_of_two_alike_pes_binds_its_queue_anew() -> None:
+@pytest.mark.parametrize(
+    ("before", "used"),
+    [
+        ("", "fout"),
+        ("@load_to_dsr(register, fout);", "register"),
+        ("var held = fout;", "held"),
+    ],
+    ids=["named", "in a register", "in a variable"],
+)
+def test_one_of_two_alike_pes_binds_its_queue_anew(before: str, used: str) -> None:
     pe = """
+const register = @get_dsr(dsr_dest, 1);
 const blue_iq = @get_input_queue(4);
 const fout = @get_dsd(fabout_dsd, .{ .extent = 1, .output_queue = oq });
 const got = @get_dsd(mem1d_dsd, .{ .tensor_access = |i|{1} -> out[i] });
@@ -152,14 +162,16 @@ comptime {
 }
 fn main(a: u16, b: u16, c: u16, d: u16) void {
   const is_bound_anew = out[1] == 1;
+  BEFORE
   if (is_bound_anew) { tile.output_queue_config.encode_output_queue(3, @get_int(blue)); }
-  @mov32(fout, 5 + out[1]);
+  @mov32(USED, 5 + out[1]);
   if (is_bound_anew) { @mov32(got, from_blue); } else { @mov32(got, from_red); }
   sys_mod.unblock_cmd_stream();
 }
 """
     back = ".{ .routes = .{ .rx = .{ RAMP }, .tx = .{ RAMP } } }"
     configs = "".join(f"@set_color_config(px, py, @get_color({n}), {back});" for n in (3, 4))
+    pe = pe.replace("BEFORE", before).replace("USED", used)
     made = build(HEAD + pe, exports=EXPORTS, width=2, configs=configs)
     assert len(made.classes) == 1
     for engine in (VectorEngine(made, machine("wse3")), ReferenceEngine(made, machine("wse3"))):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import pytest
@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from waferc_ir.machine import MACHINES
 from waferc_runtime.choices import Choices
 from waferc_runtime.csl.elaborate import elaborate
+from waferc_runtime.observer import Event, Observer, OperationEvent
 from waferc_runtime.reference.engine import ReferenceEngine
 from waferc_runtime.run_error import RunError
 from waferc_runtime.vector.engine import VectorEngine
@@ -23,6 +24,7 @@ param sent: u16;
 param own: u16;
 param operations: u16;
 param receives_first: bool;
+param urgent: bool;
 const to_east = [2]color{ @get_color(1), @get_color(2) };
 const to_west = [2]color{ @get_color(3), @get_color(4) };
 layout {
@@ -30,7 +32,7 @@ layout {
   for (@range(u16, 4)) |x| {
     @set_tile_code(x, 0, "pe.csl", .{
       .px = x, .sent = sent, .own = own, .operations = operations,
-      .receives_first = receives_first,
+      .receives_first = receives_first, .urgent = urgent,
       .east_out = to_east[x % 2], .east_in = to_east[(x + 1) % 2],
       .west_out = to_west[x % 2], .west_in = to_west[(x + 1) % 2],
     });
@@ -52,6 +54,7 @@ param sent: u16;
 param own: u16;
 param operations: u16;
 param receives_first: bool;
+param urgent: bool;
 param east_out: color;
 param east_in: color;
 param west_out: color;
@@ -98,11 +101,22 @@ fn send() void {
   if (px < 3) { @fmovs(east, data_dsd, .{ .async = true, .activate = east_done }); }
   if (px > 0) { @fmovs(west, data_dsd, .{ .async = true, .activate = west_done }); }
 }
+fn send_at_once() void {
+  const high = .{ .high = true };
+  if (px < 3) {
+    @fmovs(east, data_dsd, .{ .async = true, .activate = east_done, .priority = high });
+  }
+  if (px > 0) {
+    @fmovs(west, data_dsd, .{ .async = true, .activate = west_done, .priority = high });
+  }
+}
 fn work() void {
   for (@range(u16, operations)) |i| { @fadds(scratch_dsd, scratch_dsd, 1.0); }
 }
 task begin() void {
-  if (receives_first) { receive(); send(); } else { send(); receive(); }
+  if (receives_first) { receive(); }
+  if (urgent) { send_at_once(); } else { send(); }
+  if (!receives_first) { receive(); }
   work();
 }
 fn count() void {
@@ -144,6 +158,7 @@ class Load:
     own: int
     operations: int
     receives_first: bool
+    urgent: bool = False  # what they send
 
 
 LOADS = st.builds(Load, st.integers(1, 40), st.integers(1, 60), st.integers(0, 4), st.booleans())
@@ -167,6 +182,61 @@ def test_turns_cost_no_more_than_threads_waited_for_each_other(load: Load, arch:
     assert alone.datapath_waits == 0
     assert cycles <= shared.statistics().cycles <= cycles + shared.datapath_waits
     assert shared.statistics().cycles >= 4 * load.sent  # of an inner PE, one each cycle
+
+
+@dataclass(frozen=True)
+class Ended:
+    """When the asynchronous operations of an inner PE began and ended, on one datapath."""
+
+    begins: tuple[int, ...]
+    sends: tuple[int, ...]
+    receives: tuple[int, ...]
+
+
+class Operations(Observer):
+    def __init__(self) -> None:
+        self.seen: list[OperationEvent] = []
+
+    def event(self, event: Event) -> None:
+        if isinstance(event, OperationEvent) and event.x == 1:
+            self.seen.append(event)
+
+
+def ended(load: Load, arch: str) -> Ended:
+    machine = MACHINES[arch]
+    program = elaborate({"layout.csl": LAYOUT, "pe.csl": PE}, "layout.csl", machine, asdict(load))
+    operations = Operations()
+    ReferenceEngine(program, machine, Choices(datapath="shared"), operations).start()
+    return Ended(
+        tuple(event.begin for event in operations.seen),
+        tuple(event.end for event in operations.seen if event.name == "@fmovs"),
+        tuple(event.end for event in operations.seen if event.name == "@fmuls"),
+    )
+
+
+MANY = st.builds(Load, st.integers(80, 100), st.just(1), st.just(0), st.booleans())
+ISSUED = 60  # cycles from the first operation's begin to the last one's
+SLACK = 30  # cycles until all have words, and behind the last one's
+
+
+@settings(max_examples=4, deadline=None)
+@given(MANY, st.sampled_from(["wse2", "wse3"]))
+def test_equal_threads_go_on_alike(load: Load, arch: str) -> None:
+    found = ended(load, arch)
+    ends = (*found.sends, *found.receives)
+    assert max(ends) - min(ends) <= ISSUED + SLACK
+    assert 4 * load.sent <= max(ends) - min(found.begins) <= 4 * load.sent + ISSUED + SLACK
+
+
+@settings(max_examples=4, deadline=None)
+@given(MANY, st.sampled_from(["wse2", "wse3"]))
+def test_an_urgent_thread_that_nothing_else_holds_up_waits_for_no_other(
+    load: Load, arch: str
+) -> None:
+    found = ended(replace(load, urgent=True), arch)
+    # the outer PE takes words as they come, the inner one has to share its datapath
+    assert min(found.sends) - min(found.begins) <= load.sent + ISSUED + SLACK
+    assert min(found.receives) - min(found.begins) >= 3 * load.sent
 
 
 def test_the_vector_engine_refuses_a_shared_datapath() -> None:
