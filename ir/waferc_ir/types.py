@@ -172,6 +172,11 @@ class TiledType:
         """Elements in each PE's tile, padding included."""
         return math.prod(self.local_shape)
 
+    def blocks(self, axis: Axis) -> int:
+        """How many PEs along an axis hold a part of what it splits; 1 if it splits nothing."""
+        found = self.layout.split_of(axis)
+        return 1 if found is None else -(-self.shape[found[0]] // found[1].block)
+
     def __str__(self) -> str:
         shape = "x".join([*map(str, self.shape), self.dtype.label])
         return f"tiled<{shape} @{self.region} {self.layout}>"

@@ -29,6 +29,7 @@ from waferc.emit.pe_program import (
     Operand,
     PeProgram,
     Pointer,
+    Register,
     Scalar,
     SetLength,
     Statement,
@@ -128,7 +129,8 @@ def _elements(operands: Sequence[Operand]) -> int:
 
 def _fabric_width(operands: Sequence[Operand]) -> int:
     """Elements per cycle where an operand is a fabric DSD, else 0."""
-    return max([1 + o.is_packed for o in operands if isinstance(o, Fabric)], default=0)
+    held = [o.value if isinstance(o, Register) else o for o in operands]
+    return max([1 + o.is_packed for o in held if isinstance(o, Fabric)], default=0)
 
 
 def code_bytes(program: PeProgram) -> int:

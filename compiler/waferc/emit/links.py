@@ -40,6 +40,8 @@ def used_ports(functions: Iterable[PeFunction]) -> tuple[Port, ...]:
                     operands = (dest, *sources)
                 case MapOperation(inputs=inputs, output=output):
                     operands = (*inputs, output)
+                case LoadRegister(value=value):
+                    operands = (value,)
                 case _:
                     pass
             found |= {one.port: None for one in operands if isinstance(one, Fabric)}

@@ -12,9 +12,17 @@ from typing import Literal
 
 from waferc_ir.dtypes import DType
 
-# Registers that kernels name: the file and the number of each.
+# Registers that kernels name: the file and the number of each. The destination of an operation and
+# its first source have equal numbers: no other pairs are known to be allowed.
 VECTOR = "vector_dsr"
-REGISTERS = {VECTOR: ("dsr_src1", 1)}
+AHEAD = tuple(
+    (f"dest{number}_dsr", f"first{number}_dsr", f"second{number}_dsr") for number in range(2, 8)
+)
+REGISTERS = {VECTOR: ("dsr_src1", 1)} | {
+    name: (file, number)
+    for number, names in enumerate(AHEAD, 2)
+    for name, file in zip(names, ("dsr_dest", "dsr_src0", "dsr_src1"), strict=True)
+}
 
 Element = Literal["f32", "f16", "i32", "i16"]
 BITS: dict[Element, int] = {"f32": 32, "f16": 16, "i32": 32, "i16": 16}
@@ -188,14 +196,20 @@ class Scalar:
 
 @dataclass(frozen=True, slots=True)
 class Register:
-    """A register that saves its address: each operation goes on where the last one on it ended.
-
-    `elements` is what one operation takes.
-    """
+    """A register that a `LoadRegister` statement has given a DSD."""
 
     name: str
-    elements: int
-    element: Element
+    value: Memory | Moved | Named | Fabric
+
+    @property
+    def elements(self) -> int:
+        """How many elements one operation takes."""
+        return self.value.elements
+
+    @property
+    def element(self) -> Element:
+        """Type of its elements."""
+        return self.value.element
 
 
 Descriptor = Memory | Moved | Named | Fabric | Register
@@ -244,14 +258,18 @@ class LetDsd:
 
 @dataclass(frozen=True, slots=True)
 class LoadRegister:
-    """`@load_to_dsr(name, value, ...)`: operations on the register begin with this memory DSD."""
+    """`@load_to_dsr(name, value, ...)`: operations on the register work on this DSD.
+
+    If it `saves` its address, each operation goes on where the last one on it ended.
+    """
 
     name: str
-    value: Memory | Moved | Named
+    value: Memory | Moved | Named | Fabric
+    saves: bool = False
 
     def register(self) -> Register:
         """The register as an operand."""
-        return Register(self.name, self.value.elements, self.value.element)
+        return Register(self.name, self.value)
 
 
 @dataclass(frozen=True, slots=True)

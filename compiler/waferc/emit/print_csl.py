@@ -129,9 +129,9 @@ class FunctionPrinter:
                 yield f"{indent}{function}({self._operands(operands)});"
             case LetDsd(name=name, value=value):
                 yield f"{indent}const {name} = {self._operand(value)};"
-            case LoadRegister(name=name, value=value):
-                dsd = self._operand(value)
-                yield f"{indent}@load_to_dsr({name}, {dsd}, .{{ .save_address = true }});"
+            case LoadRegister(name=name, value=value, saves=saves):
+                config = ", .{ .save_address = true }" if saves else ""
+                yield f"{indent}@load_to_dsr({name}, {self._operand(value)}{config});"
             case SetLength(name=name, base=base, length=length):
                 yield f"{indent}const {name} = @set_dsd_length({self._operand(base)}, {length});"
             case LetScalar(name=name, type=type, expression=expression):

@@ -197,10 +197,11 @@ class CostModel:
         words = wavelets(elements, dtype)
         return self.machine.call_cycles + min(line.all_reduce(words) for line in self._lines[axis])
 
-    def all_gather(self, whole: int, axis: Axis, dtype: DType) -> int:
-        """The tiles of a line, `whole` elements together, brought to all of the line."""
+    def all_gather(self, whole: int, blocks: int, axis: Axis, dtype: DType) -> int:
+        """The tiles of a line, `whole` elements in `blocks` PEs, brought to all of the line."""
         total = wavelets(whole, dtype)
-        return self.machine.call_cycles + min(line.all_gather(total) for line in self._lines[axis])
+        lines = self._lines[axis]
+        return self.machine.call_cycles + min(line.all_gather(total, blocks) for line in lines)
 
     def shard(self, elements: int, dtype: DType) -> int:
         """The copy of a block of `elements` out of a whole dimension."""

@@ -93,7 +93,7 @@ def estimate(op: Op, result: TiledType | None, cost: CostModel) -> int | None:
         case collective.AllReduce(axis=axis):
             return cost.all_reduce(elements, axis, dtype)
         case collective.AllGather(axis=axis):
-            return cost.all_gather(elements, axis, dtype)
+            return cost.all_gather(elements, _tiled(op.x).blocks(axis), axis, dtype)
         case stream.Transfer():
             return cost.transfer(elements, down=result.layout.split_of("y") is None)
         case (

@@ -1,20 +1,21 @@
 """Collectives on a line of PEs: what they cost, and where root and leaders should be.
 
 Let `W` be wavelets per PE, `S` and `s2` = `dsd_setup_cycles` with three and two loads of
-descriptors, `reach(h)` = `2 * ramp_cycles + 1 + h * hop_cycles` the time of a word over `h` hops,
-from processing to processing, `L` the PEs on the longer side of the root, `s` the PEs of a group
-and `n` = `L / s` the leaders of a side.
+descriptors, `s0` without, where they are loaded ahead, `reach(h)` = `2 * ramp_cycles + 1 + h *
+hop_cycles` the time of a word over `h` hops, from processing to processing, `L` the PEs on the
+longer side of the root, `s` the PEs of a group and `n` = `L / s` the leaders of a side.
 
 | part | cycles |
 |---|---|
 | chain to the root | `S + L * reach(1) + W` |
-| with groups | `S + (s-1) * reach(1) + max(S+W, reach(s)) + (n-2) * reach(s) + reach(1) + W` |
-| the other side, and the root's multicast | `2 * (S + W) + reach(L)` |
-| all_gather of `T` wavelets | the same with no `W`, `2 * T`, `s2 * L` or `s2 * (s + 2 * n)` |
+| with groups | `S + (s-1) * reach(1) + max(s0+W, reach(s)) + (n-2) * reach(s) + reach(1) + W` |
+| the other side, and the root's multicast | `2 * (s0 + W) + reach(L)` |
+| all_gather of `T` wavelets in blocks | the same with no `W`, `2 * T`, `s2` per block or leader |
 
 The first three follow the fit of SpMM_Cerebras' measurements (wse-hardware.md, 2.2a) for either
-side; the root takes in one side after the other. In an all_gather every PE begins to send its own
-block when it has sent all others.
+side; the root takes in one side after the other. In an all_gather every PE that has a block begins
+to send it when it has sent all others: `s2` for each of the blocks of a side or, with groups, of a
+group, and twice for each leader of PEs that have some.
 """
 
 from __future__ import annotations
@@ -55,39 +56,41 @@ class LineCost:
         line, setup = self.line, self._setup(3)
         if line.pes == 1:
             return 0
-        second = setup + words if 0 < line.root < line.pes - 1 else 0
-        return setup + self._arrival(words) + second + setup + words + self.reach(line.side)
+        ready = self._setup(0)
+        second = ready + words if 0 < line.root < line.pes - 1 else 0
+        return setup + self._arrival(words) + second + ready + words + self.reach(line.side)
 
     def _arrival(self, words: int) -> int:
         """When the root has processed the last word of its longer side."""
-        side, group, setup = self.line.side, self.line.group, self._setup(3)
+        side, group, ready = self.line.side, self.line.group, self._setup(0)
         if group == 0 or group >= side:
             return side * self.reach(1) + words
         leaders = -(-side // group)
-        gathered = (group - 1) * self.reach(1) + max(setup + words, self.reach(group))
+        gathered = (group - 1) * self.reach(1) + max(ready + words, self.reach(group))
         return gathered + (leaders - 2) * self.reach(group) + self.reach(1) + words
 
-    def all_gather(self, total: int) -> int:
-        """The tiles of all PEs, `total` wavelets together, told to all."""
+    def all_gather(self, total: int, blocks: int) -> int:
+        """The tiles of the first `blocks` PEs, `total` wavelets together, told to all."""
         line = self.line
         if line.pes == 1:
             return 0
-        operations = line.side
+        operations = blocks = min(line.side, blocks)
         if 0 < line.group < line.side:
-            operations = line.group + 2 * -(-line.side // line.group)
+            operations = min(line.group, blocks) + 2 * -(-blocks // line.group)
         return self.all_reduce(0) + 2 * total + operations * self._setup(2)
 
 
 @dataclass(frozen=True)
 class Demand:
-    """What a line is for: wavelets per PE of its all_reduces, in all of its all_gathers."""
+    """What a line is for: wavelets per PE of all_reduces; all wavelets and blocks of gathers."""
 
     reductions: tuple[int, ...] = ()
-    gathers: tuple[int, ...] = ()
+    gathers: tuple[tuple[int, int], ...] = ()
 
     def cycles(self, cost: LineCost) -> int:
         """Cycles of all of them."""
-        return sum(map(cost.all_reduce, self.reductions)) + sum(map(cost.all_gather, self.gathers))
+        reductions = sum(map(cost.all_reduce, self.reductions))
+        return reductions + sum(cost.all_gather(*gather) for gather in self.gathers)
 
 
 def best_line(machine: Machine, pes: int, demand: Demand, *, grouped: bool) -> Line:

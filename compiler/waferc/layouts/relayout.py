@@ -79,14 +79,16 @@ class Relayouts:
         options: list[Relayout] = []
         for axis in AXES:
             dim = _dim_of(splits, axis)
-            if dim is not None and splits[dim] != target[dim]:
+            split = None if dim is None else splits[dim]
+            if dim is not None and split is not None and split != target[dim]:
                 after = (*splits[:dim], None, *splits[dim + 1 :])
                 rest = self._find(shape, dtype, after, target)
                 whole = _local_elements(shape, after)
+                blocks = -(-shape[dim] // split.block)
                 options.append(
                     Relayout(
                         (Gather(axis), *rest.steps),
-                        rest.cycles + self.cost.all_gather(whole, axis, dtype),
+                        rest.cycles + self.cost.all_gather(whole, blocks, axis, dtype),
                         rest.tile_bytes + whole * dtype.size_bytes,
                         rest.code_bytes + ALL_GATHER_BYTES,
                     )

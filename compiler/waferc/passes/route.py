@@ -147,7 +147,8 @@ def _demands(program: Program, region: Region) -> dict[Axis, Demand]:
         if isinstance(op, collective.AllReduce):
             found[op.axis] = replace(before, reductions=(*before.reductions, words))
         else:
-            found[op.axis] = replace(before, gathers=(*before.gathers, words))
+            gather = words, given.blocks(op.axis)
+            found[op.axis] = replace(before, gathers=(*before.gathers, gather))
     return found
 
 

@@ -77,11 +77,11 @@ def test_the_reference_engine_agrees_on_lines(case: Case, target: str) -> None:
     _check(case, target, "reference")
 
 
-def _measured(line: Line, words: int, target: str, *, gathers: bool) -> int:
-    """Cycles of a program with one collective, without those of its commands and calls."""
+def _measured(line: Line, words: int, target: str, blocks: int) -> int:
+    """Cycles of a program with one all_gather of blocks, or an all_reduce if there are none."""
     case = Case(_region("x", line))
-    if gathers:
-        x = case.input(np.zeros((words * line.pes,), np.float32), Layout((Split("x", words),)))
+    if blocks:
+        x = case.input(np.zeros((words * blocks,), np.float32), Layout((Split("x", words),)))
         case.output(case.add(collective.AllGather(x, "x")))
     else:
         x = case.input(np.zeros((words, line.pes), np.float32), Layout((None, Split("x", 1))))
@@ -93,17 +93,21 @@ def _measured(line: Line, words: int, target: str, *, gathers: bool) -> int:
 
 
 @pytest.mark.parametrize("target", ["wse2", "wse3"])
-@pytest.mark.parametrize(("gathers", "pes"), [(False, 24), (False, 200), (True, 60)])
-def test_the_cost_of_a_line_is_near_what_it_takes(target: str, gathers: bool, pes: int) -> None:
+@pytest.mark.parametrize(("blocks", "pes"), [(0, 24), (0, 200), (60, 60), (50, 200)])
+def test_the_cost_of_a_line_is_near_what_it_takes(target: str, blocks: int, pes: int) -> None:
     machine = MACHINES[target]
     for root, group in ((pes - 1, 0), (pes // 2, 0), (pes // 2, 5), (pes // 2, 12)):
         for words in (1, 40):
             line = Line(pes, root, group)
             cost = LineCost(machine, line)
-            expected = cost.all_gather(words * pes) if gathers else cost.all_reduce(words)
-            assert _measured(line, words, target, gathers=gathers) == pytest.approx(
-                expected, rel=0.08, abs=120
-            ), (line, words)
+            expected = cost.all_reduce(words)
+            if blocks:
+                expected = cost.all_gather(words * blocks, blocks)
+            measured = _measured(line, words, target, blocks)
+            assert measured == pytest.approx(expected, rel=0.12, abs=160 if blocks else 100), (
+                line,
+                words,
+            )
 
 
 def test_long_lines_of_short_messages_have_groups_and_long_messages_a_chain() -> None:

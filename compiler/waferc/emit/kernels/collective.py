@@ -19,11 +19,16 @@ from waferc.emit.kernels.context import (
     suffix,
 )
 from waferc.emit.pe_program import (
+    AHEAD,
     Affine,
     DsdOperation,
     Fabric,
     If,
+    LoadRegister,
     MapOperation,
+    Memory,
+    Moved,
+    Named,
     Operand,
     Statement,
 )
@@ -92,16 +97,43 @@ def all_reduce(
         at_root += take(out, links.before, own)
     if line.root < line.pes - 1:
         at_root += take(out, "all", out if line.root > 0 else own)
-    at_root += (*after, *nest((count,), [goes, out], move))
+    at_root = ahead((*at_root, *after, *nest((count,), [goes, out], move)))
     arrives = nest((count,), [out, links.receive("all", count)], move)
     up = _upward(
         links,
-        both=(*take(out, "chain", own), *take(goes, "tree", out)),
+        both=ahead((*take(out, "chain", own), *take(goes, "tree", out))),
         chain=take(goes, "chain", own),
         tree=take(goes, "tree", own),
         neither=nest((count,), [goes, own], move),
     )
     return (If(((f"{op.axis}_root", at_root),), (*before, *up, *arrives)),)
+
+
+def ahead(statements: Sequence[Statement]) -> tuple[Statement, ...]:
+    """The statements, with descriptors of all operations but the first loaded before it begins.
+
+    A PE that waits for words loads them meanwhile, and goes on without a gap once these come.
+    """
+    loads: list[Statement] = []
+    body = list(statements[:1])
+    registers = iter(AHEAD)
+    for statement in statements[1:]:
+        names = next(registers, None) if isinstance(statement, DsdOperation) else None
+        if names is None:
+            body.append(statement)
+            continue
+        assert isinstance(statement, DsdOperation)
+        # the only source of an operation stands for its second one
+        sources = statement.sources
+        places = dict(zip(names[3 - len(sources) :], sources, strict=True))
+        held: list[Operand] = []
+        for name, operand in [(names[0], statement.dest), *places.items()]:
+            assert isinstance(operand, Memory | Moved | Named | Fabric)
+            load = LoadRegister(name, operand)
+            loads.append(load)
+            held.append(load.register())
+        body.append(operation(statement.name, *held))
+    return (*loads, *body)
 
 
 def _upward(

@@ -69,7 +69,7 @@ def multiply_accumulate(nest: Nest) -> tuple[Statement, ...]:
             return (operation(name, out, out, vector, scalar),)
         loop = nest.loops[depth]
         if depth == len(nest.loops) - 1 and _streams(nest, loop):
-            load = LoadRegister(VECTOR, vector)
+            load = LoadRegister(VECTOR, vector, saves=True)
             step = operation(name, out, out, load.register(), scalar)
             return (load, For(loop.variable, 0, loop.extent, (step,)))
         lets: list[Statement] = []
