@@ -152,6 +152,7 @@ class Processor:
             yield from operate(self.state, thread, operation, count)
             yield Wait(thread.clock)
             finish(self.state, thread, operation.config)
+            self.state.received_until.update(dict.fromkeys(operation.receives, thread.clock))
             self.state.work.ended = max(self.state.work.ended, thread.clock)
             x, y, name = self.state.x, self.state.y, operation.op.name
             self.state.tell(OperationEvent(x, y, name, number, begin, thread.clock))

@@ -64,6 +64,7 @@ class State:
     """One PE. `lane` is its place in its class; `index` its number on the wafer, row by row.
 
     `active`, `unblocked_at` are by task, the cycles since which it is active and not blocked;
+    `received_until` by color, when the last operation on a microthread that received it ended;
     `torn_down` are colors whose handler is still to run, `flushing` output queues whose handler
     is to run when they are empty, with the cycle at which that was asked for, `flushed` those
     whose flush the program has not left. Tasks in `urgent` are chosen first.
@@ -85,6 +86,7 @@ class State:
     active: dict[int, int] = field(default_factory=lambda: {})
     blocked: set[int] = field(default_factory=lambda: set())
     unblocked_at: dict[int, int] = field(default_factory=lambda: {})
+    received_until: dict[int, int] = field(default_factory=lambda: {})
     blocked_microthreads: set[int] = field(default_factory=lambda: set())
     torn_down: dict[int, int] = field(default_factory=lambda: {})
     flushing: dict[int, int] = field(default_factory=lambda: {})

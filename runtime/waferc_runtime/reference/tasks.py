@@ -146,7 +146,8 @@ class Picker:
             head = state.fabric.head(state.index, color)
             if head is None or arrival is None:
                 return None
-            since = max(arrival, state.unblocked_at.get(channel, 0))
+            free = state.received_until.get(color, 0)  # before, an operation took its words
+            since = max(arrival, state.unblocked_at.get(channel, 0), free)
             kind: Literal["data", "control"] = "control" if head.is_control else "data"
             number = entrypoint(head.bits) if head.is_control else channel
             for task in state.program.tasks:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from tests.runtime.reference.csl_programs import engine_for, out, run
+from tests.runtime.reference.csl_programs import engine_for, out, program, run
 
+from waferc_ir.machine import machine
 from waferc_runtime.choices import Choices, TaskOrder
 from waferc_runtime.observer import OperationEvent, PrintEvent, TaskEvent
+from waferc_runtime.reference import ReferenceEngine
 from waferc_runtime.run_error import RunError
+from waferc_runtime.vector import VectorEngine
 
 LOOP = "@set_color_config(px, py, @get_color(4), .{ .routes = .{ .rx = RAMP, .tx = RAMP } });"
 
@@ -87,6 +90,37 @@ fn main() void { send(4, 10); send(4, 20); sys_mod.unblock_cmd_stream(); }
 """
     words = out(run(body, configs=LOOP), 0, 0, 34)
     assert (words[32:], words[:3], words[8:11]) == ([10, 20], [11, 12, 13], [21, 22, 23])
+
+
+BEHIND_AN_OPERATION = """
+var count: u16 = 0;
+const local = @get_local_task_id(9);
+task take(word: u32) void { out[count] = word; count += 1; }
+task t9() void { out[count] = 9; count += 1; }
+comptime {
+  @bind_data_task(take, @get_data_task_id(c));
+  @bind_local_task(t9, local);
+}
+const one = @get_dsd(fabin_dsd, .{ .extent = 1, .input_queue = iq, .fabric_color = c });
+fn main() void {
+  send(2, 20);
+  for (@range(u16, 20)) |i| { out[40] += 1; }
+  @activate(local);
+  @mov32(@set_dsd_base_addr(@set_dsd_length(got, 1), &out[32]), one, .{ .async = true });
+  for (@range(u16, 20)) |i| { out[40] += 1; }
+  sys_mod.unblock_cmd_stream();
+}
+"""
+
+
+@pytest.mark.parametrize("engine", [ReferenceEngine, VectorEngine])
+def test_words_behind_an_operation_are_runnable_when_it_ends(
+    engine: type[ReferenceEngine] | type[VectorEngine],
+) -> None:
+    made = engine(program(BEHIND_AN_OPERATION, configs=LOOP), machine("wse2"))
+    made.launch("main")
+    words = made.read("out", 0, 0, 1, 1, 33)[0, 0].tolist()
+    assert (words[:2], words[32]) == ([9, 21], 20)
 
 
 ORDER = """
