@@ -52,6 +52,7 @@ _LINKS: Mapping[int, tuple[int, ...]] = {
     mask: tuple([direction for direction in DIRECTIONS if mask & direction])
     for mask in range(1 + EAST + WEST + NORTH + SOUTH + RAMP)
 }
+_PASSAGE = 64  # and the color: its way through a router
 _ONRAMP = 32  # beside the five directions out of a router: the way from the PE into it
 
 
@@ -305,8 +306,9 @@ class Fabric:
         seen = bool(router.tx & RAMP) and not (wavelet.is_control and skips_ramp(wavelet.bits))
         arrives = seen and (router.filter is None or router.filter.passes(wavelet))
         exits = (*links, RAMP) if arrives else links
-        for direction in exits:
-            if not self._is_free(pe, direction, color, now):
+        passage = _PASSAGE + color  # one word of a color per cycle, also of those that go nowhere
+        for way in (passage, *exits):
+            if not self._is_free(pe, way, color, now):
                 return
         ahead = [self._buffer(*target) for target in targets]
         if arrives:
@@ -326,6 +328,7 @@ class Fabric:
             self._count(pe, taken_as, direction)
         if arrives:
             self._land(ahead[-1], pe, now + self._machine.ramp_cycles, wavelet)
+        self._last_use[pe, passage] = now, color
         for direction in exits:
             self._last_use[pe, direction] = now, color
             self._tell(pe, direction, wavelet if direction == RAMP else onward, now)
