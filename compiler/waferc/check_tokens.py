@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from waferc.compiled import Compiled
@@ -13,6 +14,8 @@ from waferc.tolerance import Verification, compare
 
 def check_tokens(compiled: Compiled, model: object, tokens: Tokens) -> Verification:
     """Compare the logits of every token of `tokens` [batch, tokens], given those before it.
+
+    Of a prefill those that it tells.
 
     The bound follows from element types and accumulations; `Verification.used` is the share of it
     that is used. The states are those of a new text, before and after.
@@ -27,14 +30,17 @@ def check_tokens(compiled: Compiled, model: object, tokens: Tokens) -> Verificat
     expected = logits_of(model, tokens)
     decoding = Decoding.of(compiled, tokens.shape[0], None)
     found: dict[str, NDArray[Any]] = {}
+    wanted: dict[str, NDArray[Any]] = {}
     for way in ("by token",) if decoding.prefill is None else ("by token", "by chunk"):
         compiled.session.reset()
-        found[f"logits {way}"] = decoding.logits(tokens, by_token=way == "by token")
+        told = list(decoding.logits(tokens, by_token=way == "by token"))
+        found[f"logits {way}"] = np.concatenate([logits for _, logits in told], axis=1)
+        wanted[f"logits {way}"] = np.concatenate([expected[:, where] for where, _ in told], axis=1)
     compiled.session.reset()
     limits = [one.tolerance for one in (decoding.decode, decoding.prefill) if one is not None]
     return compare(
         found,
-        dict.fromkeys(found, expected),
+        wanted,
         max(limits, key=lambda limit: limit.relative_l2),
         compiled.bundle.manifest.dtype,
     )

@@ -1,13 +1,13 @@
 """A compiled decoder: the prompt in chunks, then one token per row and call.
 
 Its entry `decode` (or its only one) takes ids [batch, 1] and a position [1]; `prefill`, if it has
-that, ids [batch, chunk] and as many positions. Both give logits, one row per token, and keep what
-they need of earlier tokens in the same buffers.
+that, ids [batch, chunk] and as many positions. Both give logits, `prefill` those of each token or
+of the last alone, and keep what they need of earlier tokens in the same buffers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,7 +33,8 @@ class GenerateError(WaferError):
 class Decoding:
     """A decoder of `batch` rows, whose cache holds `capacity` tokens.
 
-    `chunk` is how many tokens of a prompt a call of `prefill` takes.
+    `chunk` is how many tokens of a prompt a call of `prefill` takes, `told` of how many it gives
+    the logits: all, or the last.
     """
 
     decode: Compiled
@@ -42,6 +43,7 @@ class Decoding:
     vocabulary: int
     capacity: int
     chunk: int
+    told: int
 
     @staticmethod
     def of(compiled: Compiled, batch: int, context: int | None) -> Decoding:
@@ -53,7 +55,7 @@ class Decoding:
         has_prefill = set(compiled.entries) == {PREFILL, DECODE}
         decode = compiled[DECODE] if has_prefill else compiled
         prefill = compiled[PREFILL] if has_prefill else None
-        vocabulary = _vocabulary(decode, batch, 1)
+        vocabulary, _ = _logits(decode, batch, 1)
         if not any(placement.is_mutable for placement in compiled.bundle.manifest.state):
             raise GenerateError(
                 "the program keeps nothing between calls: it has no cache of earlier tokens",
@@ -61,35 +63,43 @@ class Decoding:
             )
         capacity = min(context or MOST_TOKENS, _capacity(decode))
         if prefill is None:
-            return Decoding(decode, None, batch, vocabulary, capacity, 1)
+            return Decoding(decode, None, batch, vocabulary, capacity, 1, 1)
         chunk = max(shape[-1] for shape in _input_shapes(prefill))
-        _vocabulary(prefill, batch, chunk)
-        return Decoding(decode, prefill, batch, vocabulary, capacity, chunk)
+        _, told = _logits(prefill, batch, chunk)
+        return Decoding(decode, prefill, batch, vocabulary, capacity, chunk, told)
 
-    def logits(self, rows: Tokens, *, by_token: bool = False) -> NDArray[Any]:
-        """Logits [batch, tokens, vocabulary] behind each token of a prompt; the cache then has it.
+    def logits(
+        self, rows: Tokens, *, by_token: bool = False
+    ) -> Iterator[tuple[slice, NDArray[Any]]]:
+        """Places in a prompt and the logits [batch, places, vocabulary] behind them, to the last.
 
-        The last chunk is filled up with tokens behind the prompt: none of the prompt's sees them,
-        and their places in the cache are written anew before they are read. Where the cache ends
-        before, it begins with tokens that stand in the cache already, and are written again.
-        With `by_token` there are no chunks.
+        The cache then has the prompt. Where the cache or, if logits are those of a last token, the
+        prompt ends before the last chunk does, that begins with tokens that stand in the cache
+        already, and are written again. Else it is filled up with tokens behind the prompt: none of
+        the prompt's sees them, and their places in the cache are written anew before they are read.
+        What is too short for a chunk goes token by token, and everything with `by_token`.
         """
         length = rows.shape[1]
-        found: list[NDArray[Any]] = []
         start = 0
         while start < length:
-            begin = min(start, self.capacity - self.chunk)
+            begin = min(start, self._last_begin(length))
             if by_token or self.prefill is None or length - start == 1 or begin < 0:
-                found.append(self.step(rows[:, start], start)[:, np.newaxis])
+                yield slice(start, start + 1), self.step(rows[:, start], start)[:, np.newaxis]
                 start += 1
                 continue
             ids = np.zeros((self.batch, self.chunk), np.int64)
             given = rows[:, begin : begin + self.chunk]
             ids[:, : given.shape[1]] = given
             logits = np.asarray(self.prefill(ids, np.arange(begin, begin + self.chunk)))
-            found.append(logits[:, start - begin : given.shape[1]])
-            start = begin + given.shape[1]
-        return np.concatenate(found, axis=1)
+            end = begin + given.shape[1]
+            first = max(start, begin + self.chunk - self.told)
+            yield slice(first, end), logits[:, first - begin - self.chunk :][:, : end - first]
+            start = end
+
+    def _last_begin(self, length: int) -> int:
+        """Where the last chunk of a prompt may begin; negative if there is no place for one."""
+        end = length if self.told < self.chunk else self.capacity
+        return end - self.chunk
 
     def step(self, tokens: Tokens, position: int) -> NDArray[Any]:
         """Logits [batch, vocabulary] behind the tokens [batch] at a position."""
@@ -109,18 +119,21 @@ def _capacity(decode: Compiled) -> int:
     )
 
 
-def _vocabulary(program: Compiled, batch: int, tokens: int) -> int:
-    """Extent of the logits; the entry is checked to take and give so many rows and tokens."""
+def _logits(program: Compiled, batch: int, tokens: int) -> tuple[int, int]:
+    """Vocabulary, and of how many tokens logits are given: all, or the last.
+
+    The entry is checked to take and give so many rows and tokens.
+    """
     entry = program.entry
     inputs = _input_shapes(program)
     outputs = [tuple(placement.shape) for placement in entry.outputs]
     wanted: Sequence[tuple[int, ...]] = [(tokens,), (batch, tokens)]
     is_decoder = sorted(set(inputs), key=len) == wanted and len(outputs) == 1
-    if not is_decoder or outputs[0][:-1] != (batch, tokens):
+    if not is_decoder or outputs[0][:-1] not in ((batch, tokens), (batch, 1)):
         raise GenerateError(
             f"the program takes {', '.join(map(str, entry.inputs))} and gives"
             f" {', '.join(map(str, entry.outputs))}",
             help=f"a decoder for this prompt takes ids [{batch}, {tokens}] and a position"
             f" [{tokens}] and gives logits [{batch}, {tokens}, vocabulary]",
         )
-    return outputs[0][-1]
+    return outputs[0][-1], outputs[0][1]

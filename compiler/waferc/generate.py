@@ -99,7 +99,8 @@ def generate(
         )
     choose = Choice(temperature, seed).chooser()
     compiled.session.reset()
-    logits = decoding.logits(rows)[:, -1]
+    *_, (_, told) = decoding.logits(rows)
+    logits = told[:, -1]
     found = [rows]
     for position in range(length, length + max_new_tokens):
         tokens = choose(logits)

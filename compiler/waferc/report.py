@@ -71,8 +71,9 @@ class Report:
     """Costs of one call. `busy` is the share of PE cycles that compute or move data.
 
     `mac_rate` is multiply-accumulates per PE and cycle. `wall_seconds` is what the simulation
-    took. `watched` is there if the call was. `entry` is what was called. `relaid` counts weights
-    that stand in several layouts, and `relaid_bytes` what the further ones take on a PE.
+    took. `watched` is there if the call was. `entry` is what was called, one of `entries`. `relaid`
+    counts weights that stand in several layouts, and `relaid_bytes` what the further ones take on a
+    PE: that is what plans of entries that differ cost, as nothing is laid out anew between calls.
     """
 
     name: str
@@ -92,6 +93,7 @@ class Report:
     wall_seconds: float
     watched: Watched | None = None
     entry: str = MAIN
+    entries: int = 1
     relaid: int = 0
     relaid_bytes: int = 0
 
@@ -169,6 +171,9 @@ class Report:
             f"  simulation   {self.wall_seconds:.3f} s, "
             f"{self.simulated_macs_per_second / 1e6:,.1f} million multiply-accumulates per second",
         ]
+        if self.entries > 1 and not self.relaid:
+            where = f"in one layout for all {self.entries} entries: none is laid out anew"
+            lines[-1:-1] = [f"  weights      {where}"]
         if self.relaid:
             lines[-1:-1] = [
                 f"  weights      {self.relaid:,} stand in several layouts: "
@@ -214,6 +219,7 @@ def report(session: Session) -> Report:
         wall_seconds=session.last_call.wall_seconds,
         watched=_watched(session.last_call.profile, session),
         entry=session.last_call.entry,
+        entries=len(manifest.entries),
         **_relaid(manifest.state),
     )
 

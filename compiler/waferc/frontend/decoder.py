@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import importlib
+import inspect
 import sys
 from typing import Any
 
@@ -61,7 +62,10 @@ def logits_of(model: Any, tokens: NDArray[np.int64]) -> NDArray[Any]:
 
 
 class CachedDecoder(torch.nn.Module):
-    """`forward(ids [batch, tokens], position [tokens]) -> logits [batch, tokens, vocabulary]`.
+    """`forward(ids [batch, tokens], position [tokens]) -> logits [batch, 1, vocabulary]`.
+
+    The logits are those behind the last of the tokens; behind all of them where the model does not
+    take `logits_to_keep`.
 
     Raises:
         CaptureError: the model has no key and value cache of a fixed size.
@@ -90,6 +94,7 @@ class CachedDecoder(torch.nn.Module):
         self.cache = cache
         self.batch = batch
         self.context = context
+        self.keeps = {"logits_to_keep": 1} if _takes(model, "logits_to_keep") else {}
 
     def check(self) -> None:
         """Compare the first tokens' logits with those of the model without a cache.
@@ -117,7 +122,7 @@ class CachedDecoder(torch.nn.Module):
             )
 
     def forward(self, ids: torch.Tensor, position: torch.Tensor) -> torch.Tensor:
-        """Logits of the tokens at `position`, after those that the cache holds."""
+        """Logits behind the tokens at `position`, which follow those that the cache holds."""
         for number, layer in enumerate(self.cache.layers):
             for name in _TENSORS:
                 setattr(layer, name, self.get_buffer(f"{name}_{number}"))
@@ -128,4 +133,9 @@ class CachedDecoder(torch.nn.Module):
             position_ids=position[None].expand(batch, -1),
             past_key_values=self.cache,
             use_cache=True,
+            **self.keeps,
         ).logits
+
+
+def _takes(model: torch.nn.Module, argument: str) -> bool:
+    return argument in inspect.signature(model.forward).parameters

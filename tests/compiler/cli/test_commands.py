@@ -377,7 +377,9 @@ def test_entries_of_a_bundle_are_called_by_name(
     assert waferc("verify", out, "--model", f"{module}:summing", "--entry", "rows") == 0
     capsys.readouterr()
     assert waferc("report", out, "--entry", "row") == 0
-    assert "entry row" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "entry row" in said
+    assert "in one layout for all 2 entries: none is laid out anew" in said
     assert waferc(*run) == 1
     assert "has 2 entries, and none is named" in capsys.readouterr().err
     assert waferc(*run, "--entry", "column") == 1
