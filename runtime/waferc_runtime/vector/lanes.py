@@ -79,15 +79,16 @@ def alike(keys: NDArray[Any]) -> list[Indices]:
     Few kinds are told apart without sorting the PEs.
     """
     found: list[tuple[tuple[Any, ...], Indices]] = []
-    rest = np.arange(keys.shape[1])
+    rest: Indices = np.arange(keys.shape[1])
     while len(rest) and len(found) < _FEW_KINDS:
         same = (keys == keys[:, :1]).all(axis=0)
         found.append((tuple(keys[:, 0].tolist()), rest[same]))
         rest, keys = rest[~same], keys[:, ~same]
     if len(rest):
-        order = np.lexsort(keys[::-1])
+        order: Indices = np.lexsort(keys[::-1])
         keys = keys[:, order]
         begins = np.flatnonzero((keys[:, 1:] != keys[:, :-1]).any(axis=0)) + 1
-        heads = keys[:, np.append(0, begins)].T.tolist()
-        found += zip(map(tuple, heads), np.split(rest[order], begins), strict=True)
+        heads = keys[:, np.append(0, begins)].T
+        parts = np.split(rest[order], begins)
+        found += [(tuple(key.tolist()), part) for key, part in zip(heads, parts, strict=True)]
     return [positions for _, positions in sorted(found, key=lambda kind: kind[0])]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -139,35 +138,27 @@ def part_of(
     if isinstance(words, np.ndarray):
         words = words[chosen]
     if isinstance(access, Indexed):
-        part = Indexed(access.access, words, access.offsets[done : done + count])
-        with _on(chosen):
-            part.check()
-        return part
+        return _checked(Indexed(access.access, words, access.offsets[done : done + count]), chosen)
     if len(access.extents) == 1:
         stride = access.strides[0]
         start = words + done * stride
-        part = Access(access.block, start, (stride,), (count,), access.element)
-        with _on(chosen):
-            part.check()
-        return part
+        return _checked(Access(access.block, start, (stride,), (count,), access.element), chosen)
     if not has_data:
-        with _on(chosen):
-            Access(access.block, words, access.strides, access.extents, access.element).check()
+        whole = Access(access.block, words, access.strides, access.extents, access.element)
+        _checked(whole, chosen)
         return access
-    part = Indexed(access, words, access.offsets().reshape(-1)[done : done + count])
-    with _on(chosen):
-        part.check()
-    return part
+    offsets = access.offsets().reshape(-1)[done : done + count]
+    return _checked(Indexed(access, words, offsets), chosen)
 
 
-@contextmanager
-def _on(chosen: Indices) -> Generator[None, Any, None]:
-    """Name the PE by its place in the whole operation when an access leaves its object."""
+def _checked(part: Access | Indexed, chosen: Indices) -> Access | Indexed:
+    """The access, all of it in its object; else a fault names the PE by its place in `chosen`."""
     try:
-        yield
+        part.check()
     except OutOfBounds as fault:
         fault.position = int(chosen[fault.position or 0])
         raise
+    return part
 
 
 def pack(values: Array, element: Scalar, per_word: int, index: Int = 0) -> NDArray[np.uint32]:

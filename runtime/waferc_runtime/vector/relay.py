@@ -146,7 +146,7 @@ class _Chain:
         if following is None:
             return None
         there = stage.place[places]
-        if not (following.is_able & following.is_empty)[there].all():
+        if not (following.is_able[there] & following.is_empty[there]).all():
             return None
         return (following, there) if (there[1:] > there[:-1]).all() else None
 

@@ -129,17 +129,18 @@ class ColorRoutes:
         found: list[tuple[Indices, Indices, int]] = []
         hops = 0
         while len(here):
-            lands = (self.tx[here] & RAMP) != 0
+            ways = self.tx[here]
+            any_way = int(np.bitwise_or.reduce(ways))
+            lands = (ways & RAMP) != 0
             found.append((source[lands], here[lands], hops))
             sources: list[Indices] = []
             places: list[Indices] = []
             for place, (direction, opposite, dx, dy) in enumerate(_STEPS):
-                goes = (self.tx[here] & direction) != 0
-                if not goes.any():
+                if not any_way & direction:
                     continue
+                goes = (ways & direction) != 0
                 going, left = source[goes], here[goes]
-                x, y = left % self._width + dx, left // self._width + dy
-                outside = (x < 0) | (x >= self._width) | (y < 0) | (y >= self._height)
+                outside = self._leaves(left, dx, dy)
                 if outside.any():
                     raise RouteFault(
                         "its route leads out of the rectangle",
@@ -147,7 +148,7 @@ class ColorRoutes:
                         int(going[outside][0]),
                         int(left[outside][0]),
                     )
-                there = y * self._width + x
+                there = left + dx + dy * self._width
                 refused = (self.rx[there] & opposite) == 0
                 if refused.any():
                     raise RouteFault(
@@ -167,6 +168,12 @@ class ColorRoutes:
             source = np.concatenate(sources) if sources else np.zeros(0, np.intp)
             here = np.concatenate(places) if places else np.zeros(0, np.intp)
         self._enter(senders, found)
+
+    def _leaves(self, pes: Indices, dx: int, dy: int) -> NDArray[np.bool_]:
+        """Where the next PE in a direction is outside the rectangle."""
+        if dx:
+            return pes % self._width == (self._width - 1 if dx > 0 else 0)
+        return pes < self._width if dy < 0 else pes >= len(self.rx) - self._width
 
     def _enter(self, senders: Indices, found: list[tuple[Indices, Indices, int]]) -> None:
         source = np.concatenate([part[0] for part in found])

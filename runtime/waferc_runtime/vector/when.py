@@ -88,9 +88,12 @@ def processed(start: Times, pace: int, count: int, given: Sequence[When]) -> Whe
     """
     if not given:
         return steadily(start, pace, count)
-    is_one_run = len(given) == 1 and len(given[0].at) == 1
-    if is_one_run and given[0].step > pace and (given[0].begin() >= start).all():
-        return given[0]  # slower than we are
+    if len(given) == 1 and len(given[0].at) == 1:
+        begin = given[0].begin()
+        if given[0].step <= pace:
+            return steadily(np.maximum(begin, start), pace, count)
+        if (begin >= start).all():
+            return given[0]  # slower than we are
     # behind a word that comes no slower than we go, ours follow at our pace
     runs = [when.by_words() if when.step > pace else when for when in given]
     at = runs[0].at
