@@ -79,11 +79,12 @@ def alike(keys: NDArray[Any]) -> list[Indices]:
     Few kinds are told apart without sorting the PEs.
     """
     found: list[tuple[tuple[Any, ...], Indices]] = []
-    rest: Indices = np.arange(keys.shape[1])
+    rest: Indices = np.arange(keys.shape[1], dtype=np.intp)
     while len(rest) and len(found) < _FEW_KINDS:
-        same = (keys == keys[:, :1]).all(axis=0)
+        same: NDArray[np.bool_] = (keys == keys[:, :1]).all(axis=0)
         found.append((tuple(keys[:, 0].tolist()), rest[same]))
-        rest, keys = rest[~same], keys[:, ~same]
+        others: Indices = np.flatnonzero(~same)
+        rest, keys = np.take(rest, others), np.take(keys, others, axis=1)
     if len(rest):
         order: Indices = np.lexsort(keys[::-1])
         keys = keys[:, order]

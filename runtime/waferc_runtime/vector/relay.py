@@ -85,14 +85,11 @@ class _Chain:
         """Work out the hops; whether there are two at least. Nothing has changed until `settle`."""
         if self._count * len(self._places) > AT_ONCE:
             return False  # long messages go in parts
+        if not self._may_begin():
+            return False
         stage, places = self._stage(self._first), self._places
-        if stage is None or not stage.is_able[places].all():
-            return False
+        assert stage is not None
         columns = stage.source.columns(self._first.pes[places])
-        if (stage.source.available(columns) < self._words).any():
-            return False
-        if self._behind(stage, places) is None:
-            return False
         words, arrival = stage.source.peek(columns, self._words)
         while True:
             times = self._hop(stage, places, words, arrival)
@@ -103,6 +100,21 @@ class _Chain:
             arrival = times.later(stage.transfer.delay + stage.outlet.flight[places])
             stage, places = following
         return len(self._hops) > 1
+
+    def _may_begin(self) -> bool:
+        """Whether the first two operations are able to hand on the message.
+
+        Only these PEs are looked at: most messages go no further, and other PEs are many.
+        """
+        begin = self._made_stage(self._first, self._places)
+        if begin is None or not begin.is_able.all():
+            return False
+        columns = begin.source.columns(self._first.pes[self._places])
+        if (begin.source.available(columns) < self._words).any():
+            return False
+        behind = self._next(begin, slice(None))
+        following = None if behind is None else self._made_stage(*behind)
+        return following is not None and bool((following.is_able & following.is_empty).all())
 
     def _hop(self, stage: _Stage, places: Indices, words: Words, arrival: When) -> When | None:
         """When PEs process the message; None if they have to wait for room, or do wrong."""
@@ -138,24 +150,33 @@ class _Chain:
 
     def _behind(self, stage: _Stage, places: Indices) -> tuple[_Stage, Indices] | None:
         """Those who wait for what these PEs send and for nothing else; None: not all of them."""
+        behind = self._next(stage, places)
+        if behind is None:
+            return None
+        transfer, there = behind
+        following = self._stage(transfer)
+        if following is None or not (following.is_able[there] & following.is_empty[there]).all():
+            return None
+        return following, there
+
+    def _next(self, stage: _Stage, places: Indices | slice) -> tuple[Transfer, Indices] | None:
+        """The one operation that receives what these PEs send, and where; None: several or none."""
         follower = stage.follower[places]
         number = int(follower[0])
         if number < 0 or (follower != number).any():
             return None
-        following = self._stage(self._receiving[stage.target.color][number])
-        if following is None:
-            return None
         there = stage.place[places]
-        if not (following.is_able[there] & following.is_empty[there]).all():
+        if (there[1:] <= there[:-1]).any():
             return None
-        return (following, there) if (there[1:] > there[:-1]).all() else None
+        return self._receiving[stage.target.color][number], there
 
     def _stage(self, transfer: Transfer) -> _Stage | None:
         if transfer not in self._stages:
-            self._stages[transfer] = self._made_stage(transfer)
+            self._stages[transfer] = self._made_stage(transfer, None)
         return self._stages[transfer]
 
-    def _made_stage(self, transfer: Transfer) -> _Stage | None:
+    def _made_stage(self, transfer: Transfer, places: Indices | None) -> _Stage | None:
+        """An operation as the message finds it, at all places or at some alone."""
         ends = _ends(transfer)
         if ends is None or transfer.step != self._first.step:
             return None
@@ -163,8 +184,12 @@ class _Chain:
         outlet = transfer.whole_outlet()
         if outlet.first is not None or target.crossings is not None:
             return None  # who wants to hear of single words is told by those that are sent
-        columns = source.columns(transfer.pes)
-        is_able = (transfer.done == self._done) & (transfer.total == self._done + self._count)
+        pes, done, total = transfer.pes, transfer.done, transfer.total
+        if places is not None:
+            outlet, pes = outlet.of(places), pes[places]
+            done, total = done[places], total[places]
+        columns = source.columns(pes)
+        is_able = (done == self._done) & (total == self._done + self._count)
         is_able &= (columns >= 0) & (target.credit(outlet) >= self._words)
         receivers = target.receivers[outlet.column]
         follower = np.full(len(receivers), -1, np.intp)
