@@ -32,11 +32,11 @@ def check_tokens(compiled: Compiled, model: object, tokens: Tokens) -> Verificat
     found: dict[str, NDArray[Any]] = {}
     wanted: dict[str, NDArray[Any]] = {}
     for way in ("by token",) if decoding.prefill is None else ("by token", "by chunk"):
-        compiled.session.reset()
+        compiled.wafers.reset()
         told = list(decoding.logits(tokens, by_token=way == "by token"))
         found[f"logits {way}"] = np.concatenate([logits for _, logits in told], axis=1)
         wanted[f"logits {way}"] = np.concatenate([expected[:, where] for where, _ in told], axis=1)
-    compiled.session.reset()
+    compiled.wafers.reset()
     limits = [one.tolerance for one in (decoding.decode, decoding.prefill) if one is not None]
     return compare(
         found,

@@ -21,6 +21,10 @@ def add_options(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> No
         help="regions joined by streams; auto: one for each repeated block (1; -O2: the better)",
     )
     parser.add_argument(
+        "--wafers", type=int, default=1, metavar="N",
+        help="how many wafers regions may take; they take as few as they fit on (%(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
         "-O", dest="optimize", type=int, choices=LEVELS, default=1,
         help="0: layouts one by one, memory first; 1: searched layouts; 2: grids and stages too "
         "(%(default)s)",
@@ -45,6 +49,7 @@ def options(arguments: argparse.Namespace) -> dict[str, Any]:
         "region": None if arguments.region is None else parse_region(arguments.region),
         "dtype": arguments.dtype,
         "stages": None if arguments.stages is None else parse_stages(arguments.stages),
+        "wafers": arguments.wafers,
         "optimize": arguments.optimize,
         "time_budget": arguments.time_budget,
         "measure": arguments.measure,

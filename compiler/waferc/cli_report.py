@@ -74,11 +74,12 @@ def _add_call(parser: argparse.ArgumentParser) -> None:
 def report_bundle(arguments: argparse.Namespace) -> int:
     """`waferc report`: costs of a call on the given inputs, or on zeros."""
     compiled, report = _watched(arguments)
+    html = "" if arguments.html is None else page(compiled.session, report)
     print(report)
     if report.watched is not None:
         print(tables(report.watched, None if arguments.all else MOST_KERNELS))
     if arguments.html is not None:
-        files.write_text(arguments.html, page(compiled.session, report))
+        files.write_text(arguments.html, html)
         print(f"wrote {arguments.html}", file=sys.stderr)
     return 0
 

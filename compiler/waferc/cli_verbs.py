@@ -17,7 +17,6 @@ from waferc.cli_report import called
 from waferc.cli_validate import validate_machines
 from waferc.compiled import Compiled, positional
 from waferc.driver import assemble, example_calls, lower_model
-from waferc.emit.emit import emit
 from waferc.frontend.eager import as_array, eager
 from waferc.frontend.lower import torch_operators
 from waferc.options import LEVELS, CompileOptions, OptionError
@@ -63,20 +62,23 @@ def compile_model(arguments: argparse.Namespace) -> int:
     watch = _Watch(arguments.dump_after)
     with progress.step(f"tile, place and route for {machine_known.name}"):
         planned = plan(lowered.unit, options, watch, progress.note)
-        unit = planned.plan.unit
+        placed = planned.plan.placed
     if options.optimize == max(LEVELS):
         print(planned, file=sys.stderr)
     if arguments.time_passes:
         watch.print_times()
     if arguments.emit == "tiled":
-        sys.stdout.write(print_program(unit.program))
+        for unit in placed.wafers:
+            sys.stdout.write(print_program(unit.program))
     if arguments.output is None and arguments.emit != "csl":
         return 0
     with progress.step("emit CSL"):
-        compiled = assemble(unit, emit(unit), lowered.signatures)
+        compiled = assemble(placed, lowered.signatures)
     if arguments.emit == "csl":
-        for name, text in compiled.bundle.sources.items():
-            sys.stdout.write(f"// ---- {name}\n{text}")
+        for number, wafer in enumerate(compiled.bundle.wafers or [compiled.bundle]):
+            folder = f"wafer{number}/" if compiled.bundle.wafers else ""
+            for name, text in wafer.sources.items():
+                sys.stdout.write(f"// ---- {folder}{name}\n{text}")
     if arguments.output is not None:
         compiled.save(arguments.output)
         print(f"wrote {arguments.output}", file=sys.stderr)

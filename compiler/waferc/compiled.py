@@ -15,14 +15,17 @@ from waferc.report import Report, report
 from waferc.signature import Signature, read_signature
 from waferc.tolerance import Accumulation, Tolerance, Verification, compare, derive
 from waferc_ir.diagnostics import WaferError
-from waferc_runtime.host.bundle import Bundle, read_bundle, read_file, write_bundle
+from waferc_runtime.host.bundle import read_bundle, read_file, write_bundle
+from waferc_runtime.host.contents import Bundle
 from waferc_runtime.host.engines import PHANTOM
+from waferc_runtime.host.joined import folders
 from waferc_runtime.host.json_fields import Field
 from waferc_runtime.host.manifest import MANIFEST, EntryPoint
 from waferc_runtime.host.session import Session
+from waferc_runtime.host.wafers import Wafers, on_wafers
 
 Array = NDArray[Any]
-HOST_SCRIPT = "run.py"
+HOST_SCRIPT = "run.py"  # of the whole, and in the folder of each wafer where there are several
 
 
 class VerificationError(WaferError):
@@ -31,34 +34,40 @@ class VerificationError(WaferError):
     code = "verify"
 
 
+class WafersError(WaferError):
+    """What is asked for is there for one wafer only, and the model is on several."""
+
+    code = "wafers"
+
+
 Example = tuple[tuple[Any, ...], Mapping[str, Any]]  # positional arguments, and by keyword
 
 
 @dataclass
-class _Wafer:
+class _Place:
     """Where the session of a model is, once there is one: all its entries share it."""
 
-    session: Session | None = None
+    session: Session | Wafers | None = None
 
 
 @dataclass
 class Compiled:
-    """A model in CSL, with its weights, on a virtual wafer that is made at the first call.
+    """A model in CSL, with its weights, on virtual wafers that are made at the first call.
 
     A model of several entries is called by entry: `compiled["decode"](...)`; all entries work on
-    one wafer, and on the same weights and states. `signatures`, `references` (the PyTorch model)
-    and `examples` (the arguments that it was compiled with) are by entry; there are no references
-    and examples for a model that was loaded from a bundle.
+    the same wafers, weights and states. `host_scripts` are by file; `signatures`, `references` (the
+    PyTorch model) and `examples` (the arguments that it was compiled with) are by entry; there are
+    no references and examples for a model that was loaded from a bundle.
     """
 
     bundle: Bundle
     signatures: Mapping[str, Signature]
-    host_script: str
+    host_scripts: Mapping[str, str]
     references: Mapping[str, Reference] = field(default_factory=lambda: {})
     examples: Mapping[str, Example] = field(default_factory=lambda: {})
     engine: str = field(default="vector", kw_only=True)
     selected: str | None = field(default=None, kw_only=True)
-    wafer: _Wafer = field(default_factory=_Wafer, kw_only=True, repr=False)
+    place: _Place = field(default_factory=_Place, kw_only=True, repr=False)
 
     def __getitem__(self, entry: str) -> Compiled:
         """The model with an entry chosen, on the same wafer. Raises EntryError."""
@@ -80,11 +89,27 @@ class Compiled:
         return self.signatures[self.entry.label]
 
     @property
+    def wafers(self) -> Session | Wafers:
+        """The virtual wafers, one or several, with the program and its weights on them."""
+        if self.place.session is None:
+            self.place.session = on_wafers(self.bundle, self.engine)
+        return self.place.session
+
+    @property
     def session(self) -> Session:
-        """The virtual wafer with the program and its weights on it."""
-        if self.wafer.session is None:
-            self.wafer.session = Session(self.bundle, self.engine)
-        return self.wafer.session
+        """The virtual wafer of a model that takes but one.
+
+        Raises:
+            WafersError: it takes several.
+        """
+        wafers = self.wafers
+        if isinstance(wafers, Wafers):
+            raise WafersError(
+                f"{self.bundle.manifest.name} is on {len(wafers.sessions)} wafers, and this is"
+                " about one",
+                help="name the bundle of one, the folder wafer0 in that of the whole",
+            )
+        return wafers
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """What the model returns for these arguments, nested as the model nests it.
@@ -107,7 +132,7 @@ class Compiled:
         known = set(self.signature.arguments.labels())
         entry = self.entry
         used = {placement.label for placement in entry.inputs}
-        outputs = self.session.run(
+        outputs = self.wafers.run(
             {k: array for k, array in inputs.items() if k in used or k not in known},
             entry=entry.label,
         )
@@ -179,32 +204,32 @@ class Compiled:
         States are those of a first call, before and after.
         """
         limit = self.tolerance if tolerance is None else Tolerance(tolerance, "the caller")
-        self.session.reset()
+        self.wafers.reset()
         found = self.run(inputs)
-        self.session.reset()
+        self.wafers.reset()
         return compare(found, expected, limit, self.bundle.manifest.dtype)
 
     def report(self) -> Report:
         """Costs of the last call; where there was none, of a call on zeros or without data."""
-        if self.session.last_call is None:
+        if self.wafers.last_call is None:
             self._measure(None, watch=False)
-        return report(self.session)
+        return report(self.wafers)
 
     def profile(self, inputs: Mapping[str, Array] | None = None) -> Report:
         """Run the model on inputs by label (zeros if none), and say where the cycles went."""
         self._measure(inputs, watch=True)
-        return report(self.session)
+        return report(self.wafers)
 
     def _measure(self, inputs: Mapping[str, Array] | None, *, watch: bool) -> None:
         entry = self.entry
         if self.engine == PHANTOM:
-            self.session.measure(entry=entry.label, watch=watch)
+            self.wafers.measure(entry=entry.label, watch=watch)
             return
         given = {p.label: np.zeros(p.shape, p.dtype.numpy) for p in entry.inputs}
         known = set(self.signature.arguments.labels())
         if inputs is not None:
             given = {k: v for k, v in inputs.items() if k in given or k not in known}
-        self.session.run(given, entry=entry.label, watch=watch)
+        self.wafers.run(given, entry=entry.label, watch=watch)
 
     def save(self, folder: str | Path) -> None:
         """Write CSL, manifest, weights and host script to `folder`, whole or not at all.
@@ -212,7 +237,8 @@ class Compiled:
         Raises:
             BundleError: the folder cannot be written, or holds something else than a bundle.
         """
-        write_bundle(self.bundle, folder, {HOST_SCRIPT: self.host_script.encode()})
+        scripts = {name: text.encode() for name, text in self.host_scripts.items()}
+        write_bundle(self.bundle, folder, scripts)
 
 
 def load(folder: str | Path, *, engine: str = "vector") -> Compiled:
@@ -222,9 +248,12 @@ def load(folder: str | Path, *, engine: str = "vector") -> Compiled:
         BundleError: the folder is not a bundle, or is damaged.
     """
     bundle = read_bundle(folder)
-    script = read_file(folder, HOST_SCRIPT)
+    names = [HOST_SCRIPT]
+    if bundle.wafers:
+        names += [f"{name}/{HOST_SCRIPT}" for name in folders(bundle.manifest.document)]
+    scripts = {name: read_file(folder, name) for name in names}
     signatures = {entry.label: read_signature(entry) for entry in bundle.manifest.entries}
-    return Compiled(bundle, signatures, script, engine=engine)
+    return Compiled(bundle, signatures, scripts, engine=engine)
 
 
 def positional(inputs: object) -> tuple[Any, ...]:

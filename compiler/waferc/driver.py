@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Literal
 
+from waferc.analysis.liveness import float_type
 from waferc.compiled import Compiled, positional
 from waferc.emit.emit import Emitted, emit
+from waferc.emit.host_script import HOST_SCRIPT, wafers_script
 from waferc.frontend.capture import ExampleCall, capture, capture_entries
 from waferc.frontend.captured import Captured
 from waferc.frontend.eager import Reference, eager
 from waferc.frontend.join import join
 from waferc.frontend.lower import lower
 from waferc.options import CompileOptions, OptionError
-from waferc.pipeline import Observe
+from waferc.pipeline import Observe, Placed
 from waferc.planning import plan
 from waferc.signature import Signature
 from waferc.tolerance import accumulation
@@ -27,6 +29,8 @@ from waferc_ir.machine import Machine
 from waferc_ir.ops import tile_structure
 from waferc_ir.program import Program
 from waferc_runtime.host.bundle import make_bundle
+from waferc_runtime.host.contents import Bundle
+from waferc_runtime.host.joined import join as join_wafers
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,7 @@ def compile(
     region: tuple[int, int] | None = None,
     dtype: str = "f32",
     stages: int | Literal["auto"] | None = None,
+    wafers: int = 1,
     name: str | None = None,
     optimize: int = 1,
     time_budget: float | None = None,
@@ -70,6 +75,7 @@ def compile(
         stages: number of regions that the model is cut into, joined by streams; "auto": one for
             each block that repeats in the model, and for what is between; by default 1, or what
             level 2 finds better.
+        wafers: how many wafers the regions may take; they take as few as they fit on.
         name: what the program is called; by default the name of the model's class or file.
         optimize: how hard grid and layouts are searched for: 0, 1 or 2 (see `CompileOptions`).
         time_budget: seconds for level 2 (60).
@@ -82,12 +88,12 @@ def compile(
             not supported, or it does not fit.
     """
     options = CompileOptions(
-        target, region, dtype, stages, name, optimize, time_budget, measure, calls
+        target, region, dtype, stages, name, optimize, time_budget, measure, calls, wafers
     )
     examples = example_calls(entries, example_inputs, example_kwargs)
     lowered = lower_model(model, examples, options, has_entries=entries is not None)
-    unit = plan(lowered.unit, options, observe).plan.unit
-    return assemble(unit, emit(unit), lowered.signatures, reference_model=model, calls=examples)
+    placed = plan(lowered.unit, options, observe).plan.placed
+    return assemble(placed, lowered.signatures, reference_model=model, calls=examples)
 
 
 def example_calls(
@@ -147,26 +153,23 @@ def lower_model(
 
 
 def assemble(
-    unit: Unit,
-    emitted: Emitted,
+    placed: Placed,
     signatures: Mapping[str, Signature],
     *,
     reference_model: object = None,
     calls: Mapping[str, ExampleCall] = MappingProxyType({}),
 ) -> Compiled:
-    """A compiled model out of what the passes and emission made."""
-    for entry, document in zip(entries_of(unit.program), emitted.manifest["entries"], strict=True):
-        found = accumulation(single(unit.program, entry))
-        document["tolerance"] = {
-            "accumulation": found.longest_sum,
-            "weight": math.ceil(found.weight),
-            "depth": found.depth,
-        }
-        document["structure"] = signatures[entry.label].document()
-    missing = [label for label in _stated(unit.program) if label not in unit.weights]
-    if missing:  # the model's tensors are on torch's meta device
-        emitted.manifest["without_data"] = missing
-    bundle = make_bundle(emitted.manifest, emitted.sources, unit.weights)
+    """A compiled model out of what the passes made: emission, and the parts of a bundle."""
+    emitted = [emit(unit) for unit in placed.wafers]
+    whole = [
+        {**entry, "structure": signatures[label].document()}
+        for label, entry in _tolerances(placed.whole.program).items()
+    ]
+    if len(emitted) == 1:
+        bundle = _bundle(placed.wafers[0], emitted[0], whole)
+        scripts = {HOST_SCRIPT: emitted[0].host_script}
+    else:
+        bundle, scripts = _joined(placed, emitted, whole)
     has_state = any(placement.is_mutable for placement in bundle.manifest.state)
     references: dict[str, Reference] = {}
     for label in signatures:
@@ -175,7 +178,61 @@ def assemble(
         if reference is not None:
             references[label] = reference
     examples = {label: (positional(call.args), call.kwargs) for label, call in calls.items()}
-    return Compiled(bundle, signatures, emitted.host_script, references, examples)
+    return Compiled(bundle, signatures, scripts, references, examples)
+
+
+def _joined(
+    placed: Placed, emitted: Sequence[Emitted], entries: list[dict[str, object]]
+) -> tuple[Bundle, dict[str, str]]:
+    """The bundle for several wafers, and the host scripts by file."""
+    names = [f"wafer{number}" for number in range(len(emitted))]
+    wafers = [
+        _bundle(unit, one, [*_tolerances(unit.program).values()])
+        for unit, one in zip(placed.wafers, emitted, strict=True)
+    ]
+    first = emitted[0].manifest
+    document = {
+        key: first[key] for key in ("format", "version", "target", "machine") if key in first
+    }
+    document |= {
+        "name": placed.whole.program.name,
+        "dtype": float_type(placed.whole.program).label,
+        "wafers": names,
+        "links": [
+            {"entry": link.entry, "label": link.label, "from": link.source, "to": link.target}
+            for link in placed.links
+        ],
+        "entries": entries,
+    }
+    scripts = {HOST_SCRIPT: wafers_script(placed.whole.program)}
+    scripts |= {
+        f"{name}/{HOST_SCRIPT}": one.host_script for name, one in zip(names, emitted, strict=True)
+    }
+    return join_wafers(document, wafers), scripts
+
+
+def _bundle(unit: Unit, emitted: Emitted, entries: Sequence[Mapping[str, object]]) -> Bundle:
+    """The bundle of one wafer; `entries` say more of each entry."""
+    for document, more in zip(emitted.manifest["entries"], entries, strict=True):
+        document |= more
+    missing = [label for label in _stated(unit.program) if label not in unit.weights]
+    if missing:  # the model's tensors are on torch's meta device
+        emitted.manifest["without_data"] = missing
+    return make_bundle(emitted.manifest, emitted.sources, unit.weights)
+
+
+def _tolerances(program: Program) -> dict[str, dict[str, object]]:
+    """What bounds the errors of each entry, by its label."""
+    found: dict[str, dict[str, object]] = {}
+    for entry in entries_of(program):
+        errors = accumulation(single(program, entry))
+        tolerance = {
+            "accumulation": errors.longest_sum,
+            "weight": math.ceil(errors.weight),
+            "depth": errors.depth,
+        }
+        found[entry.label] = {"label": entry.label, "tolerance": tolerance}
+    return found
 
 
 def _stated(program: Program) -> dict[str, None]:

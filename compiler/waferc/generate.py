@@ -98,7 +98,7 @@ def generate(
             f"the prompt has token {int(wrong[0])}, and the model knows 0 to {vocabulary - 1:,}"
         )
     choose = Choice(temperature, seed).chooser()
-    compiled.session.reset()
+    compiled.wafers.reset()
     *_, (_, told) = decoding.logits(rows)
     logits = told[:, -1]
     found = [rows]

@@ -16,6 +16,7 @@ FLOATS = ("f32", "f16", MIXED)
 LEVELS = (0, 1, 2)
 BUDGET_SECONDS = 60.0  # of -O2, where nobody says
 MOST_CALLS = 1_000_000
+MOST_WAFERS = 1_000
 
 
 class OptionError(WaferError):
@@ -35,6 +36,7 @@ class CompileOptions:
     that the model is cut into, joined by streams; "auto" makes one for each block that repeats in
     the model, and for what is between; None stands for 1, and at level 2 for the better of both.
     `name` is what the program is called; by default the name of the model's class or file.
+    `wafers` is how many wafers the regions may take; they take as few as they fit on.
 
     `optimize` is how hard layouts and grids are searched for: 0 takes for each operation in turn
     the layouts that need least memory, 1 searches layouts in the smallest grid, 2 searches plans of
@@ -52,6 +54,7 @@ class CompileOptions:
     time_budget: float | None = None
     measure: int = 0
     calls: Mapping[str, int] = field(default_factory=lambda: {})
+    wafers: int = 1
 
     def __post_init__(self) -> None:
         if self.dtype not in FLOATS:
@@ -60,6 +63,10 @@ class CompileOptions:
             )
         if self.stages not in ("auto", None) and self.stages < 1:
             raise OptionError(f"stages is {self.stages}", help="a model has at least one stage")
+        if not 1 <= self.wafers <= MOST_WAFERS:
+            raise OptionError(
+                f"wafers is {self.wafers}", help=f"a program takes 1 to {MOST_WAFERS} wafers"
+            )
         if self.region is not None:
             width, height = self.region
             self.machine.grid(width, height)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
 
 from waferc.options import MIXED, CompileOptions
@@ -18,6 +19,7 @@ from waferc.passes.place import Place
 from waferc.passes.route import Route
 from waferc.passes.share_common import ShareCommon
 from waferc.passes.simplify_graph import SimplifyGraph
+from waferc.passes.split_wafers import Link, split_wafers
 from waferc.passes.spread_caches import SpreadCaches
 from waferc.passes.tile import Tile
 from waferc.passes.turn_weights import TurnWeights
@@ -59,7 +61,31 @@ def tile_for(options: CompileOptions) -> Tile:
     """The layouts of a compilation, where no plans are compared."""
     width, height = options.region or (None, None)
     stages = 0 if options.stages == "auto" else options.stages or 1
-    return Tile(width=width, height=height, stages=stages, greedy=options.optimize == 0)
+    greedy = options.optimize == 0
+    return Tile(width=width, height=height, stages=stages, wafers=options.wafers, greedy=greedy)
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A program on its wafers: a unit for each, links between them, and the `whole`, not placed."""
+
+    whole: Unit
+    wafers: tuple[Unit, ...]
+    links: tuple[Link, ...]
+
+
+def run_placed(
+    unit: Unit,
+    passes: Sequence[Pass],
+    most_wafers: int,
+    observe: Observe = lambda one, unit, seconds: None,
+) -> Placed:
+    """Run passes; those from `Place` on for each wafer by itself. Raises as `run_passes`."""
+    cut = [type(one) for one in passes].index(Place)
+    whole = run_passes(unit, passes[:cut], observe)
+    split = split_wafers(whole, most_wafers)
+    wafers = tuple(run_passes(one, passes[cut:], observe) for one in split.wafers)
+    return Placed(whole, wafers, split.links)
 
 
 def run_passes(

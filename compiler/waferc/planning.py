@@ -17,7 +17,7 @@ from waferc.layouts.estimate import program_cycles
 from waferc.options import CompileOptions
 from waferc.passes.base import Pass
 from waferc.passes.tile import Tile
-from waferc.pipeline import Observe, passes_for, run_passes
+from waferc.pipeline import Observe, Placed, passes_for, run_passes, run_placed
 from waferc.unit import Unit
 from waferc_ir.diagnostics import WaferError
 from waferc_ir.entries import entries
@@ -25,6 +25,7 @@ from waferc_ir.ops import tile_structure
 from waferc_runtime.host.bundle import make_bundle
 from waferc_runtime.host.engines import PHANTOM
 from waferc_runtime.host.session import Session
+from waferc_runtime.host.wafers import link_cycles
 
 Say = Callable[[str], None]
 
@@ -39,18 +40,20 @@ _WORTH = 0.999  # of the cycles before: less is no reason to go on
 class Plan:
     """A program through all passes; `cycles` of each entry by the cost model, `total` in all calls.
 
+    What several wafers take is added up, with the way from one to the next.
+
     `measured` are those of a run without data, if there was one.
     """
 
     tile: Tile
-    unit: Unit
+    placed: Placed
     cycles: dict[str, int]
     total: int
     history: tuple[tuple[Pass, Unit, float], ...]
     measured: int | None = None
 
     def __str__(self) -> str:
-        regions = self.unit.program.regions
+        regions = self.placed.whole.program.regions
         sizes = ", ".join(f"{r.width} x {r.height}" for r in regions[:1])
         more = f" and {len(regions) - 1} more" if len(regions) > 1 else ""
         return f"{self.total:,} cycles on {sizes}{more} PEs"
@@ -95,9 +98,9 @@ def plan(
     passes = passes_for(options)
     number = next(n for n, one in enumerate(passes) if isinstance(one, Tile))
     if options.optimize < 2:
-        unit = run_passes(unit, passes, observe)
+        placed = run_placed(unit, passes, options.wafers, observe)
         return Planned(
-            _plan(Tile(), unit, ()), 1, time.perf_counter() - start, "nothing to compare"
+            _plan(Tile(), placed, ()), 1, time.perf_counter() - start, "nothing to compare"
         )
     unit = run_passes(unit, passes[:number], observe)
     search = _Search(unit, passes[number + 1 :], start + options.budget_seconds, say)
@@ -111,10 +114,23 @@ def plan(
     return Planned(best, search.tried, time.perf_counter() - start, ended)
 
 
-def _plan(tile: Tile, unit: Unit, history: Sequence[tuple[Pass, Unit, float]]) -> Plan:
-    cycles = program_cycles(unit.program, unit.machine)
-    total = sum(entry.calls * cycles[entry.label] for entry in entries(unit.program))
-    return Plan(tile, unit, cycles, total, tuple(history))
+def _plan(tile: Tile, placed: Placed, history: Sequence[tuple[Pass, Unit, float]]) -> Plan:
+    program = placed.whole.program
+    cycles = {entry.label: _between(placed, entry.label) for entry in entries(program)}
+    for unit in placed.wafers:
+        for label, own in program_cycles(unit.program, unit.machine).items():
+            cycles[label] += own
+    total = sum(entry.calls * cycles[entry.label] for entry in entries(program))
+    return Plan(tile, placed, cycles, total, tuple(history))
+
+
+def _between(placed: Placed, entry: str) -> int:
+    """Cycles of the way from wafer to wafer in a call of an entry."""
+    sizes: dict[int, int] = {}
+    for link in placed.links:
+        if link.entry == entry:
+            sizes[link.source] = sizes.get(link.source, 0) + link.size_bytes
+    return sum(link_cycles(placed.whole.machine, size)[1] for size in sizes.values())
 
 
 @dataclass
@@ -167,14 +183,14 @@ class _Search:
 
     def _around(self, plan: Plan, step: float) -> Iterator[tuple[int, int]]:
         """Grids next to a plan's, on which its regions have room side by side."""
-        machine, regions = self.unit.machine, plan.unit.program.regions
+        machine, regions = self.unit.machine, plan.placed.whole.program.regions
         width, height = max(r.width for r in regions), max(r.height for r in regions)
         for across, down in _DIRECTIONS:
             size = _scaled(width, step**across), _scaled(height, step**down)
             if size[0] > machine.program_width or size[1] > machine.program_height:
                 continue
             shelves = (machine.program_width // size[0]) * (machine.program_height // size[1])
-            if size != (width, height) and shelves >= len(regions):
+            if size != (width, height) and shelves * plan.tile.wafers >= len(regions):
                 yield size
 
     def attempt(self, tile: Tile) -> None:
@@ -191,11 +207,11 @@ class _Search:
             history.append((one, after, seconds))
 
         try:
-            unit = run_passes(self.unit, (tile, *self.rest), record)
+            placed = run_placed(self.unit, (tile, *self.rest), tile.wafers, record)
         except WaferError as problem:
             self.failure = self.failure or problem
             return
-        found = _plan(tile, unit, history)
+        found = _plan(tile, placed, history)
         self.known[tile] = found
         if not self.found or found.total < self.best.total:
             self.say(str(found))
@@ -227,13 +243,15 @@ def _scaled(extent: int, factor: float) -> int:
 
 def _measured(plan: Plan) -> Plan:
     """A plan with the cycles that its entries take without data, in all calls."""
-    emitted = emit(plan.unit)
-    ops = [statement.op for statement in plan.unit.program.statements]
-    labels = {op.label: None for op in ops if isinstance(op, tile_structure.State)}
-    bundle = make_bundle({**emitted.manifest, "without_data": [*labels]}, emitted.sources, {})
-    session = Session(bundle, PHANTOM)
-    total = sum(
-        entry.calls * session.measure(entry=entry.label).statistics.cycles
-        for entry in entries(plan.unit.program)
-    )
+    calls = {entry.label: entry.calls for entry in entries(plan.placed.whole.program)}
+    total = sum(count * _between(plan.placed, label) for label, count in calls.items())
+    for unit in plan.placed.wafers:
+        emitted = emit(unit)
+        ops = [statement.op for statement in unit.program.statements]
+        labels = {op.label: None for op in ops if isinstance(op, tile_structure.State)}
+        bundle = make_bundle({**emitted.manifest, "without_data": [*labels]}, emitted.sources, {})
+        session = Session(bundle, PHANTOM)
+        total += sum(
+            count * session.measure(entry=label).statistics.cycles for label, count in calls.items()
+        )
     return replace(plan, measured=total)

@@ -6,7 +6,7 @@ Energy is a band, and power times time: see `waferc_runtime.energy`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from waferc.kernels import (
     KernelCost,
@@ -24,6 +24,7 @@ from waferc_runtime.csl.core import PEClass
 from waferc_runtime.energy import Energy, energy, scaled
 from waferc_runtime.host.placement import Placement
 from waferc_runtime.host.session import Session
+from waferc_runtime.host.wafers import Crossing, Wafers, WafersCall
 from waferc_runtime.profile import ColorLoad, Profile, Spent
 
 
@@ -74,6 +75,10 @@ class Report:
     took. `watched` is there if the call was. `entry` is what was called, one of `entries`. `relaid`
     counts weights that stand in several layouts, and `relaid_bytes` what the further ones take on a
     PE: that is what plans of entries that differ cost, as nothing is laid out anew between calls.
+
+    A call on several wafers has a report for each in `wafers`, and what went between them in
+    `crossings`. Its numbers are sums, its cycles from the beginning of the first wafer to the end
+    of the last; a rectangle is the largest.
     """
 
     name: str
@@ -96,6 +101,8 @@ class Report:
     entries: int = 1
     relaid: int = 0
     relaid_bytes: int = 0
+    wafers: tuple[Report, ...] = ()
+    crossings: tuple[Crossing, ...] = ()
 
     @property
     def title(self) -> str:
@@ -147,6 +154,22 @@ class Report:
             f" through the regions, as {region} works for {cycles:,.0f} cycles"
         )
 
+    def _wafers(self) -> list[str]:
+        """What each of several wafers takes, and the way to the next."""
+        lines: list[str] = []
+        for number, one in enumerate(self.wafers):
+            title = f"wafers       {len(self.wafers)}: " if not number else ""
+            line = f"  {title:13}wafer {number} {one.cycles:,} cycles on {one.pes:,} PEs"
+            for crossing in self.crossings:
+                if crossing.source == number:
+                    line += (
+                        f", then {crossing.size_bytes:,} bytes to wafer {crossing.target} in"
+                        f" {crossing.cycles:,} ({crossing.best_cycles:,} to"
+                        f" {crossing.worst_cycles:,})"
+                    )
+            lines.append(line)
+        return lines
+
     def __str__(self) -> str:
         megahertz = self.machine.clock_hz / 1e6
         lines = [
@@ -181,6 +204,7 @@ class Report:
             ]
         if self.watched is not None:
             lines[4:4] = [f"  of these     {_shares(self.watched.spent)}"]
+        lines[3:3] = self._wafers()
         return "\n".join(lines)
 
 
@@ -192,15 +216,18 @@ def _shares(spent: Spent) -> str:
     )
 
 
-def report(session: Session) -> Report:
+def report(session: Session | Wafers) -> Report:
     """The costs of the session's last call, which there must be."""
     assert session.last_call is not None, "no call to report on"
+    if isinstance(session, Wafers):
+        return _whole(session, session.last_call)
     manifest = session.bundle.manifest
     machine = manifest.machine
     statistics = session.last_call.statistics
     memory = _memory(session.elaborated.classes, statistics.sram_bytes)
     pes = sum(region.pes for region in memory)
     busy = int(statistics.busy_cycles.sum())
+    relaid, relaid_bytes = _relaid(manifest.state)
     return Report(
         name=manifest.name,
         machine=machine,
@@ -220,12 +247,66 @@ def report(session: Session) -> Report:
         watched=_watched(session.last_call.profile, session),
         entry=session.last_call.entry,
         entries=len(manifest.entries),
-        **_relaid(manifest.state),
+        relaid=relaid,
+        relaid_bytes=relaid_bytes,
     )
 
 
-def _relaid(state: Sequence[Placement]) -> dict[str, int]:
-    """Weights in several layouts in one region, and the bytes of all layouts but the first."""
+def _whole(session: Wafers, call: WafersCall) -> Report:
+    """The costs of a call on several wafers. While one works, the others stand still."""
+    wafers = tuple(report(one) for one in session.sessions)
+    watched = [one.watched for one in wafers if one.watched is not None]
+    machine = session.bundle.manifest.machine
+    energies = [energy(replace(one.statistics, cycles=call.cycles), machine) for one in call.wafers]
+    pes = sum(one.pes for one in wafers)
+    working = sum(one.busy * one.cycles * one.pes for one in wafers)
+    return Report(
+        name=session.bundle.manifest.name,
+        machine=machine,
+        dtype=session.bundle.manifest.dtype,
+        width=max(one.width for one in wafers),
+        height=max(one.height for one in wafers),
+        memory=tuple(part for one in wafers for part in one.memory),
+        cycles=call.cycles,
+        busy=working / max(1, call.cycles * pes),
+        macs=sum(one.macs for one in wafers),
+        flops=sum(one.flops for one in wafers),
+        wavelets_sent=sum(one.wavelets_sent for one in wafers),
+        wavelet_hops=sum(one.wavelet_hops for one in wafers),
+        busiest_link_wavelets=max(one.busiest_link_wavelets for one in wafers),
+        energy=Energy(
+            sum(one.low_joules for one in energies),
+            sum(one.high_joules for one in energies),
+            sum(one.system_joules for one in energies),
+        ),
+        wall_seconds=call.wall_seconds,
+        watched=_joined(watched) if len(watched) == len(wafers) else None,
+        entry=call.entry,
+        entries=len(session.bundle.manifest.entries),
+        relaid=sum(one.relaid for one in wafers),
+        relaid_bytes=max(one.relaid_bytes for one in wafers),
+        wafers=wafers,
+        crossings=call.crossings,
+    )
+
+
+def _joined(wafers: Sequence[Watched]) -> Watched:
+    """Kernels and critical paths of all wafers, each with the cycles of its own wafer's call."""
+    return Watched(
+        Spent(
+            sum(one.spent.compute for one in wafers),
+            sum(one.spent.moving for one in wafers),
+            sum(one.spent.conflicts for one in wafers),
+            sum(one.spent.waiting for one in wafers),
+        ),
+        tuple(cost for one in wafers for cost in one.kernels),
+        tuple(leg for one in wafers for leg in one.path),
+        (),  # colors are numbered on each wafer: its own report tells them
+    )
+
+
+def _relaid(state: Sequence[Placement]) -> tuple[int, int]:
+    """How many weights have several layouts in a region, and the bytes of all but the first."""
     seen: set[tuple[str, int, int]] = set()
     relaid: set[str] = set()
     bytes_on: dict[tuple[int, int], int] = {}
@@ -236,7 +317,7 @@ def _relaid(state: Sequence[Placement]) -> dict[str, int]:
             size = placement.local_elements * placement.dtype.size_bytes
             bytes_on[corner] = bytes_on.get(corner, 0) + size
         seen.add((placement.label, *corner))
-    return {"relaid": len(relaid), "relaid_bytes": max(bytes_on.values(), default=0)}
+    return len(relaid), max(bytes_on.values(), default=0)
 
 
 def _watched(profile: Profile | None, session: Session) -> Watched | None:

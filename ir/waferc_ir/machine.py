@@ -84,6 +84,9 @@ class Machine:
     issue_pj_per_busy_cycle: float
     idle_watts: float  # whole system
     active_watts: float
+    # From wafer to wafer, over the network: at best, as is reckoned with, at worst.
+    wafer_link_latency_ns: tuple[int, int, int]
+    wafer_link_megabytes_per_second: tuple[int, int, int]
     provenance: Mapping[str, Provenance]
 
     def grid(self, width: int, height: int) -> Machine:
@@ -181,6 +184,13 @@ _BOTH: dict[str, Provenance] = {
     "f16_pj_per_flop": Provenance("L", "generic 7 nm"),
     "hop_pj_per_wavelet": Provenance("L", "WaferLLM, table 1: 0.1 pJ/bit"),
     "issue_pj_per_busy_cycle": Provenance("A", "closes the budget"),
+    "wafer_link_latency_ns": Provenance(
+        "L",
+        "a talk of 2026: 2 us; notes of two CS-3: network 11 us, with all software 171 us",
+    ),
+    "wafer_link_megabytes_per_second": Provenance(
+        "L", "12 x 100 GbE; vendor's claims 125 to 150 GB/s; csl-examples: 14 GB/s through the host"
+    ),
 }
 
 WSE2 = Machine(
@@ -232,6 +242,8 @@ WSE2 = Machine(
     issue_pj_per_busy_cycle=3.0,
     idle_watts=16_100.0,
     active_watts=22_800.0,
+    wafer_link_latency_ns=(2_000, 11_000, 171_000),
+    wafer_link_megabytes_per_second=(150_000, 125_000, 14_000),
     provenance=MappingProxyType(
         _BOTH
         | {

@@ -125,7 +125,7 @@ def test_the_reference_engine_gives_the_same_bits_and_cycles(name: str) -> None:
     model, inputs = make(name)
     compiled = waferc.compile(model, inputs, region=(2, 2))
     reference = waferc.Compiled(
-        compiled.bundle, compiled.signatures, compiled.host_script, engine="reference"
+        compiled.bundle, compiled.signatures, compiled.host_scripts, engine="reference"
     )
     arrays = [tensor.numpy() for tensor in inputs]
     np.testing.assert_array_equal(compiled(*arrays), reference(*arrays))

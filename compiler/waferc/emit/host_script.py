@@ -1,10 +1,12 @@
-"""The host script of a bundle, for the vendor's host API."""
+"""The host scripts of a bundle, for the vendor's host API."""
 
 from __future__ import annotations
 
 from waferc.emit.environment import render
 from waferc_ir.machine import Machine
 from waferc_ir.program import Program
+
+HOST_SCRIPT = "run.py"
 
 
 def host_script(program: Program, machine: Machine, width: int, height: int) -> str:
@@ -20,3 +22,8 @@ def host_script(program: Program, machine: Machine, width: int, height: int) -> 
         fabric_width=width + 7,
         fabric_height=height + 2,
     )
+
+
+def wafers_script(program: Program) -> str:
+    """The text of the `run.py` that runs those of all wafers, one after the other."""
+    return render("run_wafers.py.j2", program=program.name)

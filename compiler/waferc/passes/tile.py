@@ -22,10 +22,10 @@ class Tile(Pass):
     `stages` regions follow one another; each has a consecutive part of the operations. 0 stands
     for one region for each block that repeats in the program, and for what is between. Without
     `width` and `height` (given together or not at all) regions have one height, and each the
-    smallest width that its part fits; a single region is nearly square. `beam` and `sweeps` bound
-    the search for layouts; `kicks` random changes, drawn with `seed`, follow. With
-    `greedy` nothing is searched: each operation in turn gets the layouts that take least memory,
-    whatever comes behind it.
+    smallest width that its part fits; a single region is nearly square. `wafers` is how many wafers
+    there are: regions lie on as few as they fit on. `beam` and `sweeps` bound the search for
+    layouts; `kicks` random changes, drawn with `seed`, follow. With `greedy` nothing is searched:
+    each operation in turn gets the layouts that take least memory, whatever comes behind it.
     """
 
     name = "tile"
@@ -33,6 +33,7 @@ class Tile(Pass):
     width: int | None = None
     height: int | None = None
     stages: int = 1
+    wafers: int = 1
     beam: int = 256
     sweeps: int = 4
     kicks: int = 0
@@ -56,7 +57,7 @@ class Tile(Pass):
         if self.width is not None and self.height is not None:
             machine.grid(self.width, self.height)
             return unit.with_program(fastest(tiling, [(self.width, self.height)] * len(parts))[0])
-        return unit.with_program(smallest(tiling))
+        return unit.with_program(smallest(tiling, self.wafers))
 
     def _choices(self, problem: Problem) -> Sequence[int]:
         if self.greedy:

@@ -170,9 +170,14 @@ class RegionWriter:
             self.views[value] = operands[0]
         self.versions[result] = {strategy.result: value}
 
-    def receive(self, value: Value, source: RegionWriter, layout: Layout) -> None:
-        """Write the stream that brings a value here from another region."""
+    def receive(self, value: Value, source: RegionWriter, layout: Layout, *, apart: bool) -> None:
+        """Write the stream that brings a value here from another region.
+
+        Of what comes from a wafer `apart` the host reads at the end of the call what it is.
+        """
         there = source.value(value, layout, None)
+        if apart:
+            there = source._detached(there, None)
         self.versions[value] = {layout: self.writer.add(stream.Transfer(there, self.region), None)}
 
     def output(self, statement: Statement) -> None:

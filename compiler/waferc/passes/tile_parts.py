@@ -11,7 +11,7 @@ from waferc.layouts.cost import CostModel
 from waferc.layouts.problem import Problem, Rates, Step, problem_of, steps_of
 from waferc.layouts.relayout import Relayouts
 from waferc.layouts.repeats import Form, form_of
-from waferc.layouts.shelves import shelves
+from waferc.layouts.shelves import shelves, wafers
 from waferc.layouts.stages import Part
 from waferc.layouts.strategy import Space, Strategy, local_elements, tensor
 from waferc.passes.tile_build import RegionWriter, TiledWriter
@@ -74,18 +74,21 @@ class Tiling:
         padding = Padding({region.name: region for region in regions})
         writer = TiledWriter(padding, [marker for _, marker in markers(self.program)])
         shelf = shelves([width for width, _ in sizes], self.machine.program_width)
+        wafer = wafers(sizes, self.machine)
         before: RegionWriter | None = None
         for stage, (region, part) in enumerate(zip(regions, self.parts, strict=True)):
             ground = self._ground(sizes[stage])
             here = RegionWriter(region.name, writer, ground.relayouts)
             ends = (stage - 1, stage)
-            level = stage > 0 and len({(sizes[n][1], shelf[n]) for n in ends}) == 1
+            apart = stage > 0 and wafer[stage - 1] != wafer[stage]
+            # the host hands over what goes to another wafer, row by row as well
+            level = stage > 0 and (apart or len({(sizes[n][1], shelf[n]) for n in ends}) == 1)
             strategies = self._choose(stage, sizes[stage], rates[stage], before, rows=level)
             for number, statements in enumerate(part):
                 writer.enter(number)
                 for value in self._crossing[stage][number]:
                     assert before is not None
-                    here.receive(value, before, strategies[value].result)
+                    here.receive(value, before, strategies[value].result, apart=apart)
                 self._write_all(statements, here, strategies)
             before = here
         return Program(
@@ -191,6 +194,22 @@ class Tiling:
             grid = Grid(*size, self._factors)
             self._grounds[size] = _Ground(grid, cost, Relayouts(cost))
         return self._grounds[size]
+
+
+def part_bytes(part: Part) -> int:
+    """Bytes of the weights and states of a part, those of several entries once."""
+    return sum(tensor(value).elements * tensor(value).dtype.size_bytes for value in kept(part))
+
+
+def kept(part: Part) -> dict[Value, Statement]:
+    """The weights and states of a part, those of several entries once."""
+    return {
+        statement.result: statement
+        for statements in part
+        for statement in statements
+        if statement.result is not None
+        and isinstance(statement.op, graph_structure.Parameter | graph_structure.State)
+    }
 
 
 def _form(part: Part, crossing: Sequence[Sequence[Value]]) -> tuple[Form, ...]:

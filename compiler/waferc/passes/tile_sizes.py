@@ -10,14 +10,12 @@ from collections.abc import Sequence
 from itertools import product
 
 from waferc.analysis.footprint import Footprint, footprints
-from waferc.layouts.problem import Rates, TileError
-from waferc.layouts.shelves import shelves
-from waferc.layouts.stages import Part
-from waferc.layouts.strategy import tensor
-from waferc.passes.tile_parts import Size, Tiling
+from waferc.layouts.problem import Rates
+from waferc.layouts.shelves import wafers
+from waferc.passes.tile_parts import Size, Tiling, part_bytes
+from waferc.passes.tile_refusals import too_many_pes, too_many_weights
 from waferc_ir.machine import Machine
-from waferc_ir.ops import graph_structure
-from waferc_ir.program import Program, Value
+from waferc_ir.program import Program
 
 # What a byte of SRAM is worth in cycles, from speed alone (the first only breaks ties) to memory
 # at any price. A region takes the first that it fits with.
@@ -43,17 +41,28 @@ _STEP = 1.08  # from one width that is tried to the next
 _FASTEST_GROWTH = 2.0  # of a width in one round
 
 
-def smallest(tiling: Tiling) -> Program:
-    """The program in the smallest regions that were found for its parts.
+def smallest(tiling: Tiling, most_wafers: int) -> Program:
+    """The program in the smallest regions that were found for its parts, on few wafers.
 
     Raises:
-        TileError: the wafer is too small for its weights, or for its parts side by side.
+        TileError: the wafers are too small for its weights, or for its parts side by side.
     """
     machine = tiling.machine
     room = (machine.sram_bytes - machine.reserved_bytes) * machine.program_width
-    if sum(map(part_bytes, tiling.parts)) > room * machine.program_height:
-        raise _too_many_weights(tiling)
-    return _square(tiling) if len(tiling.parts) == 1 else _on_shelves(tiling)
+    least = -(-sum(map(part_bytes, tiling.parts)) // (room * machine.program_height))
+    if least > most_wafers:
+        raise too_many_weights(tiling, most_wafers)
+    if len(tiling.parts) == 1:
+        return _square(tiling)
+    needed = 0
+    count = max(1, least)
+    while count <= most_wafers:
+        found = _on_shelves(tiling, count)
+        if isinstance(found, Program):
+            return found
+        needed = found
+        count = max(count + 1, -(-needed // (machine.program_width * machine.program_height)))
+    raise too_many_pes(tiling, needed, most_wafers)
 
 
 def _square(tiling: Tiling) -> Program:
@@ -78,8 +87,11 @@ def _square(tiling: Tiling) -> Program:
     return tiled
 
 
-def _on_shelves(tiling: Tiling) -> Program:
-    """Regions of one height, as wide as each part needs: the smallest height that serves."""
+def _on_shelves(tiling: Tiling, count: int) -> Program | int:
+    """Regions of one height, as wide as each part needs: the smallest height that serves.
+
+    How many PEs the parts need at least, where they do not fit so many wafers.
+    """
     machine = tiling.machine
     room = machine.sram_bytes - machine.reserved_bytes
     weights = [part_bytes(part) for part in tiling.parts]
@@ -92,8 +104,8 @@ def _on_shelves(tiling: Tiling) -> Program:
         widths = [_step(max(1, -(-size // (room * height)))) for size in weights]
         if _is_flat(tiling, widths, height):
             continue
-        widths = _grown(tiling, widths, height, rates)
-        if not _fit(widths, height, machine):
+        widths = _grown(tiling, widths, height, rates, count)
+        if not _fit(widths, height, machine, count):
             needed.append(sum(widths) * height)
             failed[rates] += 1
             continue
@@ -104,9 +116,7 @@ def _on_shelves(tiling: Tiling) -> Program:
             best = found
         if found[1].over_bytes <= 0 or _is_code(found[1]):
             break
-    if best is None:
-        raise _too_many_pes(tiling, min(needed))
-    return best[0]
+    return min(needed) if best is None else best[0]
 
 
 def _is_code(found: Footprint) -> bool:
@@ -136,8 +146,8 @@ def fastest(tiling: Tiling, sizes: Sequence[Size]) -> tuple[Program, Footprint]:
                 levels[number] = min(levels[number] + 1, len(tiling.rates) - 1)
 
 
-def _grown(tiling: Tiling, widths: list[int], height: int, rates: Rates) -> list[int]:
-    """Widths with which all parts fit, with layouts for `rates`; or with which the wafer ends."""
+def _grown(tiling: Tiling, widths: list[int], height: int, rates: Rates, count: int) -> list[int]:
+    """Widths with which all parts fit, with layouts for `rates`; or with which the wafers end."""
     machine = tiling.machine
     for _ in range(_ATTEMPTS):
         tiled = tiling.write([(width, height) for width in widths], [rates] * len(widths))
@@ -151,7 +161,7 @@ def _grown(tiling: Tiling, widths: list[int], height: int, rates: Rates) -> list
             kind = tiling.kinds[number]
             wanted[kind] = max(width, wanted.get(kind, 0))
         following = [wanted[kind] for kind in tiling.kinds]
-        if following == widths or not _fit(following, height, machine):
+        if following == widths or not _fit(following, height, machine, count):
             return following
         widths = following
     return widths
@@ -180,50 +190,7 @@ def _is_flat(tiling: Tiling, widths: Sequence[int], height: int) -> bool:
     )
 
 
-def _fit(widths: Sequence[int], height: int, machine: Machine) -> bool:
-    """Whether regions of these widths and one height lie on the wafer's shelves."""
-    last = shelves(widths, machine.program_width)[-1]
-    return max(widths) <= machine.program_width and (last + 1) * height <= machine.program_height
-
-
-def part_bytes(part: Part) -> int:
-    """Bytes of the weights and states of a part, those of several entries once."""
-    sizes: dict[Value, int] = {}
-    for statements in part:
-        for statement in statements:
-            op, result = statement.op, statement.result
-            if isinstance(op, graph_structure.Parameter | graph_structure.State):
-                assert result is not None
-                sizes[result] = tensor(result).elements * op.dtype.size_bytes
-    return sum(sizes.values())
-
-
-def _too_many_weights(tiling: Tiling) -> TileError:
-    machine = tiling.machine
-    room = machine.sram_bytes - machine.reserved_bytes
-    weights = sum(map(part_bytes, tiling.parts))
-    wafer = room * machine.program_width * machine.program_height
-    return TileError(
-        f"the weights of @{tiling.program.name} do not fit {machine.name}",
-        notes=[
-            f"they take {weights:,} bytes; a PE has {room:,} bytes beside its code, the"
-            f" program rectangle {machine.program_width} x {machine.program_height} PEs",
-            f"{weights - wafer:,} bytes are too much: {-(-weights // wafer)} such wafers hold them",
-        ],
-        help="compile for f16, for a larger machine, or with other stages",
-    )
-
-
-def _too_many_pes(tiling: Tiling, needed: int) -> TileError:
-    machine = tiling.machine
-    pes = machine.program_width * machine.program_height
-    return TileError(
-        f"the {len(tiling.parts)} parts of @{tiling.program.name} do not fit {machine.name} side"
-        " by side",
-        notes=[
-            f"they need {needed:,} PEs at least; the program rectangle of"
-            f" {machine.program_width} x {machine.program_height} has {pes:,},"
-            f" {-(-needed // pes)} such wafers would have them",
-        ],
-        help="compile for f16, for a larger machine, with a shorter context, or with other stages",
-    )
+def _fit(widths: Sequence[int], height: int, machine: Machine, count: int) -> bool:
+    """Whether regions of these widths and one height lie on the shelves of so many wafers."""
+    last = wafers([(width, height) for width in widths], machine)[-1]
+    return max(widths) <= machine.program_width and last < count

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -17,30 +16,14 @@ from safetensors.numpy import save as save_safetensors
 
 from waferc_ir.diagnostics import Location, collect
 from waferc_ir.dtypes import DType
+from waferc_runtime.host.contents import Bundle
+from waferc_runtime.host.joined import folders, is_joined, join
 from waferc_runtime.host.json_fields import BundleError
-from waferc_runtime.host.manifest import MANIFEST, Manifest, parse_manifest, read_manifest
+from waferc_runtime.host.manifest import MANIFEST, Manifest, parse_document, read_manifest
 
 WEIGHTS = "weights.safetensors"
 _LARGEST_SOURCE_BYTES = 64 * 2**20
 Array = NDArray[Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Bundle:
-    """A compiled model. `sources` are keyed by path relative to the layout file's folder.
-
-    `weights` lacks those that the manifest says are without data: such a bundle can be measured,
-    and not run.
-    """
-
-    manifest: Manifest
-    sources: Mapping[str, str]
-    weights: Mapping[str, Array]
-
-    @property
-    def layout(self) -> str:
-        """Key of the layout file in `sources`."""
-        return PurePosixPath(self.manifest.layout).name
 
 
 def make_bundle(
@@ -59,7 +42,9 @@ def make_bundle(
 
 
 def read_bundle(folder: str | Path) -> Bundle:
-    """The bundle in `folder`. Nothing outside the folder is read, nothing is unpickled.
+    """The bundle in `folder`, for one wafer or several.
+
+    Nothing outside the folder is read, nothing is unpickled.
 
     Raises:
         BundleError: the folder is not a bundle, or a file is missing or damaged.
@@ -69,7 +54,23 @@ def read_bundle(folder: str | Path) -> Bundle:
         raise BundleError(
             f"{folder} is not a folder", help="give a folder that `waferc compile -o` wrote"
         )
-    manifest = parse_manifest(_text(root, MANIFEST), str(root / MANIFEST))
+    shown = str(root / MANIFEST)
+    document = parse_document(_text(root, MANIFEST), shown)
+    if is_joined(document):
+        parts = [_inside(root, name) for name in folders(document, shown)]
+        return join(document, [_read_one(part, _document(part)) for part in parts], shown)
+    return _read_one(root, document)
+
+
+def _document(root: Path) -> object:
+    if not root.is_dir():
+        raise BundleError(f"there is no folder {root.name}", Location(str(root.parent), 1))
+    return parse_document(_text(root, MANIFEST), str(root / MANIFEST))
+
+
+def _read_one(root: Path, document: object) -> Bundle:
+    """The bundle of one wafer."""
+    manifest = read_manifest(document, str(root / MANIFEST))
     layout = PurePosixPath(manifest.layout)
     # the layout file first: when it is missing, that is the complaint
     sources = {layout.name: _text(root, manifest.layout)}
@@ -94,14 +95,7 @@ def write_bundle(bundle: Bundle, folder: str | Path, extra: Mapping[str, bytes])
     `extra` are further files by name. Raises BundleError if the folder cannot be written or
     holds anything but a bundle.
     """
-    document = json.dumps(bundle.manifest.document, indent=1) + "\n"
-    files: dict[str, bytes] = {
-        MANIFEST: document.encode(),
-        WEIGHTS: save_safetensors({k: np.asarray(v, order="C") for k, v in bundle.weights.items()}),
-        **extra,
-    }
-    parent = PurePosixPath(bundle.manifest.layout).parent
-    files |= {(parent / name).as_posix(): text.encode() for name, text in bundle.sources.items()}
+    files = {**_files(bundle), **extra}
     target = Path(folder).absolute()
     if target.exists() and not _replaceable(target):
         raise BundleError(
@@ -123,6 +117,22 @@ def write_bundle(bundle: Bundle, folder: str | Path, extra: Mapping[str, bytes])
             f"cannot write {folder}: {(problem.strerror or str(problem)).lower()}",
             help="give a folder that can be written, with `-o`",
         ) from None
+
+
+def _files(bundle: Bundle) -> dict[str, bytes]:
+    """The files of a bundle by name; those of its wafers in folders."""
+    document = json.dumps(bundle.manifest.document, indent=1) + "\n"
+    files: dict[str, bytes] = {MANIFEST: document.encode()}
+    if bundle.wafers:
+        names = folders(bundle.manifest.document)
+        for name, wafer in zip(names, bundle.wafers, strict=True):
+            files |= {f"{name}/{file}": content for file, content in _files(wafer).items()}
+        return files
+    arrays = {label: np.asarray(array, order="C") for label, array in bundle.weights.items()}
+    files[WEIGHTS] = save_safetensors(arrays)
+    parent = PurePosixPath(bundle.manifest.layout).parent
+    sources = bundle.sources.items()
+    return files | {(parent / name).as_posix(): text.encode() for name, text in sources}
 
 
 def _replaceable(folder: Path) -> bool:

@@ -80,6 +80,11 @@ def parse_manifest(text: str, file: str = MANIFEST) -> Manifest:
     Raises:
         BundleError: it is not JSON, or a field is missing, of the wrong kind or out of range.
     """
+    return read_manifest(parse_document(text, file), file)
+
+
+def parse_document(text: str, file: str = MANIFEST) -> object:
+    """The JSON document in `text`, which may be that of any bundle. Raises BundleError."""
     if len(text) > _LARGEST_MANIFEST_BYTES:
         raise BundleError(
             f"the manifest has {len(text):,} characters; "
@@ -87,7 +92,7 @@ def parse_manifest(text: str, file: str = MANIFEST) -> Manifest:
             Location(file, 1),
         )
     try:
-        document = cast("object", json.loads(text))
+        return cast("object", json.loads(text))
     except json.JSONDecodeError as problem:
         raise BundleError(
             f"the manifest is not JSON: {problem.msg.lower()}",
@@ -98,7 +103,6 @@ def parse_manifest(text: str, file: str = MANIFEST) -> Manifest:
             "the manifest is nested too deeply or has a number with too many digits",
             Location(file, 1),
         ) from None
-    return read_manifest(document, file)
 
 
 def read_manifest(document: object, file: str = MANIFEST) -> Manifest:
@@ -109,14 +113,8 @@ def read_manifest(document: object, file: str = MANIFEST) -> Manifest:
         "entries",
     )  # fmt: skip
     fields = top.mapping(required, ("machine", "regions", "kernels", "without_data"))
-    if fields["format"].value != FORMAT:
-        raise fields["format"].error(f"is not {FORMAT!r}")
-    if fields["version"].integer(1, 10**6) != VERSION:
-        raise fields["version"].error(
-            f"is {fields['version'].value}; this waferc reads version {VERSION}",
-            help="compile the model again",
-        )
-    machine = _machine(fields["target"], fields.get("machine"))
+    check_format(fields)
+    machine = read_machine(fields["target"], fields.get("machine"))
     width = fields["width"].integer(1, machine.program_width)
     height = fields["height"].integer(1, machine.program_height)
     layout = fields["layout"].text()
@@ -164,6 +162,17 @@ def read_manifest(document: object, file: str = MANIFEST) -> Manifest:
     )
 
 
+def check_format(fields: Mapping[str, Field]) -> None:
+    """Refuse what is no bundle, or one of another version. Raises BundleError."""
+    if fields["format"].value != FORMAT:
+        raise fields["format"].error(f"is not {FORMAT!r}")
+    if fields["version"].integer(1, 10**6) != VERSION:
+        raise fields["version"].error(
+            f"is {fields['version'].value}; this waferc reads version {VERSION}",
+            help="compile the model again",
+        )
+
+
 def _regions(field: Field | None, width: int, height: int) -> tuple[Area, ...]:
     found: list[Area] = []
     for item in () if field is None else field.items(_MOST_TENSORS):
@@ -196,7 +205,8 @@ def machine_changes(machine: Machine) -> dict[str, object]:
     return changes
 
 
-def _machine(target: Field, changes: Field | None) -> Machine:
+def read_machine(target: Field, changes: Field | None) -> Machine:
+    """The machine of a manifest's fields `target` and `machine`. Raises BundleError."""
     if changes is None:
         return MACHINES[target.one_of(tuple(MACHINES))]
     known = [f.name for f in dataclasses.fields(Machine) if f.name not in ("provenance", "name")]
@@ -220,7 +230,10 @@ def _machine(target: Field, changes: Field | None) -> Machine:
                     raise field.error("is not a finite number")
                 values[key] = float(field.value)
             case _:
-                values[key] = tuple(item.integer(0, 10**6) for item in field.items(64))
+                found = tuple(item.integer(0, 10**6) for item in field.items(64))
+                if key.startswith("wafer_link_") and (len(found) != 3 or 0 in found):
+                    raise field.error("is not three positive numbers: best, expected, worst")
+                values[key] = found
     return dataclasses.replace(base, **values)  # pyright: ignore[reportArgumentType]
 
 

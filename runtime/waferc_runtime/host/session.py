@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from waferc_ir.diagnostics import WaferError, collect
 from waferc_ir.dtypes import DType
 from waferc_runtime.csl.elaborate import elaborate
-from waferc_runtime.host.bundle import Bundle, shape_text, show
+from waferc_runtime.host.bundle import shape_text, show
+from waferc_runtime.host.contents import Bundle
 from waferc_runtime.host.engines import ENGINES, PHANTOM, Engine, EngineFactory
 from waferc_runtime.host.placement import Placement
 from waferc_runtime.host.shards import gather, scatter

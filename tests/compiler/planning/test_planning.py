@@ -132,7 +132,7 @@ def test_a_spent_budget_ends_the_search_with_the_plan_of_level_1() -> None:
     )
     assert found.tried == 1
     assert found.ended == "the time budget is spent"
-    assert print_program(found.plan.unit.program) == print_program(
-        plan(unit, CompileOptions("wse2")).plan.unit.program
+    assert print_program(found.plan.placed.wafers[0].program) == print_program(
+        plan(unit, CompileOptions("wse2")).plan.placed.wafers[0].program
     )
     assert said == [str(found.plan)]

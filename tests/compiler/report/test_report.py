@@ -34,7 +34,7 @@ def test_a_call_that_is_not_watched_has_no_kernels(two_regions: Compiled) -> Non
 @pytest.mark.parametrize("engine", ["reference", "phantom"])
 def test_all_engines_report_the_same(two_regions: Compiled, engine: str) -> None:
     other = Compiled(
-        two_regions.bundle, two_regions.signatures, two_regions.host_script, engine=engine
+        two_regions.bundle, two_regions.signatures, two_regions.host_scripts, engine=engine
     )
     first, second = two_regions.profile(), other.profile()
     assert first.watched is not None

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from waferc_runtime.host.bundle import Bundle, make_bundle
+from waferc_runtime.host.bundle import make_bundle
+from waferc_runtime.host.contents import Bundle
 
 _LAYOUT = """
 const memcpy = @import_module("<memcpy/get_params>", .{ .width = 2, .height = 1 });

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from waferc_ir.machine import WSE3
-from waferc_runtime.host.bundle import Bundle, make_bundle, read_bundle, write_bundle
+from waferc_runtime.host.bundle import make_bundle, read_bundle, write_bundle
+from waferc_runtime.host.contents import Bundle
 from waferc_runtime.host.json_fields import BundleError
 from waferc_runtime.host.manifest import machine_changes, parse_manifest, read_manifest
 
