@@ -66,7 +66,7 @@ def test_values_masks_and_old_states_go_from_wafer_to_wafer(tmp_path: Path) -> N
     assert compiled.verify().passed
     compiled.save(tmp_path / "out")
     loaded = waferc.load(tmp_path / "out")
-    for call in range(3):  # the state grows
+    for _ in range(3):  # the state grows
         given = torch.randn(2, 7)
         with torch.no_grad():
             expected = model(given)
@@ -75,7 +75,7 @@ def test_values_masks_and_old_states_go_from_wafer_to_wafer(tmp_path: Path) -> N
             for got, want in zip(found, expected, strict=True):
                 torch.testing.assert_close(torch.as_tensor(got), want, rtol=1e-4, atol=1e-5)
             (state,) = program.wafers.states().values()
-            np.testing.assert_allclose(state, model.seen.numpy(), rtol=1e-5), call
+            np.testing.assert_allclose(state, model.seen.numpy(), rtol=1e-5)
     with pytest.raises(WaferError, match="is on 3 wafers, and this is about one"):
         _ = compiled.session
 

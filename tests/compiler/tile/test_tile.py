@@ -93,8 +93,10 @@ def test_weights_that_no_region_holds_are_refused_with_numbers() -> None:
         "error[tile]: the weights of @dense do not fit wse2\n"
         "  = note: they take 524,288 bytes; a PE has 43,008 bytes beside its code, the program"
         " rectangle 2 x 2 PEs\n"
-        "  = note: 352,256 bytes are too much: 4 such wafers hold them\n"
-        "  = help: compile for f16, for a larger machine, or with other stages"
+        "  = note: 352,256 bytes are too much: 4 such wafers hold them, activations and"
+        " code aside\n"
+        "  = help: any of these makes it fit, or comes nearer: wafers=4 and stages=auto; dtype f16 or"
+        " mixed; more of the wafer (750 x 994 PEs); target wse3"
     )
 
 
