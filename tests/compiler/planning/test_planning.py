@@ -53,8 +53,11 @@ def test_all_levels_mean_the_same_and_none_is_reckoned_slower_than_the_one_below
         assume(False)
         raise
     for found in plans:
-        given = {**weights, **found.unit.weights}
-        same(tiled_meaning.evaluate(found.unit.program, inputs, given, poison=True), expected)
+        given = {**weights, **found.placed.wafers[0].weights}
+        same(
+            tiled_meaning.evaluate(found.placed.wafers[0].program, inputs, given, poison=True),
+            expected,
+        )
     plain, usual, best = (found.total for found in plans)
     assert best <= usual <= plain
 
@@ -67,10 +70,14 @@ def test_a_free_grid_is_reckoned_no_slower_than_the_smallest(drawn: Any) -> None
     usual, best = _planned(unit, 1), _planned(unit, 2)
     assert best.total <= usual.total
     again = _planned(unit, 2)
-    assert print_program(again.unit.program) == print_program(best.unit.program)
+    assert print_program(again.placed.wafers[0].program) == print_program(
+        best.placed.wafers[0].program
+    )
     expected = graph_meaning.evaluate(program, inputs, weights)
-    given = {**weights, **best.unit.weights}
-    same(tiled_meaning.evaluate(best.unit.program, inputs, given, poison=True), expected)
+    given = {**weights, **best.placed.wafers[0].weights}
+    same(
+        tiled_meaning.evaluate(best.placed.wafers[0].program, inputs, given, poison=True), expected
+    )
 
 
 @settings(max_examples=20)
