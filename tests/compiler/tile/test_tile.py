@@ -95,8 +95,8 @@ def test_weights_that_no_region_holds_are_refused_with_numbers() -> None:
         " rectangle 2 x 2 PEs\n"
         "  = note: 352,256 bytes are too much: 4 such wafers hold them, activations and"
         " code aside\n"
-        "  = help: any of these makes it fit, or comes nearer: wafers=4 and stages=auto; dtype f16 or"
-        " mixed; more of the wafer (750 x 994 PEs); target wse3"
+        "  = help: any of these makes it fit, or comes nearer: wafers=4 and stages=auto; dtype f16"
+        " or mixed; more of the wafer (750 x 994 PEs); target wse3"
     )
 
 
