@@ -201,6 +201,9 @@ def _weight(op: Op) -> tuple[float, int]:
             extents = {**_extents(op.lhs, op.lhs_dims), **_extents(op.rhs, op.rhs_dims)}
             terms = math.prod(n for letter, n in extents.items() if letter not in op.out_dims)
             return terms / 2 + (_NARROW if op.wide else _MULTIPLY_TERMS), terms
+        case collective.Multiply():
+            terms = _extents(op.rows, op.rows_dims)[op.letters()[1]]
+            return terms / 2 + (_NARROW if op.wide else _MULTIPLY_TERMS), terms
         case tile_compute.Conv2d() | graph_compute.Conv2d():
             terms = math.prod(_shape(op.weight)[1:])
             return terms / 2 + _MULTIPLY_TERMS, terms

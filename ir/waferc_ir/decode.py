@@ -155,7 +155,8 @@ def layout(content: Listing) -> Layout:
     for item in content.items:
         match item:
             case Cut():
-                splits.append(Split(axis(item.axis), integer(item.block)))
+                first = 0 if item.first is None else integer(item.first)
+                splits.append(Split(axis(item.axis), integer(item.block), first))
             case Word(kind="STAR"):
                 splits.append(None)
             case _:

@@ -59,10 +59,11 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """`x/16` in a layout."""
+    """`x/16` in a layout, or `x/16+3`."""
 
     axis: Word
     block: Word
+    first: Word | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,8 +234,8 @@ class _Reader:
                 fn, axis = self.words(child)
                 partials.append((fn, axis))
             elif kind == "split":
-                axis, block = self.words(child)
-                items.append(Cut(axis, block))
+                axis, block, first = child.children
+                items.append(Cut(self.word(axis), self.word(block), self.optional(first)))
             else:
                 items.append(self.node(child))
         return Listing(tuple(items), tuple(partials), self.word(bracket).at)

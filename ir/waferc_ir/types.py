@@ -39,15 +39,17 @@ class TensorType:
 class Split:
     """One tensor dimension cut into blocks of `block` elements along a region axis.
 
-    PE number i along the axis holds elements [i * block, (i + 1) * block). What lies beyond the
-    tensor's extent is padding: present in every PE's local tile, no part of the tensor.
+    PE number `first` + i along the axis holds elements [i * block, (i + 1) * block). What lies
+    beyond the tensor's extent is padding: present in every PE's local tile, no part of the tensor;
+    so is all that PEs before `first` hold.
     """
 
     axis: Axis
     block: int
+    first: int = 0
 
     def __str__(self) -> str:
-        return f"{self.axis}/{self.block}"
+        return f"{self.axis}/{self.block}" + (f"+{self.first}" if self.first else "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,12 +115,12 @@ def _region_problems(program: Program, op: str, type: Type) -> Iterator[VerifyEr
     for dim, (extent, split) in enumerate(zip(type.shape, type.layout.splits, strict=True)):
         if split is None:
             continue
-        pes = region.extent(split.axis)
+        pes = region.extent(split.axis) - split.first
         if split.block * pes < extent:
             yield VerifyError(
                 f"{op}: {counted(pes, 'block')} of {split.block} along {split.axis} of"
                 f" @{region.name} do not cover dimension {dim}, extent {extent}",
-                help=f"blocks of {-(-extent // pes)} would",
+                help=f"blocks of {-(-extent // pes)} would" if pes > 0 else "",
             )
 
 

@@ -65,6 +65,9 @@ def bounds(op: Op, result: TiledType | None, region: Region, machine: Machine) -
         case collective.AllGather(axis=axis):
             assert result is not None
             return Bounds(bisection=_all_gather(_tiled(op.x), result, axis, region, machine))
+        case collective.Multiply():
+            assert result is not None
+            return _multiply(op, result, machine)
         case stream.Transfer():
             return Bounds(bisection=_words(_real_elements(_tiled(op.x)), _tiled(op.x).dtype))
         case tile_compute.MaskPadding() | tile_compute.CausalMask() | tile_move.Reshape():
@@ -134,6 +137,16 @@ def _all_gather(
     if whole == own:
         return far
     return max(far, _words(whole - own, x.dtype) - 1 + flight_cycles(1, machine))
+
+
+def _multiply(op: collective.Multiply, result: TiledType, machine: Machine) -> Bounds:
+    """Every PE with a part of the matrix multiplies all rows by it, and takes them in."""
+    m, k, n = op.letters()
+    rows = _tiled(op.rows).shape[op.rows_dims.index(m)]
+    matrix = dict(zip(op.matrix_dims, _real_shape(_tiled(op.matrix)), strict=True))
+    products = DSD_OPS["@fmachs" if op.wide else _PRODUCTS[result.dtype]]
+    arithmetic = _ceil(rows * matrix[k] * matrix[n], products.elements_per_cycle(machine))
+    return Bounds(arithmetic, bisection=_words(rows * matrix[k], _tiled(op.rows).dtype))
 
 
 def _pes(region: Region, axis: Axis) -> int:

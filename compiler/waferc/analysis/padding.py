@@ -82,6 +82,13 @@ class Padding:
                     for value, letters in ((op.lhs, op.lhs_dims), (op.rhs, op.rhs_dims))
                     if self._pads(value, [letters.index(c) for c in summed if c in letters])
                 }
+            case collective.Multiply():
+                _, k, _ = op.letters()
+                return {
+                    value: 0.0
+                    for value, letters in ((op.rows, op.rows_dims), (op.matrix, op.matrix_dims))
+                    if self._pads(value, [letters.index(k)])
+                }
             case tile_compute.Conv2d():
                 return {v: 0.0 for v in (op.x, op.weight) if self._pads(v, [1])}
             case tile_compute.Reduce() if self._pads(op.x, op.dims):

@@ -128,7 +128,10 @@ def _placements(program: Program, tensors: Sequence[HostTensor]) -> list[dict[st
 
 
 def _split(split: Split | None) -> dict[str, Any] | None:
-    return None if split is None else {"axis": split.axis, "block": split.block}
+    if split is None:
+        return None
+    first = {"first": split.first} if split.first else {}
+    return {"axis": split.axis, "block": split.block, **first}
 
 
 def _tolerance(program: Program) -> dict[str, int]:

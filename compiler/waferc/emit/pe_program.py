@@ -18,7 +18,8 @@ VECTOR = "vector_dsr"
 AHEAD = tuple(
     (f"dest{number}_dsr", f"first{number}_dsr", f"second{number}_dsr") for number in range(2, 8)
 )
-REGISTERS = {VECTOR: ("dsr_src1", 1)} | {
+SUM, ADDEND = "sum_dsr", "addend_dsr"
+REGISTERS = {VECTOR: ("dsr_src1", 1), SUM: ("dsr_dest", 1), ADDEND: ("dsr_src0", 1)} | {
     name: (file, number)
     for number, names in enumerate(AHEAD, 2)
     for name, file in zip(names, ("dsr_dest", "dsr_src0", "dsr_src1"), strict=True)

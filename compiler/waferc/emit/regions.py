@@ -30,7 +30,7 @@ from waferc_ir.diagnostics import collect
 from waferc_ir.dtypes import DType
 from waferc_ir.entries import MAIN, entries, markers, own
 from waferc_ir.machine import Machine
-from waferc_ir.ops import stream, tile_compute, tile_structure
+from waferc_ir.ops import collective, stream, tile_compute, tile_structure
 from waferc_ir.program import Program, Statement, Value
 from waferc_ir.types import Region, TiledType
 
@@ -171,6 +171,11 @@ def _arrays(program: Program, dtype: DType, functions: Iterable[str]) -> dict[in
         if isinstance(statement.op, tile_compute.Contract)
         for operand in statement.op.operands()
     }
+    visiting = {
+        numbers[statement.op.rows]
+        for statement in program.statements
+        if isinstance(statement.op, collective.Multiply)
+    }
     names = {region.name: Names("buffer") for region in program.regions}
     for taken in names.values():
         for function in functions:
@@ -179,9 +184,10 @@ def _arrays(program: Program, dtype: DType, functions: Iterable[str]) -> dict[in
         name = names[buffer.region].take(buffer.name)
         element = element_of(buffer.dtype, dtype)
         # a weight or a cache is read at once with the sum that it is multiplied into, or with the
-        # other factor: four words apart, they are in different banks
+        # other factor (and rows that visit a matrix with the sum): four words apart, they are in
+        # different banks
         held = factors.intersection(buffer.values) and states.intersection(buffer.values)
-        lead = 64 // BITS[element] if held else 0
+        lead = 64 // BITS[element] if held or visiting.intersection(buffer.values) else 0
         array = Array(name, element, max(1, buffer.elements), lead)
         arrays.update(dict.fromkeys(buffer.values, array))
     return arrays

@@ -94,12 +94,8 @@ def evaluate(
 
 def scatter(array: Array, given: TiledType, region: Region) -> Array:
     """Tiles of a whole array, zeros in their padding."""
-    shape = tuple(
-        extent if split is None else split.block * region.extent(split.axis)
-        for extent, split in zip(given.shape, given.layout.splits, strict=True)
-    )
-    padded = np.zeros(shape, array.dtype)
-    padded[tuple(slice(extent) for extent in given.shape)] = array
+    padded = np.zeros(_padded_shape(given, region), array.dtype)
+    padded[_held(given)] = array
     tiles = np.empty((region.height, region.width, *given.local_shape), array.dtype)
     for y, x in np.ndindex(region.height, region.width):
         tiles[y, x] = padded[_window(given, x, y)]
@@ -108,14 +104,26 @@ def scatter(array: Array, given: TiledType, region: Region) -> Array:
 
 def gather(tiles: Array, given: TiledType, region: Region) -> Array:
     """The whole array: one replica of each tile, without the padding."""
-    shape = tuple(
+    padded = np.zeros(_padded_shape(given, region), tiles.dtype)
+    for y, x in np.ndindex(region.height, region.width):
+        padded[_window(given, x, y)] = tiles[y, x]
+    return padded[_held(given)]
+
+
+def _padded_shape(given: TiledType, region: Region) -> tuple[int, ...]:
+    """The shape of all PEs' lanes together."""
+    return tuple(
         extent if split is None else split.block * region.extent(split.axis)
         for extent, split in zip(given.shape, given.layout.splits, strict=True)
     )
-    padded = np.zeros(shape, tiles.dtype)
-    for y, x in np.ndindex(region.height, region.width):
-        padded[_window(given, x, y)] = tiles[y, x]
-    return padded[tuple(slice(extent) for extent in given.shape)]
+
+
+def _held(given: TiledType) -> tuple[slice, ...]:
+    """Where the tensor lies in the padded whole."""
+    starts = (0 if split is None else split.first * split.block for split in given.layout.splits)
+    return tuple(
+        slice(start, start + extent) for start, extent in zip(starts, given.shape, strict=True)
+    )
 
 
 def _window(given: TiledType, x: int, y: int) -> tuple[slice, ...]:
@@ -171,6 +179,8 @@ def evaluate_operation(op: Op, tiles: Tiles, regions: Mapping[str, Region]) -> A
             return _all_reduce(op, tiles[op.x])
         case collective.AllGather():
             return _all_gather(op, tiles[op.x])
+        case collective.Multiply():
+            return _multiply(op, tiles[op.rows], tiles[op.matrix], result)
         case stream.Transfer():
             source = tiles[op.x][:, -1:]  # the easternmost column
             rows = source if source.shape[0] == region.height else source[:1]
@@ -282,6 +292,38 @@ def _all_gather(op: collective.AllGather, x: Array) -> Array:
     whole = np.concatenate(list(line), axis=dim + 1)
     whole = np.take(whole, range(tiled(op.x).shape[dim]), axis=dim + 1)  # drops the padding
     return np.moveaxis(np.broadcast_to(whole, (len(line), *whole.shape)), 0, _ALONG[op.axis]).copy()
+
+
+def _multiply(op: collective.Multiply, rows: Array, matrix: Array, result: TiledType) -> Array:
+    """All blocks of rows on all PEs of their line, products, sums along the other axis."""
+    m, k, _ = op.letters()
+    given = tiled(op.rows)
+    split = given.layout.splits[op.rows_dims.index(m)]
+    summed = given.layout.splits[op.rows_dims.index(k)]
+    assert split is not None
+    assert summed is not None
+    along, across = _ALONG[split.axis], _ALONG[summed.axis]
+    count = -(-given.shape[op.rows_dims.index(m)] // split.block)
+    held = np.take(rows, range(split.first, split.first + count), axis=along)
+    blocks = np.concatenate(list(np.moveaxis(held, along, 0)), axis=op.rows_dims.index(m) + 1)
+    everywhere = np.stack([blocks] * rows.shape[along], axis=along)
+    y, x = [c for c in string.ascii_letters if c not in op.rows_dims + op.matrix_dims][:2]
+    letters = (y + x + dims for dims in (op.rows_dims, op.matrix_dims, op.out_dims))
+    if op.wide:
+        everywhere, matrix = everywhere.astype(np.float32), matrix.astype(np.float32)
+    parts = np.moveaxis(arrays.contract(everywhere, matrix, *letters), across, 0)
+    total = parts[0]
+    for part in parts[1 : -(-given.shape[op.rows_dims.index(k)] // summed.block)]:
+        total = scalar.binary("add", total, part)
+    done = np.zeros((parts.shape[0], *_moved(rows, result, across)), total.dtype)
+    for number, block in enumerate(np.split(total, count, axis=op.out_dims.index(m) + 1)):
+        done[op.first + number] = block
+    return np.moveaxis(done, 0, across)
+
+
+def _moved(rows: Array, result: TiledType, across: int) -> tuple[int, ...]:
+    """The shape of one line's tiles of the result: [PEs along the other axis, *local shape]."""
+    return (rows.shape[1 - across], *result.local_shape)
 
 
 def _shard(op: tile_move.Shard, x: Array, result: TiledType) -> Array:

@@ -16,6 +16,7 @@ BASE_BYTES = 2_048  # host command loop, entry point, queues
 STACK_BYTES = 512
 ALL_REDUCE_BYTES = 296
 ALL_GATHER_BYTES = 432
+MULTIPLY_BYTES = 900
 SHARD_BYTES = 92
 _TRANSFER_BYTES = 300
 _LOOP_BYTES = 184
@@ -43,6 +44,8 @@ def code_bytes(op: Op) -> int:
             return ALL_REDUCE_BYTES
         case collective.AllGather():
             return ALL_GATHER_BYTES
+        case collective.Multiply():
+            return MULTIPLY_BYTES
         case stream.Transfer():
             return _TRANSFER_BYTES
         case tile_move.Shard():

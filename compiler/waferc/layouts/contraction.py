@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterator, Mapping
 
 from waferc.layouts.cost import CostModel
+from waferc.layouts.multiplication import multiplications
 from waferc.layouts.products import product_block, product_cycles
 from waferc.layouts.strategy import AnyFamily, Family, Space, Strategy, result_of, tensor
 from waferc_ir.dtypes import DType
@@ -45,6 +46,7 @@ def _contract(op: graph.Contract, space: Space) -> Iterator[Strategy]:
             + space.reduced(axes, elements, result_of(op).dtype),
             len(axes),
         )
+    yield from multiplications(op, space)
 
 
 def contract_cycles(

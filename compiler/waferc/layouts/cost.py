@@ -203,6 +203,19 @@ class CostModel:
         lines = self._lines[axis]
         return self.machine.call_cycles + min(line.all_gather(total, blocks) for line in lines)
 
+    def multiply_rows(
+        self, blocks: int, size: int, depth: int, columns: int, dtype: DType, *, wide: bool = False
+    ) -> int:
+        """`blocks` of `size` rows times `[depth, columns]`: taken in, multiplied, handed on."""
+        machine = self.machine
+        message = machine.dsd_setup_cycles + 3 * machine.dsr_load_cycles
+        vectors = self.stream_multiply_add(depth, size, dtype, wide) - machine.call_cycles
+        column = vectors + machine.loop_cycles + machine.dsd_update_cycles
+        column += 2 * machine.dsr_load_cycles
+        moved = wavelets(size * depth, dtype)
+        moved += wavelets(size * columns, DType.F32 if wide else dtype)
+        return machine.call_cycles + blocks * (columns * column + moved + 2 * message)
+
     def shard(self, elements: int, dtype: DType) -> int:
         """The copy of a block of `elements` out of a whole dimension."""
         return self.vector(elements, dtype)

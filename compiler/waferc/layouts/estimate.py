@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 from waferc.layouts.contraction import contract_cycles
 from waferc.layouts.cost import CostModel
+from waferc.layouts.multiplication import multiply_cycles
 from waferc_ir.entries import entries, own
 from waferc_ir.machine import Machine
 from waferc_ir.ops import collective, stream, tile_compute, tile_move, tile_structure
@@ -94,6 +95,8 @@ def estimate(op: Op, result: TiledType | None, cost: CostModel) -> int | None:
             return cost.all_reduce(elements, axis, dtype)
         case collective.AllGather(axis=axis):
             return cost.all_gather(elements, _tiled(op.x).blocks(axis), axis, dtype)
+        case collective.Multiply():
+            return multiply_cycles(op, cost)
         case stream.Transfer():
             return cost.transfer(elements, down=result.layout.split_of("y") is None)
         case (

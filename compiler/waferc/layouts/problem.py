@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from waferc.layouts.code_size import ALL_REDUCE_BYTES
 from waferc.layouts.families import FAMILIES
-from waferc.layouts.relayout import Relayout, Relayouts
+from waferc.layouts.relayout import NEVER, Relayout, Relayouts
 from waferc.layouts.strategy import Space, Strategy, local_elements, tensor
 from waferc_ir.diagnostics import WaferError, collect
 from waferc_ir.ops import graph_structure
 from waferc_ir.program import Statement, Value
 from waferc_ir.types import Layout
-
-NEVER = 1 << 40  # more than any program costs
 
 
 class TileError(WaferError):
@@ -147,7 +145,31 @@ def steps_of(
     error = collect(problems)
     if error is not None:
         raise error
-    return steps
+    return _as_asked(steps, {s.result for e in entries for s in e if _is_input(s)})
+
+
+def _is_input(statement: Statement) -> bool:
+    return isinstance(statement.op, graph_structure.Input)
+
+
+def _as_asked(steps: Sequence[Step], inputs: set[Value | None]) -> list[Step]:
+    """The steps, with inputs also in layouts that do not begin at PE 0 and that a reader asks for.
+
+    The host puts them there; nothing else could bring them.
+    """
+    asked: dict[Value, dict[Layout, None]] = {}
+    for step in steps:
+        for position, operand in enumerate(step.operands):
+            layouts = (strategy.operands[position] for strategy in step.strategies)
+            asked.setdefault(operand, {}).update(
+                dict.fromkeys(one for one in layouts if any(s and s.first for s in one.splits))
+            )
+    return [
+        replace(step, strategies=step.strategies + _sources(dict.fromkeys(more, 0)))
+        if step.result in inputs and (more := asked.get(step.result))
+        else step
+        for step in steps
+    ]
 
 
 def _strategies(

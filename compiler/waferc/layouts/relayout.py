@@ -10,6 +10,8 @@ from waferc.layouts.cost import CostModel
 from waferc_ir.dtypes import DType
 from waferc_ir.types import AXES, Axis, Layout, Split
 
+NEVER = 1 << 40  # more cycles than any program takes
+
 Shape = tuple[int, ...]
 Splits = tuple[Split | None, ...]
 
@@ -43,7 +45,8 @@ class Relayouts:
     """The cheapest orders of all-gathers and shards between layouts that are not partial.
 
     An axis whose split differs is gathered, then cut anew. Cuts come as early as they can, so
-    that later gathers move small tiles.
+    that later gathers move small tiles. Between blocks that do not begin at PE 0 and others there
+    is no way.
     """
 
     def __init__(self, cost: CostModel) -> None:
@@ -63,6 +66,8 @@ class Relayouts:
     def _search(self, shape: Shape, dtype: DType, splits: Splits, target: Splits) -> Relayout:
         if splits == target:
             return Relayout((), 0, 0, 0)
+        if any(split is not None and split.first for split in (*splits, *target)):
+            return Relayout((), NEVER, 0, 0)
         for dim, wanted in enumerate(target):
             if wanted is None or splits[dim] is not None:
                 continue

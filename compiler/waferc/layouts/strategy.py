@@ -23,13 +23,15 @@ class Strategy:
 
     `operands` are the layouts in which the operands are wanted, `result` the layout of the result
     after `reductions` all_reduces that finish partial sums, `cycles` the price of both, relayouts
-    of the operands not counted.
+    of the operands not counted. `lower` makes the tiled operation where that is not the one of the
+    operation's family.
     """
 
     operands: tuple[Layout, ...]
     result: Layout
     cycles: int
     reductions: int = 0
+    lower: Callable[[Any, tuple[Value, ...]], Op] | None = None
 
 
 @dataclass(frozen=True)

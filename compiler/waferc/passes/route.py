@@ -12,7 +12,7 @@ from waferc.unit import Unit
 from waferc_ir.diagnostics import Location, WaferError
 from waferc_ir.machine import Machine
 from waferc_ir.ops import collective, stream
-from waferc_ir.program import Program
+from waferc_ir.program import Program, Statement
 from waferc_ir.types import AXES, Axis, Line, Path, Region, TiledType
 from waferc_ir.verify_wafer import COLLECTIVE_COLORS, GROUP_COLORS
 
@@ -129,8 +129,13 @@ def _with_lines(
 
 
 def _demands(program: Program, region: Region) -> dict[Axis, Demand]:
-    """What a region's lines are for, by the axes along which it has collectives."""
+    """What a region's lines are for, by the axes along which it has collectives.
+
+    Multiplications demand chains to the last PEs, which without a demand are the best.
+    """
     found: dict[Axis, Demand] = {}
+    if any(_multiplies(statement, region) for statement in program.statements):
+        return dict.fromkeys(AXES, Demand())
     for statement in program.statements:
         op = statement.op
         if not isinstance(op, collective.AllReduce | collective.AllGather):
@@ -150,6 +155,13 @@ def _demands(program: Program, region: Region) -> dict[Axis, Demand]:
             gather = words, given.blocks(op.axis)
             found[op.axis] = replace(before, gathers=(*before.gathers, gather))
     return found
+
+
+def _multiplies(statement: Statement, region: Region) -> bool:
+    if not isinstance(statement.op, collective.Multiply):
+        return False
+    given = statement.op.rows.type
+    return isinstance(given, TiledType) and given.region == region.name
 
 
 def _receives(program: Program, region: Region) -> bool:

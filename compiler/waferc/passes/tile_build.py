@@ -159,7 +159,8 @@ class RegionWriter:
             self.value(operand, layout, at)
             for operand, layout in zip(op.operands(), strategy.operands, strict=True)
         )
-        value = self.writer.add(FAMILIES[type(op)].lower(op, operands), at)
+        lower = strategy.lower or FAMILIES[type(op)].lower
+        value = self.writer.add(lower(op, operands), at)
         for partial in tiled(value).layout.partial:
             value = self.writer.add(collective.AllReduce(value, partial.axis), at)
         shape = tensor(result).shape

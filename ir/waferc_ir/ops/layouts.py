@@ -27,6 +27,8 @@ def layout_problem(shape: Shape, layout: Layout) -> str | None:
     for split in layout.splits:
         if split is not None and split.block < 1:
             return f"a block of layout {layout} has {split.block} elements"
+        if split is not None and split.first < 0:
+            return f"a split of layout {layout} begins at PE {split.first}"
     axes = [partial.axis for partial in layout.partial]
     if axes != [axis for axis in AXES if axis in axes]:
         return f"partial axes are not in the order x, y in layout {layout}"
@@ -44,9 +46,16 @@ def declared_layout(op: Op, shape: Shape, layout: Layout) -> Layout:
     return layout
 
 
-def tiled(op: Op, value: Value, role: str) -> TiledType:
-    """Type of an operand that must be a tiled tensor and not partial."""
+def tiled(op: Op, value: Value, role: str, *, anywhere: bool = False) -> TiledType:
+    """Type of an operand that must be a tiled tensor and not partial.
+
+    Unless it may lie `anywhere`, the blocks of all splits must begin at PE 0.
+    """
     given = maybe_partial(op, value, role)
+    op.require(
+        anywhere or not any(split is not None and split.first for split in given.layout.splits),
+        f"{role} does not begin at PE 0: {given.layout}",
+    )
     op.require(
         not given.layout.partial,
         f"{role} is partial, {given.layout}; collective.all_reduce finishes it",
@@ -174,5 +183,5 @@ def reshape_layout(shape: Shape, new_shape: Shape, layout: Layout) -> Layout | N
             behind = reached // new_shape[target]
             if held % behind:
                 return None
-            splits[target] = Split(split.axis, held // behind)
+            splits[target] = Split(split.axis, held // behind, split.first)
     return Layout(tuple(splits)) if i == len(old) and j == len(new) else None

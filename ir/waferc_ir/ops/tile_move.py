@@ -32,7 +32,7 @@ class Reshape(Op, name="tile.reshape"):
     shape: tuple[int, ...]
 
     def result_type(self) -> TiledType:
-        x = tiled(self, self.x, "x")
+        x = tiled(self, self.x, "x", anywhere=True)
         shape = reshaped(self, x.shape, self.shape)
         layout = reshape_layout(x.shape, shape, x.layout)
         if layout is None:

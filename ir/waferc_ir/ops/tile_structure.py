@@ -99,4 +99,4 @@ class Output(Op, name="tile.output", results=0):
 
     def result_type(self) -> None:
         declared_label(self, self.label)
-        tiled(self, self.x, "x")
+        tiled(self, self.x, "x", anywhere=True)

@@ -15,7 +15,7 @@ from waferc_ir.diagnostics import Location, collect
 from waferc_ir.dtypes import DTYPES, DType
 from waferc_ir.machine import MACHINES, Machine
 from waferc_runtime.host.json_fields import BundleError, Field
-from waferc_runtime.host.placement import Placement, Rectangle, Split
+from waferc_runtime.host.placement import Axis, Placement, Rectangle, Split
 from waferc_runtime.profile import Area
 
 FORMAT = "waferc-bundle"
@@ -305,13 +305,13 @@ def _label_problems(group: Field, found: list[Placement], *, once: bool) -> list
 def _split(field: Field, extent: int, region: Rectangle) -> Split | None:
     if field.value is None:
         return None
-    fields = field.mapping(("axis", "block"))
-    axis = fields["axis"].one_of(("x", "y"))
-    split = Split("x" if axis == "x" else "y", fields["block"].integer(1, _LARGEST_EXTENT))
-    if split.block * region.extent(split.axis) < extent:
-        raise field.error(
-            f"covers {region.extent(split.axis)} x {split.block} of {extent} elements"
-        )
+    fields = field.mapping(("axis", "block"), ("first",))
+    axis: Axis = "x" if fields["axis"].one_of(("x", "y")) == "x" else "y"
+    pes = region.extent(axis)
+    first = fields["first"].integer(0, pes - 1) if "first" in fields else 0
+    split = Split(axis, fields["block"].integer(1, _LARGEST_EXTENT), first)
+    if split.block * (pes - first) < extent:
+        raise field.error(f"covers {pes - first} x {split.block} of {extent} elements")
     return split
 
 

@@ -28,10 +28,11 @@ class Rectangle:
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """A dimension cut into blocks of `block` elements: PE i along `axis` holds block i."""
+    """A dimension cut into blocks of `block` elements along `axis`: block i on PE `first` + i."""
 
     axis: Axis
     block: int
+    first: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,10 +24,10 @@ def scatter(array: Array, placement: Placement) -> Array:
         array = np.take(array, np.array(spread_order(array.shape[dim])), axis=dim)
     region = placement.region
     padding = [
-        (0, 0) if split is None else (0, split.block * region.extent(split.axis) - extent)
-        for extent, split in zip(placement.shape, placement.splits, strict=True)
+        (held.start, whole - held.stop)
+        for whole, held in zip(_padded_shape(placement), _held(placement), strict=True)
     ]
-    padded = np.pad(array, padding) if any(after for _, after in padding) else array
+    padded = np.pad(array, padding) if any(map(any, padding)) else array
     blocked_shape: list[int] = []
     position: dict[str, int] = {}
     local: list[int] = []
@@ -64,12 +64,25 @@ def gather(tiles: Array, placement: Placement) -> Array:
         if split is not None:
             order.append(lead.index(split.axis))
         order.append(len(lead) + dim)
-    padded_shape = [
-        extent if split is None else split.block * region.extent(split.axis)
-        for extent, split in zip(placement.shape, placement.splits, strict=True)
-    ]
-    padded = blocked.transpose(order).reshape(padded_shape)
-    array = padded[tuple(slice(extent) for extent in placement.shape)].copy()
+    padded = blocked.transpose(order).reshape(_padded_shape(placement))
+    array = padded[_held(placement)].copy()
     for dim in placement.spread:
         array = np.take(array, np.argsort(spread_order(array.shape[dim])), axis=dim)
     return array
+
+
+def _padded_shape(placement: Placement) -> tuple[int, ...]:
+    """The shape of the blocks of all PEs together."""
+    region = placement.region
+    return tuple(
+        extent if split is None else split.block * region.extent(split.axis)
+        for extent, split in zip(placement.shape, placement.splits, strict=True)
+    )
+
+
+def _held(placement: Placement) -> tuple[slice, ...]:
+    """Where the tensor lies in the blocks of all PEs together."""
+    starts = (0 if split is None else split.first * split.block for split in placement.splits)
+    return tuple(
+        slice(start, start + extent) for start, extent in zip(starts, placement.shape, strict=True)
+    )

@@ -12,6 +12,7 @@ from waferc.emit.kernels import (
     contract,
     elementwise,
     move,
+    multiply,
     position,
     reduce,
     window,
@@ -47,6 +48,7 @@ KERNELS: dict[str, Kernel] = {
     "tile.fill": move.fill_tile,
     "collective.all_reduce": collective.all_reduce,
     "collective.all_gather": collective.all_gather,
+    "collective.multiply": multiply.multiply,
 }
 assert set(KERNELS) <= set(OPS)
 

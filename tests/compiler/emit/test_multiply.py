@@ -1,0 +1,85 @@
+"""Blocks of rows times a matrix that stays: any extents, orders of dimensions, types, both axes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.compiler.emit.strategies_tiles import Case, numbers
+
+from waferc.emit.emit import emit
+from waferc.evaluate.tiled import evaluate
+from waferc.unit import Unit
+from waferc_ir.dtypes import DType
+from waferc_ir.ops import collective
+from waferc_ir.types import Layout, Region, Split
+from waferc_runtime.host.bundle import make_bundle
+from waferc_runtime.host.session import Session
+
+
+def _session(unit: Unit, engine: str) -> Session:
+    emitted = emit(unit)
+    return Session(make_bundle(emitted.manifest, emitted.sources, {}), engine)
+
+
+@st.composite
+def cases(draw: st.DrawFn, most: int = 6) -> Case:
+    """One multiplication, with idle PEs between those that multiply and those that hold rows."""
+    along, across = draw(st.permutations(("x", "y")))
+    used = {axis: draw(st.integers(1, most)) for axis in "xy"}
+    blocks, size = draw(st.integers(1, 3)), draw(st.integers(1, 5))
+    first = {axis: used[axis] + draw(st.integers(0, 2)) for axis in "xy"}
+    pes = {axis: first[axis] + blocks + draw(st.integers(0, 1)) for axis in "xy"}
+    pes[along] += 1  # the last PE holds no rows
+    columns, depth = draw(st.integers(1, 4)), draw(st.integers(1, 4))
+    extents = {
+        "m": draw(st.integers((blocks - 1) * size + 1, blocks * size)),
+        "k": draw(st.integers((used[across] - 1) * depth + 1, used[across] * depth)),
+        "n": draw(st.integers((used[along] - 1) * columns + 1, used[along] * columns)),
+    }
+    splits = {
+        "m": Split(along, size, first[along]),
+        "k": Split(across, depth),
+        "n": Split(along, columns),
+    }
+    region = Region("r0", pes["x"], pes["y"], 1, 0, tuple(range(6)))
+    case = Case(region, draw(st.sampled_from((DType.F32, DType.F16))))
+    rows_dims, matrix_dims, out_dims = (
+        "".join(draw(st.permutations(letters))) for letters in ("mk", "kn", "mn")
+    )
+    operands = [
+        case.input(
+            numbers(draw, tuple(extents[c] for c in dims), case.dtype),
+            Layout(tuple(splits[c] for c in dims)),
+        )
+        for dims in (rows_dims, matrix_dims)
+    ]
+    wide = case.dtype is DType.F16 and draw(st.booleans())
+    op = collective.Multiply(*operands, rows_dims, matrix_dims, out_dims, first[across], wide=wide)
+    case.output(case.add(op))
+    return case
+
+
+@settings(max_examples=25)
+@given(cases(), st.sampled_from(("wse2", "wse3")))
+def test_a_multiplication_computes_what_it_means(case: Case, target: str) -> None:
+    unit = case.unit(target)
+    expected = evaluate(unit.program, case.inputs, {}, poison=True)["out"]
+    np.testing.assert_array_equal(_session(unit, "vector").run(case.inputs)["out"], expected)
+
+
+@settings(max_examples=6)
+@given(cases(most=2))
+def test_both_engines_agree(case: Case) -> None:
+    unit = case.unit("wse2")
+    sessions = [_session(unit, engine) for engine in ("vector", "reference")]
+    values = [session.run(case.inputs)["out"] for session in sessions]
+    np.testing.assert_array_equal(*values)
+    vector, reference = (_cycles(session) for session in sessions)
+    assert vector == pytest.approx(reference, rel=0.02, abs=12)
+
+
+def _cycles(session: Session) -> int:
+    assert session.last_call is not None
+    return session.last_call.statistics.cycles
