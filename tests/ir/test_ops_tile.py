@@ -29,6 +29,9 @@ WEIGHT = tile("[*, x/3, *, *]", "4x6x3x3xf32")
 PAIR = (1, 1)
 NONE = (0, 0)
 
+VISITING = tile("[x/3+5, y/2]", "7x6xf16")
+STAYING = tile("[y/2, x/2]", "6x9xf16")
+
 GOOD: list[tuple[Op, str]] = [
     (structure.Input("x", (4, 8), DType.F32, "r0", layout("[*, x/2]")), "4x8xf32 @r0 [*, x/2]"),
     (structure.State("x", (), DType.F16, "r0", layout("[]")), "f16 @r0 []"),
@@ -74,6 +77,14 @@ GOOD: list[tuple[Op, str]] = [
     (collective.AllReduce(PARTIAL, "x"), "4x8xf32 @r0 [*, *]"),
     (collective.AllReduce(PARTIAL_BOTH, "x"), "4x8xf32 @r0 [*, *] max(y)"),
     (collective.AllGather(BOTH, "x"), "4x8xf32 @r0 [y/2, *]"),
+    (
+        collective.Multiply(VISITING, STAYING, "mk", "kn", "mn", 3, wide=True),
+        "7x9xf32 @r0 [y/3+3, x/2]",
+    ),
+    (
+        collective.Multiply(VISITING, tile("[x/2, y/2]", "9x6xf16"), "mk", "nk", "nm", 4),
+        "9x7xf16 @r0 [x/2, y/3+4]",
+    ),
     (stream.Transfer(tile("[y/2, *]"), "r1"), "4x8xf32 @r1 [y/2, *]"),
 ]
 
@@ -132,6 +143,15 @@ BAD: list[tuple[Op, str]] = [
     (collective.AllReduce(PARTIAL, "y"), "x is not partial along y: [*, *] sum(x)"),
     (collective.AllGather(COLUMNS, "y"), "axis y splits no dimension of x: [*, x/2]"),
     (collective.AllGather(PARTIAL, "x"), "x is partial"),
+    (
+        collective.Multiply(VISITING, STAYING, "mk", "kn", "mn", 2),
+        "rows from PE 2 along y, and 3 PEs hold k",
+    ),
+    (
+        collective.Multiply(tile("[x/3+5, *]", "7x6xf16"), STAYING, "mk", "kn", "mn", 3),
+        "there is not one split letter of a sum: []",
+    ),
+    (compute.Unary(VISITING, "neg"), "x does not begin at PE 0: [x/3+5, y/2]"),
     (stream.Transfer(COLUMNS, "r1"), "layout [*, x/2] splits a dimension along x"),
     (stream.Transfer(WHOLE, "r0"), "x is in region @r0 already"),
 ]
