@@ -15,6 +15,8 @@ from waferc_ir.ops.declare import Op
 from waferc_ir.program import Statement, Value
 from waferc_ir.types import TiledType
 
+_BANKS_APART = 4  # words by which a vector may be moved so that it meets others in other banks
+
 
 def scratch_elements(op: Op, machine: Machine) -> int:
     """Elements of the result's type that the kernel of an operation needs besides."""
@@ -29,8 +31,18 @@ def scratch_elements(op: Op, machine: Machine) -> int:
         case tile_compute.Unary(fn=fn, x=x):
             parts = vector_parts(fn, _tiled(x).local_elements) if has_vectors(op, machine) else ()
             return max((function.scratch_elements for function, _ in parts), default=0)
+        case tile_compute.Select():
+            is_needed = selects_bits(op, machine)
+            return _tiled(op.condition).local_elements + _BANKS_APART if is_needed else 0
         case _:
             return 0
+
+
+def selects_bits(op: tile_compute.Select, machine: Machine) -> bool:
+    """Whether a selection is done by the bits of the elements."""
+    result, condition = op.result_type(), _tiled(op.condition)
+    cost = CostModel(machine, 1, 1)
+    return cost.selects_bits(result.local_elements, condition.local_elements, result.dtype)
 
 
 def has_vectors(op: tile_compute.Unary, machine: Machine) -> bool:

@@ -52,6 +52,7 @@ _DSD_FUNCTIONS: Mapping[str, _Family] = {
     "neg": "add", "abs": "add", "add": "add", "sub": "add", "mul": "multiply",
     "relu": "choose", "max": "choose", "min": "choose",
 }  # fmt: skip
+LONGEST_MASK = 1024  # conditions of a selection by bits
 _DIVISIONS = frozenset({"div", "reciprocal"})
 # polynomials of our own, by their scalar operations
 _POLYNOMIALS: Mapping[str, int] = {"exp": 27, "sigmoid": 45, "silu": 52}
@@ -124,6 +125,26 @@ class CostModel:
         if (fn, elements) not in known:
             known[fn, elements] = vector_cycles(fn, elements, self.machine)
         return known[fn, elements] < self._by_scalars(fn, elements, dtype)
+
+    def select(self, elements: int, conditions: int, dtype: DType) -> int:
+        """A selection by a tile of `conditions` that is repeated for so many elements."""
+        scalar = self._by_scalars("select", elements, dtype)
+        return (
+            self._by_bits(elements, conditions)
+            if self.selects_bits(elements, conditions, dtype)
+            else scalar
+        )
+
+    def selects_bits(self, elements: int, conditions: int, dtype: DType) -> bool:
+        """Whether the bits of elements are selected: of f16, if that is cheaper than one by one."""
+        if dtype is not DType.F16 or conditions > LONGEST_MASK:
+            return False
+        return self._by_bits(elements, conditions) < self._by_scalars("select", elements, dtype)
+
+    def _by_bits(self, elements: int, conditions: int) -> int:
+        # the shift of the mask is done one by one, all else as an addition of f16
+        mask = self.vector(conditions, DType.F16) + self.vector(conditions, DType.F16, "choose")
+        return mask + 3 * self.vector(elements, DType.F16)
 
     @cached_property
     def _vector_cycles(self) -> dict[tuple[str, int], int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from waferc.layouts.strategy import (
     AnyFamily,
@@ -70,7 +71,11 @@ def _lower_binary_scalar(op: graph.BinaryScalar, operands: tuple[Value, ...]) ->
 
 
 def _select(op: graph.Select, space: Space) -> Iterator[Strategy]:
-    return _strategies(op, "select", space)
+    result, condition = result_of(op), tensor(op.condition)
+    for strategy in _strategies(op, "select", space):
+        elements = local_elements(result.shape, strategy.result)
+        conditions = local_elements(condition.shape, strategy.operands[0])
+        yield replace(strategy, cycles=space.cost.select(elements, conditions, result.dtype))
 
 
 def _lower_select(op: graph.Select, operands: tuple[Value, ...]) -> Op:

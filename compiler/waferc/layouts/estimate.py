@@ -67,7 +67,7 @@ def estimate(op: Op, result: TiledType | None, cost: CostModel) -> int | None:
             is_division = fn == "div" and not op.reverse  # by a constant: a multiplication
             return cost.elementwise("mul" if is_division else fn, elements, dtype)
         case tile_compute.Select():
-            return cost.elementwise("select", elements, dtype)
+            return cost.select(elements, _tiled(op.condition).local_elements, dtype)
         case tile_compute.Cast():
             return cost.elementwise("cast", elements, _tiled(op.x).dtype)
         case tile_compute.CausalMask():

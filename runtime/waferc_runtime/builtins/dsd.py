@@ -151,7 +151,9 @@ def _shift_right(x: Array, amount: Array) -> Array:
 
 
 def _shift_right_signed(x: Array, amount: Array) -> Array:
-    return np.right_shift(x, np.minimum(amount.view(np.uint16), 15).astype(np.int16))
+    return np.right_shift(
+        x, np.minimum(np.asarray(amount, np.int16).view(np.uint16), 15).astype(np.int16)
+    )
 
 
 def _to_fixed(x: Array) -> Array:

@@ -250,6 +250,26 @@ def logic_case(draw: Draw) -> Case:
     return case
 
 
+def select_case(draw: Draw) -> Case:
+    """A selection whose operands broadcast, perhaps in place of one; infinities too."""
+    case = _start(draw)
+    case.dtype = draw(st.sampled_from([DType.F16, DType.F16, DType.F32]))
+    shape = (*draw(shapes(0, 2, 3)), draw(st.integers(1, 9)), draw(st.integers(1, 9)))
+    layout = draw(layouts(shape, case.region))
+    operands: list[Value] = []
+    for dtype in (DType.BOOL, case.dtype, case.dtype):
+        own = tuple(draw(st.sampled_from([extent, extent, 1])) for extent in shape)
+        splits = [s if e == f else None for s, e, f in zip(layout.splits, own, shape, strict=True)]
+        array = numbers(draw, own, dtype)
+        if dtype is not DType.BOOL:
+            array.flat[0] = draw(st.sampled_from([0.0, math.inf, -math.inf, math.nan]))
+        operands.append(case.input(array, Layout(tuple(splits))))
+    op = tile_compute.Select(*operands)
+    whole = [v for v in operands[1:] if v.type == op.result_type()]
+    case.output(case.add(op, over=draw(st.sampled_from([None, *whole]))))
+    return case
+
+
 def reduce_case(draw: Draw) -> Case:
     """A reduction over some dimensions, finished over the axes that split them."""
     case = _start(draw)
@@ -456,6 +476,7 @@ CASES: dict[str, CaseStrategy] = {
     "binary": binary_case,
     "scalar": scalar_case,
     "logic": logic_case,
+    "select": select_case,
     "reduce": reduce_case,
     "contract": contract_case,
     "causal": causal_case,

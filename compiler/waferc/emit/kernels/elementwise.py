@@ -205,22 +205,6 @@ def _is_power_of_two(value: float) -> bool:
     )
 
 
-def select(op: tile_compute.Select, result: Tile, context: KernelContext) -> tuple[Statement, ...]:
-    """`lhs` where the condition is not zero, else `rhs`."""
-    condition, lhs, rhs = (context.tile(value) for value in (op.condition, op.lhs, op.rhs))
-    if result.element == condition.element:
-        function = context.float_function("select", result.element)
-    else:
-        function = context.functions.integer_function("select", result.element, condition.element)
-    views = [
-        View("out", result.array, row_major(result.shape)),
-        broadcast("condition", condition, result),
-        broadcast("lhs", lhs, result),
-        broadcast("rhs", rhs, result),
-    ]
-    return nest(result.shape, views, _Map(function))
-
-
 def cast(op: tile_compute.Cast, result: Tile, context: KernelContext) -> tuple[Statement, ...]:
     """Another element type; to bool means: is not zero."""
     x = context.tile(op.x)

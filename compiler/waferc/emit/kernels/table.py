@@ -15,6 +15,7 @@ from waferc.emit.kernels import (
     multiply,
     position,
     reduce,
+    select,
     window,
 )
 from waferc.emit.kernels.context import KernelContext, Tile
@@ -29,7 +30,7 @@ KERNELS: dict[str, Kernel] = {
     "tile.unary": elementwise.unary,
     "tile.binary": elementwise.binary,
     "tile.binary_scalar": elementwise.binary_scalar,
-    "tile.select": elementwise.select,
+    "tile.select": select.select,
     "tile.cast": elementwise.cast,
     "tile.reduce": reduce.reduce,
     "tile.contract": contract.contract,
