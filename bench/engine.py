@@ -27,6 +27,7 @@ from waferc_runtime.statistics import Statistics
 from waferc_runtime.vector.engine import VectorEngine
 
 Make = Callable[[int], Program]
+_LONG_SECONDS = 2.0  # a run that takes longer is not disturbed by what else goes on
 
 # what is run at `n` x `n` PEs: for the vector engine, and, small, for the reference engine as well
 PROGRAMS: Mapping[str, tuple[Make, Make]] = MappingProxyType(
@@ -92,6 +93,14 @@ def run(program: Program, elaborated: Elaborated, machine: Machine, engine: str)
     return Run(seconds, operations(statistics), statistics.cycles)
 
 
+def best(program: Program, elaborated: Elaborated, machine: Machine) -> Run:
+    """The quickest of three runs of the vector engine; one run where that takes seconds."""
+    runs = [run(program, elaborated, machine, "vector")]
+    while len(runs) < 3 and runs[0].seconds < _LONG_SECONDS:
+        runs.append(run(program, elaborated, machine, "vector"))
+    return min(runs, key=lambda one: one.seconds)
+
+
 def plain_seconds(program: Program) -> float:
     """CPU seconds of NumPy on whole arrays, the better of two."""
     times: list[float] = []
@@ -106,7 +115,7 @@ def compare(name: str, size: int, machine: Machine, with_reference: bool) -> Non
     """Run one program and print its line."""
     make, make_small = PROGRAMS[name]
     program = make(size)
-    mine = run(program, _elaborated(program, machine), machine, "vector")
+    mine = best(program, _elaborated(program, machine), machine)
     plain = plain_seconds(program)
     columns = [
         f"{name:9}",
@@ -119,7 +128,7 @@ def compare(name: str, size: int, machine: Machine, with_reference: bool) -> Non
     if with_reference:
         small = make_small(size)
         elaborated = _elaborated(small, machine)
-        fast = run(small, elaborated, machine, "vector")
+        fast = best(small, elaborated, machine)
         slow = run(small, elaborated, machine, "reference")
         columns.append(
             f"reference {slow.rate / 1e3:5.1f} k/s ({slow.seconds:.1f} s):"
