@@ -14,6 +14,7 @@ from waferc.passes.convert_floats import ConvertFloats
 from waferc.passes.decompose import Decompose
 from waferc.passes.eliminate_dead import EliminateDead
 from waferc.passes.fold_constants import FoldConstants
+from waferc.passes.join_sums import JoinSums
 from waferc.passes.narrow_products import NarrowProducts
 from waferc.passes.place import Place
 from waferc.passes.route import Route
@@ -38,6 +39,7 @@ PIPELINE: tuple[type[Pass], ...] = (
     TurnWeights,  # before Tile, which lays tiles out row by row
     Tile,  # from here on layouts, regions and streams
     ShareCommon,  # Tile gathers or masks a value once for each use
+    JoinSums,  # what is shared is computed once, and before the first sum that needs it
     Place,  # needs the final regions
     Route,  # needs places
     Allocate,  # last: it counts what all others left

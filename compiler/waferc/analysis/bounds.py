@@ -16,7 +16,7 @@ for the third that is true of the PE that takes longest.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -76,6 +76,14 @@ def bounds(op: Op, result: TiledType | None, region: Region, machine: Machine) -
             return Bounds()
         case _:
             return Bounds(_arithmetic(op, result, machine), _memory(op, result, machine))
+
+
+def sums_bounds(found: Sequence[collective.AllReduce], region: Region, machine: Machine) -> Bounds:
+    """The limits of sums that go along a line together: the words of all, and one flight."""
+    first, *others = found
+    words = sum(_words(_real_elements(_tiled(op.x)), _tiled(op.x).dtype) for op in others)
+    alone = _all_reduce(_tiled(first.x), first.axis, region, machine)
+    return Bounds(bisection=alone + words if alone else 0)
 
 
 def _arithmetic(op: Op, result: TiledType, machine: Machine) -> int:

@@ -8,15 +8,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
-from waferc.analysis.bounds import bounds
+from waferc.analysis.bounds import bounds, sums_bounds
 from waferc.analysis.liveness import float_type
 from waferc.emit.layout import LAYOUT, extent
 from waferc.emit.regions import EmittedRegions, HostTensor, Kernel
 from waferc.layouts.cost import CostModel
-from waferc.layouts.estimate import estimate
+from waferc.layouts.estimate import estimate, sums_estimate
 from waferc_ir.entries import Entry, entries, single
 from waferc_ir.machine import MACHINES, Machine
-from waferc_ir.ops import Op, stream, tile_compute
+from waferc_ir.ops import Op, collective, stream, tile_compute
 from waferc_ir.program import Program, Statement, Value
 from waferc_ir.types import Split, TiledType
 from waferc_runtime.host.manifest import VERSION, machine_changes
@@ -66,7 +66,7 @@ def _kernel(
 
     `streams` numbers them by the value that is received.
     """
-    statement = kernel.statement
+    statement = kernel.statements[0]
     op, value = statement.op, statement.result
     region = program.region(kernel.region)
     result = value.type if value is not None and isinstance(value.type, TiledType) else None
@@ -80,6 +80,10 @@ def _kernel(
         "estimate": estimate(op, result, cost),
         "bounds": dataclasses.asdict(bounds(op, result, region, machine)),
     }
+    if len(kernel.statements) > 1:
+        sums = [s.op for s in kernel.statements if isinstance(s.op, collective.AllReduce)]
+        document["estimate"] = sums_estimate(kernel.statements, cost)
+        document["bounds"] = dataclasses.asdict(sums_bounds(sums, region, machine))
     if isinstance(op, stream.Transfer) and result is not None:
         if result.region != kernel.region:  # it sends, over one link
             document["estimate"] = cost.send(result.local_elements)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePath
 
+from waferc.analysis.joined import joined
 from waferc.analysis.liveness import float_type
 from waferc.analysis.scratch import region_scratch
 from waferc.emit.diagnostics import EmitError
 from waferc.emit.kernels import stream as stream_kernels
+from waferc.emit.kernels.collective import all_reduces
 from waferc.emit.kernels.context import Arrivals, KernelContext, Tile, copy
 from waferc.emit.kernels.table import statements as kernel_statements
 from waferc.emit.line_links import line_constants
@@ -53,11 +55,11 @@ class HostTensor:
 
 @dataclass(frozen=True)
 class Kernel:
-    """A function of a region's PE file, and the statement that it carries out there."""
+    """A function of a region's PE file, and what it carries out there: a statement, or several."""
 
     region: str
     function: str
-    statement: Statement
+    statements: tuple[Statement, ...]
 
 
 @dataclass
@@ -106,15 +108,15 @@ def emit_regions(program: Program, machine: Machine) -> EmittedRegions:
         pe_entries: list[PeEntry] = []
         for place, entry in enumerate(entries(program)):
             calls: list[str] = []
-            for statement in own(program, entry):
+            for together in joined(own(program, entry)):
                 try:
-                    made = list(_functions(statement, numbers, context, place))
+                    made = list(_functions(together, numbers, context, place))
                 except EmitError as problem:
-                    problems.append(_placed(problem, statement))
+                    problems.append(_placed(problem, together[0]))
                     continue
                 pe_functions += made
                 calls += [one.name for one in made]
-                emitted.kernels += [Kernel(region.name, one.name, statement) for one in made]
+                emitted.kernels += [Kernel(region.name, one.name, together) for one in made]
             pe_entries.append(PeEntry(emitted.entries[entry.label], tuple(calls)))
         exports = _exports(program, region, tiles, symbols, emitted)
         used = used_ports(pe_functions)
@@ -227,9 +229,10 @@ def transfers_into(program: Program, region: Region) -> Iterator[tuple[str, Stat
 
 
 def _functions(
-    statement: Statement, numbers: Mapping[Value, int], context: KernelContext, entry: int
+    together: Sequence[Statement], numbers: Mapping[Value, int], context: KernelContext, entry: int
 ) -> Iterator[PeFunction]:
-    """The functions of one statement of an entry in the context's region: one, or none."""
+    """The functions of what is done at once, in the context's region: one, or none."""
+    statement = together[0]
     op, value = statement.op, statement.result
     if isinstance(op, tile_structure.Store):
         if op.state in context.tiles:
@@ -254,7 +257,16 @@ def _functions(
         return
     if value not in context.tiles:
         return
-    body = kernel_statements(op, context.tile(value), context)
+    if len(together) > 1:
+        found: list[tuple[collective.AllReduce, Tile]] = []
+        for one in together:
+            assert isinstance(one.op, collective.AllReduce)
+            assert one.result is not None
+            found.append((one.op, context.tile(one.result)))
+            comment += "" if one is statement else f", %{numbers[one.result]}{_place(one)}"
+        body = all_reduces(found, context)
+    else:
+        body = kernel_statements(op, context.tile(value), context)
     if body:
         yield PeFunction(f"op{number}_{op.name.partition('.')[2]}", comment, body)
 

@@ -218,6 +218,11 @@ class CostModel:
         words = wavelets(elements, dtype)
         return self.machine.call_cycles + min(line.all_reduce(words) for line in self._lines[axis])
 
+    def all_reduces(self, elements: Sequence[tuple[int, DType]], axis: Axis) -> int:
+        """Reductions of several tiles over a line on their way together."""
+        words = [wavelets(count, dtype) for count, dtype in elements]
+        return self.machine.call_cycles + min(line.all_reduces(words) for line in self._lines[axis])
+
     def all_gather(self, whole: int, blocks: int, axis: Axis, dtype: DType) -> int:
         """The tiles of a line, `whole` elements in `blocks` PEs, brought to all of the line."""
         total = wavelets(whole, dtype)

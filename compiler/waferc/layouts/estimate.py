@@ -7,8 +7,9 @@ that end its partial results, relayouts of its operands. These are the same form
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
+from waferc.analysis.joined import joined
 from waferc.layouts.contraction import contract_cycles
 from waferc.layouts.cost import CostModel
 from waferc.layouts.multiplication import multiply_cycles
@@ -32,13 +33,13 @@ def program_cycles(program: Program, machine: Machine) -> dict[str, int]:
         for region in program.regions
     }
     return {
-        entry.label: sum(_cycles(statement, costs) for statement in own(program, entry))
+        entry.label: sum(_cycles(together, costs) for together in joined(own(program, entry)))
         for entry in entries(program)
     }
 
 
-def _cycles(statement: Statement, costs: Mapping[str, CostModel]) -> int:
-    op, value = statement.op, statement.result
+def _cycles(together: Sequence[Statement], costs: Mapping[str, CostModel]) -> int:
+    op, value = together[0].op, together[0].result
     if isinstance(op, tile_structure.Store):
         return estimate(op, None, costs[_tiled(op.x).region]) or 0
     if value is None:
@@ -46,7 +47,16 @@ def _cycles(statement: Statement, costs: Mapping[str, CostModel]) -> int:
     result = _tiled(value)
     cost = costs[result.region]
     sending = cost.send(result.local_elements) if isinstance(op, stream.Transfer) else 0
+    if len(together) > 1:
+        return sums_estimate(together, cost)
     return sending + (estimate(op, result, cost) or 0)
+
+
+def sums_estimate(together: Iterable[Statement], cost: CostModel) -> int:
+    """Cycles of all_reduces that go along a line together."""
+    ops = [s.op for s in together if isinstance(s.op, collective.AllReduce)]
+    tiles = [_tiled(op.x) for op in ops]
+    return cost.all_reduces([(x.local_elements, x.dtype) for x in tiles], ops[0].axis)
 
 
 def estimate(op: Op, result: TiledType | None, cost: CostModel) -> int | None:

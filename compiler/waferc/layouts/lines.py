@@ -60,6 +60,11 @@ class LineCost:
         second = ready + words if 0 < line.root < line.pes - 1 else 0
         return setup + self._arrival(words) + second + ready + words + self.reach(line.side)
 
+    def all_reduces(self, words: Sequence[int]) -> int:
+        """Several reductions on their way together."""
+        between = 2 * self._setup(0) * (len(words) - 1)
+        return 0 if self.line.pes == 1 else self.all_reduce(sum(words)) + between
+
     def _arrival(self, words: int) -> int:
         """When the root has processed the last word of its longer side."""
         side, group, ready = self.line.side, self.line.group, self._setup(0)

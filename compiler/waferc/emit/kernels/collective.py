@@ -6,7 +6,7 @@ What `x_chain`, `x_tree`, `x_all` and `x_send` are, and the constants `x_root`, 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from waferc.emit.kernels.context import (
@@ -70,43 +70,99 @@ def all_reduce(
     op: collective.AllReduce, result: Tile, context: KernelContext
 ) -> tuple[Statement, ...]:
     """Every PE adds what comes to it; the root adds both sides and sends the result to all."""
-    x = context.tile(op.x)
-    line = context.region.line(op.axis)
-    if line.pes == 1 or x.elements == 0:
-        return copy(x, result)
-    fn = next(partial.fn for partial in x.type.layout.partial if partial.axis == op.axis)
-    element, count = x.element, x.elements
-    links = _Links(op.axis, line, x, context)
-    out = _flat("out", result)
-    if fn == "min" and x.is_float:
-        # min(a, b) = -max(-a, -b); the negated tile stands where the result will be
-        flip = f"fneg{suffix(element)}"
-        before = nest((count,), [out, _flat("x", x)], lambda o: operation(flip, *o))
-        after = nest((count,), [out, out], lambda o: operation(flip, *o))
-        own, combine = out, _Combine("max", result, context)
-    else:
-        before, after, own = (), (), _flat("x", x)
-        combine = _Combine(fn, x, context)
+    return all_reduces([(op, result)], context)
 
-    def take(dest: View | Fabric, role: str, held: View) -> tuple[Statement, ...]:
-        return nest((count,), [dest, links.receive(role, count), held], combine)
 
-    goes = links.send(count)
-    at_root: tuple[Statement, ...] = before
-    if line.root > 0:
-        at_root += take(out, links.before, own)
-    if line.root < line.pes - 1:
-        at_root += take(out, "all", out if line.root > 0 else own)
-    at_root = ahead((*at_root, *after, *nest((count,), [goes, out], move)))
-    arrives = nest((count,), [out, links.receive("all", count)], move)
-    up = _upward(
-        links,
-        both=ahead((*take(out, "chain", own), *take(goes, "tree", out))),
-        chain=take(goes, "chain", own),
-        tree=take(goes, "tree", own),
-        neither=nest((count,), [goes, own], move),
+def all_reduces(
+    found: Sequence[tuple[collective.AllReduce, Tile]], context: KernelContext
+) -> tuple[Statement, ...]:
+    """Several sums along one axis on their way together: all to the root, then all back.
+
+    A PE hands on the second while the next one takes the first, so that the line is gone along
+    once. The root sends none before it has taken all in, as its neighbours may still be sending.
+    """
+    axis = found[0][0].axis
+    line = context.region.line(axis)
+    if line.pes == 1:
+        return tuple(s for op, result in found for s in copy(context.tile(op.x), result))
+    sums = [_Sum(op, result, context) for op, result in found if result.elements]
+    if not sums:
+        return ()
+    at_root = ahead(
+        (*(s for one in sums for s in one.at_root()), *(s for one in sums for s in one.spread()))
     )
-    return (If(((f"{op.axis}_root", at_root),), (*before, *up, *arrives)),)
+    up = _upward(
+        sums[0].links,
+        both=ahead([s for one in sums for s in one.both()]),
+        chain=ahead([s for one in sums for s in one.forward("chain")]),
+        tree=ahead([s for one in sums for s in one.forward("tree")]),
+        neither=ahead([s for one in sums for s in one.start()]),
+    )
+    arrives = ahead([s for one in sums for s in one.arrives()])
+    return (If(((f"{axis}_root", at_root),), (*up, *arrives)),)
+
+
+class _Sum:
+    """What a PE does for one reduction along a line of several PEs, by its role."""
+
+    def __init__(self, op: collective.AllReduce, result: Tile, context: KernelContext) -> None:
+        x = context.tile(op.x)
+        fn = next(partial.fn for partial in x.type.layout.partial if partial.axis == op.axis)
+        self.links = _Links(op.axis, context.region.line(op.axis), x, context)
+        self._count = x.elements
+        self._out = _flat("out", result)
+        self._own = _flat("x", x)
+        self._before: tuple[Statement, ...] = ()
+        self._after: tuple[Statement, ...] = ()
+        self._combine = _Combine(fn, x, context)
+        if fn == "min" and x.is_float:
+            # min(a, b) = -max(-a, -b); the negated tile stands where the result will be
+            flip = f"fneg{suffix(x.element)}"
+            self._before = self._nest([self._out, self._own], lambda o: operation(flip, *o))
+            self._after = self._nest([self._out, self._out], lambda o: operation(flip, *o))
+            self._own, self._combine = self._out, _Combine("max", result, context)
+
+    def _nest(
+        self,
+        operands: Sequence[View | Operand],
+        made: Callable[[Sequence[Operand]], DsdOperation | MapOperation],
+    ) -> tuple[Statement, ...]:
+        return nest((self._count,), operands, made)
+
+    def _take(self, dest: View | Fabric, role: str, held: View) -> tuple[Statement, ...]:
+        return self._nest([dest, self.links.receive(role, self._count), held], self._combine)
+
+    def at_root(self) -> tuple[Statement, ...]:
+        """Take in one side, then the other."""
+        line, taken = self.links.line, self._before
+        if line.root > 0:
+            taken += self._take(self._out, self.links.before, self._own)
+        if line.root < line.pes - 1:
+            taken += self._take(self._out, "all", self._out if line.root > 0 else self._own)
+        return (*taken, *self._after)
+
+    def spread(self) -> tuple[Statement, ...]:
+        """Send the result to all."""
+        return self._nest([self.links.send(self._count), self._out], move)
+
+    def both(self) -> tuple[Statement, ...]:
+        """Take in what comes by the chain, add it to what comes from leaders and send that."""
+        goes = self.links.send(self._count)
+        taken = self._take(self._out, "chain", self._own)
+        return (*self._before, *taken, *self._take(goes, "tree", self._out))
+
+    def forward(self, role: str) -> tuple[Statement, ...]:
+        """Add to what comes by one link and send that."""
+        goes = self.links.send(self._count)
+        return (*self._before, *self._take(goes, role, self._own))
+
+    def start(self) -> tuple[Statement, ...]:
+        """Send what the PE itself has."""
+        return (*self._before, *self._nest([self.links.send(self._count), self._own], move))
+
+    def arrives(self) -> tuple[Statement, ...]:
+        """Take the result from the root."""
+        return self._nest([self._out, self.links.receive("all", self._count)], move)
 
 
 def ahead(statements: Sequence[Statement]) -> tuple[Statement, ...]:
