@@ -208,6 +208,7 @@ def _play(arguments: argparse.Namespace, program: core.Elaborated, engine: Engin
         for name, values in calls:
             engine.launch(name, *values, wait=False)
             engine.finish()
+        engine.expect_rest()
 
 
 def _call(exports: Exports, text: str) -> tuple[str, list[int | float]]:

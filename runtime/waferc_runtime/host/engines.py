@@ -80,6 +80,14 @@ class Engine(Protocol):
         """
         ...
 
+    def expect_rest(self) -> None:
+        """Demand that no PE waits for anything, now that the host will send nothing more.
+
+        Raises:
+            RunError: some do; it names who waits for whom.
+        """
+        ...
+
     def symbol(self, x: int, y: int, name: str, element: Scalar | None = None) -> Array:
         """All elements of a global variable of PE (x, y), by the debugger's name.
 

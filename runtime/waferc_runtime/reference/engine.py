@@ -156,10 +156,13 @@ class ReferenceEngine:
         """
         self._commands.append(self._command(function, args))
         self._go_on()
-        if not wait:
-            return
-        if self._commands:
+        if wait and self._commands:
             self.finish()
+        if wait:
+            self.expect_rest()
+
+    def expect_rest(self) -> None:
+        """Raise a RunError if PEs still wait at rest; it names who waits for whom."""
         error = self._report().deadlock()
         if error is not None:
             raise error

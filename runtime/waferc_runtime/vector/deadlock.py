@@ -47,6 +47,19 @@ def deadlock(blocked: Sequence[Blocked], network: Network) -> RunError | None:
     )
 
 
+def held_commands(
+    held: Sequence[tuple[int, int]], blocked: Sequence[Blocked], network: Network
+) -> RunError:
+    """The error if PEs, by their (x, y), have not called `unblock_cmd_stream`."""
+    plural = "PE has" if len(held) == 1 else "PEs have"
+    return RunError(
+        f"the wafer is at rest, but {len(held):,} {plural} not called unblock_cmd_stream"
+        f" since the last launch, first {pe_name(*held[0])}",
+        notes=who_waits(blocked, network),
+        help="the host's next command waits until every PE calls it",
+    )
+
+
 def who_waits(blocked: Sequence[Blocked], network: Network) -> list[str]:
     """Lines on the PEs that wait, and for whom."""
     waiting = _places(blocked)

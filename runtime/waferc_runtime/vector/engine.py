@@ -21,7 +21,7 @@ from waferc_runtime.statistics import Statistics, class_sram_bytes
 from waferc_runtime.vector.beyond import read_addresses
 from waferc_runtime.vector.compile import Compiler
 from waferc_runtime.vector.crossings import crossings_for
-from waferc_runtime.vector.deadlock import deadlock, who_waits
+from waferc_runtime.vector.deadlock import deadlock, held_commands, who_waits
 from waferc_runtime.vector.dsr import load_register
 from waferc_runtime.vector.expression import constant_value, group_of_all
 from waferc_runtime.vector.group import Code
@@ -141,8 +141,7 @@ class VectorEngine:
     def launch(self, function: str, *args: int | float, wait: bool = True) -> None:
         """Call an exported function on every PE that exports it and run until at rest.
 
-        It begins when the launches before it are over. Without `wait` it is no error that PEs
-        still wait for something at rest.
+        It begins when the launches before it are over.
 
         Raises:
             RunError: a PE does what it may not do, or (`wait`) PEs still wait at rest.
@@ -150,10 +149,13 @@ class VectorEngine:
         targets = self._functions(function, args)
         self._commands.append((targets, args))
         self._go_on()
-        if not wait:
-            return
-        if self._commands:
+        if wait and self._commands:
             self.finish()
+        if wait:
+            self.expect_rest()
+
+    def expect_rest(self) -> None:
+        """Raise a RunError if PEs still wait at rest; it names who waits for whom."""
         error = deadlock(self._scheduler.waiting(), self._scheduler.network)
         if error is not None:
             raise error
@@ -172,15 +174,8 @@ class VectorEngine:
             for state in self._classes
             for lane in np.flatnonzero(state.holds_commands)
         ]
-        if not held:
-            return
-        plural = "PE has" if len(held) == 1 else "PEs have"
-        raise RunError(
-            f"the wafer is at rest, but {len(held):,} {plural} not called unblock_cmd_stream"
-            f" since the last launch, first {pe_name(*held[0])}",
-            notes=who_waits(self._scheduler.waiting(), self._scheduler.network),
-            help="the host's next command waits until every PE calls it",
-        )
+        if held:
+            raise held_commands(held, self._scheduler.waiting(), self._scheduler.network)
 
     def send(self, color: int, x: int, y: int, words: NDArray[Any]) -> None:
         """Send wavelets `words` [h, w, n] u32 on a streaming color to the ramps of PEs.

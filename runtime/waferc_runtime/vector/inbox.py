@@ -51,7 +51,9 @@ class Inbox:
         return self._column[pes]
 
     def available(self, columns: Indices) -> Times:
-        """Words that are on their way or waiting: [receiver]."""
+        """Words that are on their way or waiting: [receiver]; none where nobody receives."""
+        if not len(self._written):
+            return np.zeros(len(columns), np.int64)
         return self._written[columns] - self._read[columns]
 
     def head_arrival(self, columns: Indices) -> Times:

@@ -97,6 +97,50 @@ def test_trace_tells_tasks_as_text_and_as_json(
     assert cli.run(["csl", "trace", *PROGRAM, "--wavelets"]) == 0
 
 
+WAITING = """
+const red: color = @get_color(1);
+const queue = @get_input_queue(2);
+var word: u32 = 0;
+const fin = @get_dsd(fabin_dsd, .{ .fabric_color = red, .extent = 1, .input_queue = queue });
+fn main() void { @mov32(&word, fin); }
+comptime {
+  if (@is_arch("wse3")) { @initialize_queue(queue, .{ .color = red }); }
+  @export_symbol(main);
+}
+"""
+WAITING_LAYOUT = """
+layout {
+  @set_rectangle(1, 1);
+  @set_tile_code(0, 0, "waiting.csl", .{});
+  @export_name("main", fn()void);
+  ROUTES
+}
+"""
+
+
+SWITCHED = """
+@set_color_config(0, 0, @get_color(1), .{
+  .routes = .{ .rx = .{ EAST }, .tx = .{ WEST } }, .switches = .{ .pos1 = .{ .rx = RAMP } },
+});
+"""
+
+
+@pytest.mark.parametrize("routes", ["", SWITCHED], ids=["no route", "not to the ramp"])
+@pytest.mark.parametrize("engine", ["vector", "reference"])
+def test_a_pe_that_waits_at_rest_is_an_error(
+    folder: Path, engine: str, routes: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "waiting.csl").write_text(WAITING)
+    (folder / "waiting_layout.csl").write_text(WAITING_LAYOUT.replace("ROUTES", routes))
+    run = ["csl", "run", "waiting_layout.csl", "--arch", "wse3", "--engine", engine]
+    assert cli.run(run) == 0
+    assert cli.run([*run, "--launch", "main"]) == 1
+    told = capsys.readouterr().err
+    assert "the wafer is at rest, but 1 PE still waits on color 1, first PE (0, 0)" in told
+    assert "waiting.csl:6:18" in told
+    assert "for color 1 (0 of 1 done)" in told
+
+
 def test_a_trace_of_a_stall_shows_what_came_before(capsys: pytest.CaptureFixture[str]) -> None:
     launches = ["--launch", "forget", "--launch", "add(1, 1)"]
     assert cli.run(["csl", "trace", *PROGRAM, *launches]) == 1
