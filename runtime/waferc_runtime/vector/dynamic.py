@@ -1,6 +1,7 @@
 """Which colors need routers: those whose ways may change, carry control wavelets, or meet.
 
-So do static colors that share a link with another one, where the wafer is small enough.
+So do static colors that share links with others, or ramps of PEs whose operations go on side by
+side, where the wafer is small enough.
 """
 
 from __future__ import annotations
@@ -14,8 +15,11 @@ from waferc_runtime.builtins.registers import COLORS, ROUTES, SWITCHES
 from waferc_runtime.builtins.walk import expressions_of, functions_of, statements, walk
 from waferc_runtime.csl import core
 
-MOST_ROUTED = 1 << 12  # colors times PEs up to which static colors that share links have routers
-_DIRECTIONS = (core.EAST, core.WEST, core.NORTH, core.SOUTH)
+# Nodes (colors times PEs) up to which colors take turns on links, and on ramps as well: there words
+# go one by one in the order of time, which takes as long as on the reference engine.
+MOST_ON_LINKS = 1 << 12
+MOST_ON_RAMPS = 1 << 7
+_DIRECTIONS = (core.EAST, core.WEST, core.NORTH, core.SOUTH, core.RAMP)
 _SEVERAL = np.array([mask.bit_count() > 1 for mask in range(32)])  # by mask
 
 
@@ -36,25 +40,55 @@ def dynamic_colors(elaborated: core.Elaborated) -> frozenset[int]:
 
 
 def meeting_colors(elaborated: core.Elaborated, dynamic: frozenset[int]) -> frozenset[int]:
-    """Static colors that share links; none if there are more than `MOST_ROUTED` nodes then."""
-    users = np.zeros((4, elaborated.height, elaborated.width), np.int64)
-    for routes in elaborated.routes.values():
-        users += _links(routes)
-    meeting = {
-        color
-        for color, routes in elaborated.routes.items()
-        if color not in dynamic and (_links(routes) & (users > 1)).any()
-    }
-    nodes = len(dynamic | meeting) * elaborated.width * elaborated.height
-    return frozenset(meeting) if nodes <= MOST_ROUTED else frozenset()
+    """Static colors that share ways on which words take turns, if these have routers.
+
+    PEs that do one operation after the other seldom have two colors on a ramp at once.
+    """
+    ways = {color: _ways(routes) for color, routes in elaborated.routes.items()}
+    users = np.zeros((6, elaborated.height, elaborated.width), np.int64)
+    for used in ways.values():
+        users += used
+    is_shared = users > 1
+    is_shared[4:] &= _has_microthreads(elaborated)
+    for count in (6, 4):
+        meeting = {
+            color
+            for color, used in ways.items()
+            if color not in dynamic and (used & is_shared)[:count].any()
+        }
+        if ways_in_turn(len(dynamic | meeting) * users[0].size) >= count:
+            return frozenset(meeting)
+    return frozenset()
 
 
-def _links(routes: core.Routes) -> NDArray[np.bool_]:
-    """The links that a color uses, at some position of its switches: [E W N S, y, x]."""
-    tx = routes.tx
+def ways_in_turn(nodes: int) -> int:
+    """On how many of the ways (E W N S to-PE from-PE) words of so many nodes take turns."""
+    return 6 if nodes <= MOST_ON_RAMPS else 4 if nodes <= MOST_ON_LINKS else 0
+
+
+def _ways(routes: core.Routes) -> NDArray[np.bool_]:
+    """The ways that a color takes, at some position of its switches.
+
+    Out of routers, and from PEs into them: [E W N S to-PE from-PE, y, x].
+    """
+    rx, tx = routes.rx, routes.tx
     if routes.switches is not None:
+        rx = rx | np.bitwise_or.reduce(routes.switches.rx, axis=0)
         tx = tx | np.bitwise_or.reduce(routes.switches.tx, axis=0)
-    return np.stack([(tx & direction) != 0 for direction in _DIRECTIONS])
+    leaves = [(tx & direction) != 0 for direction in _DIRECTIONS]
+    return np.stack([*leaves, (rx & core.RAMP) != 0])
+
+
+def _has_microthreads(elaborated: core.Elaborated) -> NDArray[np.bool_]:
+    """PEs that may do several operations at once: [y, x]."""
+    found = np.zeros((elaborated.height, elaborated.width), np.bool_)
+    for program in elaborated.classes:
+        found[program.y, program.x] = any(
+            isinstance(statement, core.DsdOperation) and statement.config.is_async
+            for function in functions_of(program)
+            for statement in statements(function.body)
+        )
+    return found
 
 
 def written_colors(elaborated: core.Elaborated) -> frozenset[int]:

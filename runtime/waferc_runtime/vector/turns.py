@@ -23,15 +23,21 @@ _BITS = (np.arange(32)[:, np.newaxis] >> np.arange(5) & 1).astype(np.bool_)  # [
 
 
 class Turns:
-    """The ways at all routers, and until when each is taken. Nodes are those of `config`."""
+    """The ways at all routers, and until when each is taken. Nodes are those of `config`.
 
-    def __init__(self, config: RouterConfig) -> None:
+    Only on the first `count` ways (E W N S to-PE from-PE) do words take turns.
+    """
+
+    def __init__(self, config: RouterConfig, count: int) -> None:
         self._pes = config.pes
-        sends = config.may_send
-        leaves = _BITS[sends].reshape(-1, config.pes, 5)
-        enters = ((config.may_accept & RAMP) != 0).reshape(-1, config.pes)
-        self.shares_exit = (leaves & (leaves.sum(axis=0) > 1)).any(axis=2).reshape(-1)  # [node]
-        self.shares_onramp = (enters & (enters.sum(axis=0) > 1)).reshape(-1)  # [node]
+        ways = np.zeros((len(config.rx), _WAYS), np.bool_)  # [node, way]
+        ways[:, :ONRAMP] = _BITS[config.may_send]
+        ways[:, ONRAMP] = (config.may_accept & RAMP) != 0
+        ways[:, count:] = False
+        by_pe = ways.reshape(-1, config.pes, _WAYS)
+        is_shared = (by_pe & (by_pe.sum(axis=0) > 1)).reshape(ways.shape)
+        self.shares_exit = is_shared[:, :ONRAMP].any(axis=1)  # [node]
+        self.shares_onramp = is_shared[:, ONRAMP]  # [node]
         self._used = np.full((config.pes, _WAYS), -1, np.int64)  # in which cycle last
 
     def free_from(self, nodes: Indices, ways: Ways) -> Times:

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.runtime.agreement.programs import RouteBook, Tile, dsd, truth
 from tests.runtime.agreement.samples import SLOW, Sample, outcomes
+from tests.runtime.agreement.strategies_flows import crossing_flows
 
 from waferc_runtime.csl import core
 from waferc_runtime.csl.core import EAST, SOUTH
@@ -39,7 +40,7 @@ def shift(count: int, words: int, hops: int, is_async: bool, down: bool) -> Samp
     return Sample(tile.elaborated(book), {"got": words})
 
 
-@settings(SLOW, max_examples=20)
+@settings(SLOW, max_examples=10)
 @given(
     count=st.integers(3, 9), words=st.integers(1, 80), hops=st.integers(1, 3),
     is_async=st.booleans(), down=st.booleans(),
@@ -60,12 +61,24 @@ def test_links_that_three_messages_share_take_three_times_as_long() -> None:
     assert found.cycles > alone.cycles + 100
 
 
+@settings(SLOW)
+@given(sample=crossing_flows())
+def test_chains_pass_over_each_other_alike(sample: Sample) -> None:
+    expected, found = outcomes(sample)
+    assert expected.error == found.error
+    if expected.error is None:
+        for name, array in expected.memory.items():
+            np.testing.assert_array_equal(array, found.memory[name])
+        np.testing.assert_array_equal(expected.load, found.load)
+        assert abs(expected.cycles - found.cycles) <= expected.cycles // 50
+
+
 @settings(SLOW, max_examples=10)
 @given(count=st.integers(3, 9), words=st.integers(1, 80), hops=st.integers(1, 3))
 def test_whole_messages_one_after_the_other_take_about_as_long(
     count: int, words: int, hops: int
 ) -> None:
-    with patch.object(dynamic, "MOST_ROUTED", 0):  # as on large wafers
+    with patch.multiple(dynamic, MOST_ON_LINKS=0, MOST_ON_RAMPS=0):  # as on large wafers
         expected, found = outcomes(shift(max(count, hops + 1), words, hops, True, False))
     np.testing.assert_array_equal(expected.memory["got"], found.memory["got"])
     assert abs(found.cycles - expected.cycles) <= max(10, expected.cycles // 50)
