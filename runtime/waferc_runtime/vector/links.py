@@ -1,9 +1,10 @@
-"""Links that static colors share: a link carries one word per cycle for all colors together.
+"""Links that colors without routers share: a link carries one word per cycle for all of them.
 
 Messages take a link one after the other, in the order in which the engine sends them: that is the
 order of time but for messages that overlap, which routers would let alternate. A link with
 gaps between words holds nobody up. Not shared here are ramps, links with dynamic colors, and
 those of colors whose ways go over more than a million shared links: broadcasts on large wafers.
+On small wafers no link is shared here: colors that meet have routers (`dynamic.meeting_colors`).
 """
 
 from __future__ import annotations
@@ -36,15 +37,11 @@ class SharedLinks:
         self.is_shared = (users > 1).reshape(4, -1)
         self.width = width
         self.hop_cycles, self.ramp_cycles = machine.hop_cycles, machine.ramp_cycles
-        links = 4 * width * height
+        self.is_any = bool(self.is_shared.any())
+        links = 4 * width * height if self.is_any else 0
         self._first = np.full(links, _LONG_AGO, np.int64)  # of the words that are close together
         self._until = np.full(links, _LONG_AGO, np.int64)
         self._words = np.zeros(links, np.int64)
-
-    @property
-    def is_any(self) -> bool:
-        """Whether some link is shared."""
-        return bool(self.is_shared.any())
 
     def free_from(self, links: Indices, begin: Times, end: Times) -> Times:
         """From when on words may go that would from `begin` to `end`; long ago: at any time.
