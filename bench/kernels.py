@@ -1,10 +1,11 @@
-"""Cycles of compiled kernels at full size: `python -m bench.kernels [gemv] [layer] [small]`.
+"""Cycles of compiled kernels at full size: `python -m bench.kernels [gemv] [gemm] [layer] [small]`.
 
-GEMV of 16K x 16K and 32K x 32K and a decode step of one layer of Llama-3-8B, f16 on wse2, compiled
-without weights and run without data on several grids: cycles of every kernel beside the cost
-model's estimate and the largest of its lower bounds; then the rank correlation of estimates with
-cycles over all of them, and the mean error by kernel family. `small` runs the same programs at a
-reduced size with data and without, verifies one and compares the cycles of both.
+GEMV of 16K x 16K and 32K x 32K, products of 4K and 8K rows and columns, and a decode step of one
+layer of Llama-3-8B, f16 on wse2, compiled without weights and run without data on several grids:
+cycles of every kernel beside the cost model's estimate and the largest of its lower bounds; then
+the rank correlation of estimates with cycles over all of them, and the mean error by kernel family.
+`small` runs the same programs at a reduced size with data and without, verifies one and compares
+the cycles of both.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ GEMV_GRIDS: dict[int, tuple[Grid, ...]] = {
     16: ((256, 256), (500, 750), (420, 700)),
     32: ((500, 750), (750, 994)),
 }
+GEMM_GRIDS: tuple[Grid, ...] = ((480, 480), (720, 720))
+GEMM_THOUSANDS = (4, 8)
 LAYER_GRIDS: tuple[Grid, ...] = ((256, 256), (420, 420))
 
 
@@ -52,6 +55,26 @@ def gemv(thousands: int) -> Work:
     with torch.device("meta"):
         model = Gemv(extent)
     return Work(f"gemv {thousands}K", model.eval(), (torch.zeros(extent),))
+
+
+def gemm(thousands: int) -> Work:
+    """A square product without weights: as many rows as columns."""
+    extent = thousands * 1024
+    with torch.device("meta"):
+        model, rows = Gemv(extent), torch.zeros(extent, extent)
+    return Work(f"gemm {thousands}K", model.eval(), (rows,))
+
+
+def gemms() -> list[KernelCost]:
+    """Products on all grids, each with its share of the peak of four multiply-adds per cycle."""
+    costs: list[KernelCost] = []
+    for thousands in GEMM_THOUSANDS:
+        for grid in GEMM_GRIDS:
+            found = measured(gemm(thousands), grid)
+            peak = (thousands * 1024) ** 3 / (4 * grid[0] * grid[1])
+            _print(f"  share of peak: {peak / sum(cost.measured for cost in found):.1%}")
+            costs += found
+    return costs
 
 
 def layer(sizes: Sizes) -> Work:
@@ -105,6 +128,7 @@ def small() -> None:
     sizes = Sizes(64, 4, 2, 16, 96, 40)
     for work in (
         Work("gemv", Gemv(200).eval(), (torch.randn(200),)),
+        Work("gemm", Gemv(96).eval(), (torch.randn(256, 96),)),
         Work("decode layer", DecoderLayer(sizes).eval(), layer_arguments(sizes)),
     ):
         compiled = work.compiled((12, 9))
@@ -127,8 +151,10 @@ def _print(line: str) -> None:
 def main() -> None:
     """Run what is asked for; everything if nothing is."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("parts", nargs="*", choices=["gemv", "layer", "small", []], default=[])
-    parts = parser.parse_args().parts or ["small", "gemv", "layer"]
+    parser.add_argument(
+        "parts", nargs="*", choices=["gemv", "gemm", "layer", "small", []], default=[]
+    )
+    parts = parser.parse_args().parts or ["small", "gemv", "gemm", "layer"]
     costs: list[KernelCost] = []
     if "small" in parts:
         small()
@@ -136,6 +162,8 @@ def main() -> None:
         for thousands, grids in GEMV_GRIDS.items():
             for grid in grids:
                 costs += measured(gemv(thousands), grid)
+    if "gemm" in parts:
+        costs += gemms()
     if "layer" in parts:
         for grid in LAYER_GRIDS:
             costs += measured(layer(Sizes()), grid)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.compiler.emit.strategies_tiles import Case, numbers
 
+import waferc
 from waferc.emit.emit import emit
 from waferc.evaluate.tiled import evaluate
 from waferc.unit import Unit
@@ -24,7 +26,7 @@ def _session(unit: Unit, engine: str) -> Session:
 
 
 @st.composite
-def cases(draw: st.DrawFn, most: int = 6) -> Case:
+def cases(draw: st.DrawFn, most: int = 4) -> Case:
     """One multiplication, with idle PEs between those that multiply and those that hold rows."""
     along, across = draw(st.permutations(("x", "y")))
     used = {axis: draw(st.integers(1, most)) for axis in "xy"}
@@ -48,20 +50,21 @@ def cases(draw: st.DrawFn, most: int = 6) -> Case:
     rows_dims, matrix_dims, out_dims = (
         "".join(draw(st.permutations(letters))) for letters in ("mk", "kn", "mn")
     )
-    operands = [
+    rows, matrix = (
         case.input(
             numbers(draw, tuple(extents[c] for c in dims), case.dtype),
             Layout(tuple(splits[c] for c in dims)),
         )
         for dims in (rows_dims, matrix_dims)
-    ]
+    )
     wide = case.dtype is DType.F16 and draw(st.booleans())
-    op = collective.Multiply(*operands, rows_dims, matrix_dims, out_dims, first[across], wide=wide)
+    first_row = first[across]
+    op = collective.Multiply(rows, matrix, rows_dims, matrix_dims, out_dims, first_row, wide)
     case.output(case.add(op))
     return case
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(cases(), st.sampled_from(("wse2", "wse3")))
 def test_a_multiplication_computes_what_it_means(case: Case, target: str) -> None:
     unit = case.unit(target)
@@ -69,13 +72,13 @@ def test_a_multiplication_computes_what_it_means(case: Case, target: str) -> Non
     np.testing.assert_array_equal(_session(unit, "vector").run(case.inputs)["out"], expected)
 
 
-@settings(max_examples=6)
+@settings(max_examples=4)
 @given(cases(most=2))
 def test_both_engines_agree(case: Case) -> None:
     unit = case.unit("wse2")
     sessions = [_session(unit, engine) for engine in ("vector", "reference")]
     values = [session.run(case.inputs)["out"] for session in sessions]
-    np.testing.assert_array_equal(*values)
+    np.testing.assert_array_equal(values[0], values[1])
     vector, reference = (_cycles(session) for session in sessions)
     assert vector == pytest.approx(reference, rel=0.02, abs=12)
 
@@ -83,3 +86,29 @@ def test_both_engines_agree(case: Case) -> None:
 def _cycles(session: Session) -> int:
     assert session.last_call is not None
     return session.last_call.statistics.cycles
+
+
+class _Product(torch.nn.Module):
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.weight = torch.nn.Linear(inputs, outputs, bias=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.weight(x)
+
+
+def test_large_products_are_done_by_rows_that_visit_the_matrix() -> None:
+    """The search chooses it; values are those of torch, and cycles do not depend on data."""
+    torch.manual_seed(0)
+    x = torch.randn(250, 100)
+    model = _Product(100, 90).eval()
+    compiled = waferc.compile(model, (x,), target="wse2", region=(14, 13), dtype="f16")
+    assert compiled.verify().passed
+    with_data = compiled.profile()
+    assert with_data.watched is not None
+    (line,) = with_data.watched.kernels
+    assert line.kernel.operation == "collective.multiply"
+    assert line.kernel.estimate == pytest.approx(with_data.cycles, rel=0.15)
+    bare = waferc.compile(model.to("meta"), (x,), target="wse2", region=(14, 13), dtype="f16")
+    bare.engine = "phantom"
+    assert bare.profile().cycles == with_data.cycles
