@@ -120,6 +120,20 @@ def test_large_integers_that_differ_between_pes_are_refused_or_kept_apart() -> N
     assert outcome == Outcome("ran")
 
 
+def test_an_index_beyond_all_integers_is_past_the_array() -> None:
+    text = f"""
+      {HEAD} param px: i16; param py: i16; const far = 1 << 80; var a: [8]u32;
+      const d = @get_dsd(mem1d_dsd, .{{ .tensor_access = |i|{{4}} -> a[i + far] }});
+      task main() void {{ @mov32(d, 3); }}
+      comptime {{
+        @bind_local_task(main, @get_local_task_id(9)); @activate(@get_local_task_id(9));
+      }}
+    """
+    sources = {"layout.csl": layout(2, 1), "pe.csl": text}
+    outcome = attempt(Seed(sources, "layout.csl", {}, "wse3"))
+    assert "of a is accessed on PE (0, 0)" in outcome.error
+
+
 def test_a_limit_of_time_is_noticed() -> None:
     with pytest.raises(Hang), limit(0.05):
         time.sleep(5)

@@ -281,7 +281,7 @@ def move(pointer: core.Expr, index: core.Expr, type: core.Pointer) -> core.Expr:
 def index_constant(value: Any) -> core.Const:
     """A known index in the smallest type that reaches all of a PE's memory."""
     lanes = np.asarray(value)
-    scalar = Scalar.I16 if int(np.abs(lanes).max()) < 1 << 15 else Scalar.I32
+    scalar = Scalar.I16 if int(np.max(np.abs(lanes))) < 1 << 15 else Scalar.I32
     return constant(scalar, lanes if lanes.ndim else lanes.item())
 
 

@@ -43,10 +43,10 @@ def bits_of(data_type: object) -> int:
 
 
 def whole(number: object) -> int | None:
-    """A Python or NumPy integer as an int; None for everything else."""
+    """A Python or NumPy integer as an int, also a bool; None for everything else."""
     if isinstance(number, np.integer):
         return int(cast("np.integer[Any]", number))
-    return number if isinstance(number, int) else None
+    return int(number) if isinstance(number, int) else None
 
 
 def listed(values: object, what: str, count: int | None = None) -> list[Any]:

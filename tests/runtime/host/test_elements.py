@@ -24,6 +24,13 @@ def test_tiles_are_the_host_tensor_in_c_or_fortran_order(
     np.testing.assert_array_equal(elements.from_tiles(tensor, order), flat)
 
 
+def test_sizes_are_integers_of_all_kinds() -> None:
+    found = [elements.whole(size) for size in (True, np.uint16(3), 4)]
+    assert found == [1, 3, 4]
+    assert {type(size) for size in found} == {int}
+    assert elements.whole(2.0) is None
+
+
 @given(st.sampled_from([s for s in Scalar if s.words <= 2]), sizes, st.integers(0, 2**32 - 1))
 def test_memory_holds_values_bit_for_bit(element: Scalar, n: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
