@@ -17,7 +17,7 @@ from waferc_runtime.csl import core
 
 # Nodes (colors times PEs) up to which colors take turns on links, and on ramps as well: there words
 # go one by one in the order of time, which takes as long as on the reference engine.
-MOST_ON_LINKS = 1 << 12
+MOST_ON_LINKS = 1 << 9
 MOST_ON_RAMPS = 1 << 7
 _DIRECTIONS = (core.EAST, core.WEST, core.NORTH, core.SOUTH, core.RAMP)
 _SEVERAL = np.array([mask.bit_count() > 1 for mask in range(32)])  # by mask
