@@ -74,7 +74,7 @@ def _nest_cycles(
     free = [local[c] for c in op.out_dims if (c in op.lhs_dims) != (c in op.rhs_dims)]
     elements = math.prod(local[letter] for letter in op.out_dims)
     work = math.prod(local.values())
-    zero = cost.vector(elements, DType.F32 if op.wide else dtype)
+    zero = cost.filled(elements, DType.F32 if op.wide else dtype)
     dtype = DType.F16 if op.wide else dtype  # of the factors
     if elements == max(free, default=1):  # nothing but the vector and what is summed
         vectors = work // max(1, elements)
@@ -130,8 +130,7 @@ def _conv2d(op: graph.Conv2d, space: Space) -> Iterator[Strategy]:
         yield Strategy(
             (_named("ni..", splits), _named("oi..", splits)),
             layout,
-            space.cost.vector(elements, x.dtype)
-            + space.cost.multiply_add(elements * taps, rows * columns, x.dtype)
+            space.cost.convolved(taps, channels, batch * rows * columns, x.dtype)
             + space.reduced(axes, elements, x.dtype),
             len(axes),
         )
@@ -150,7 +149,7 @@ def _pool2d(op: graph.Pool2d, space: Space) -> Iterator[Strategy]:
         yield Strategy(
             (layout,),
             layout,
-            space.cost.multiply_add(elements * math.prod(op.kernel), rows * columns, x.dtype),
+            space.cost.folded(math.prod(op.kernel), elements, x.dtype, is_sum=op.fn != "max"),
         )
 
 
@@ -176,7 +175,9 @@ def _reduce(op: graph.Reduce, space: Space) -> Iterator[Strategy]:
         yield Strategy(
             (layout,),
             Layout(splits),
-            space.cost.reduce(math.prod(local), elements, x.dtype)
+            space.cost.folded(
+                math.prod(local) // max(1, elements), elements, x.dtype, is_sum=op.fn == "sum"
+            )
             + space.reduced(axes, elements, x.dtype),
         )
 

@@ -34,14 +34,15 @@ from waferc_runtime.builtins.banks import Walk
 from waferc_runtime.builtins.dsd import DSD_OPS
 from waferc_runtime.builtins.timing import memory_operation_cycles
 
-_Family = Literal["add", "multiply", "choose", "multiply_add", "multiply_add_wide"]
+_Family = Literal["copy", "add", "multiply", "choose", "multiply_add", "multiply_add_wide"]
 _F32: Mapping[_Family, str] = {
-    "add": "@fadds", "multiply": "@fmuls", "choose": "@fmaxs", "multiply_add": "@fmacs",
+    "copy": "@fmovs", "add": "@fadds", "multiply": "@fmuls", "choose": "@fmaxs",
+    "multiply_add": "@fmacs",
 }  # fmt: skip
 _NAMES: Mapping[DType, Mapping[_Family, str]] = {
     DType.F16: {
-        "add": "@faddh", "multiply": "@fmulh", "choose": "@fmaxh", "multiply_add": "@fmach",
-        "multiply_add_wide": "@fmachs",
+        "copy": "@fmovh", "add": "@faddh", "multiply": "@fmulh", "choose": "@fmaxh",
+        "multiply_add": "@fmach", "multiply_add_wide": "@fmachs",
     },
     DType.F32: _F32,
     DType.BOOL: _F32,
@@ -86,18 +87,29 @@ class CostModel:
             for axis, lines in zip(AXES, choices, strict=True)
         }
 
-    def operation(self, family: _Family, elements: int, dtype: DType) -> int:
-        """One DSD operation over `elements` in memory that begin in one bank."""
+    def operation(self, family: _Family, elements: int, dtype: DType, reads: int = 2) -> int:
+        """One DSD operation over `elements` in memory that begin in one bank.
+
+        `reads` are its sources in memory; others are scalars.
+        """
         op = DSD_OPS[_NAMES[dtype][family]]
-        walks = [Walk(0, (e.words,), (elements,), e.words) for e in op.source_elements[:2]]
+        walks = [Walk(0, (e.words,), (elements,), e.words) for e in op.source_elements[:reads]]
         write = Walk(0, (op.element.words,), (elements,), op.element.words)
         return int(memory_operation_cycles(op, elements, self.machine, walks, write))
 
-    def vector(self, elements: int, dtype: DType, family: _Family = "add") -> int:
+    def vector(self, elements: int, dtype: DType, family: _Family = "add", reads: int = 2) -> int:
         """A function call with one DSD operation over `elements` in memory."""
         machine = self.machine
-        loads = 3 * machine.dsr_load_cycles
-        return machine.call_cycles + loads + self.operation(family, elements, dtype)
+        loads = (1 + reads) * machine.dsr_load_cycles
+        return machine.call_cycles + loads + self.operation(family, elements, dtype, reads)
+
+    def copied(self, elements: int, dtype: DType) -> int:
+        """A function call that moves a tile of `elements`."""
+        return self.vector(elements, dtype, "copy", 1)
+
+    def filled(self, elements: int, dtype: DType) -> int:
+        """A function call that writes one value to all `elements`."""
+        return self.vector(elements, dtype, "copy", 0)
 
     def mapped(self, elements: int, cycles: int) -> int:
         """A function call with an `@map` whose function takes `cycles`."""
@@ -108,10 +120,10 @@ class CostModel:
             + elements * (cycles + machine.loop_cycles)
         )
 
-    def elementwise(self, fn: str, elements: int, dtype: DType) -> int:
-        """`fn` over a tile: one DSD operation if there is one, else an `@map`."""
+    def elementwise(self, fn: str, elements: int, dtype: DType, tiles: int) -> int:
+        """`fn` over `tiles` operands: one DSD operation if there is one, else an `@map`."""
         if fn in _DSD_FUNCTIONS:
-            return self.vector(elements, dtype, _DSD_FUNCTIONS[fn])
+            return self.vector(elements, dtype, _DSD_FUNCTIONS[fn], tiles)
         scalar = self._by_scalars(fn, elements, dtype)
         if not self.has_vectors(fn, elements, dtype):
             return scalar
@@ -162,7 +174,8 @@ class CostModel:
             return self.mapped(elements, machine.math_cycles + extra)
         if fn in _TWO_MATH:
             return self.mapped(elements, machine.math_cycles + machine.divide_cycles + extra)
-        return self.mapped(elements, 4 * machine.scalar_cycles + extra)
+        steps = 4 if dtype is DType.F16 else 2
+        return self.mapped(elements, steps * machine.scalar_cycles + extra)
 
     def stream_multiply_add(
         self, vectors: int, vector: int, dtype: DType, wide: bool = False
@@ -182,35 +195,80 @@ class CostModel:
         return machine.call_cycles + machine.dsr_load_cycles + vectors * issue + int(moving)
 
     def multiply_add(
-        self, multiplications: int, vector: int, dtype: DType, wide: bool = False
+        self, multiplications: int, vector: int, dtype: DType, wide: bool = False, reads: int = 2
     ) -> int:
         """A loop nest of `multiplications` multiply-adds, in DSD operations of length `vector`.
 
-        If `wide`, factors are f16 and sums f32.
+        If `wide`, factors are f16 and sums f32. `reads` are sources that meet in banks.
         """
         machine = self.machine
+        family = "multiply_add_wide" if wide else "multiply_add"
         issue = (
             machine.scalar_cycles
             + machine.loop_cycles
             + machine.dsd_update_cycles
             + 3 * machine.dsr_load_cycles
-            + self.operation("multiply_add_wide" if wide else "multiply_add", vector, dtype)
+            + self.operation(family, vector, dtype, reads)
         )
         operations = _ceil(multiplications, max(1, vector))
         return machine.call_cycles + operations * issue
 
-    def reduce(self, elements: int, results: int, dtype: DType) -> int:
-        """A reduction of a tile to `results` elements, by the cheaper of two loop orders."""
-        rows = _ceil(elements, max(1, results))
-        return min(
-            self.multiply_add(elements, results, dtype), self.multiply_add(elements, rows, dtype)
-        )
+    def cast(self, elements: int, source: DType, target: DType) -> int:
+        """Another element type: one DSD operation between floats, else an `@map`."""
+        if {source, target} == {DType.F16, DType.F32}:
+            return self.copied(elements, DType.F32)
+        return self.elementwise("cast", elements, source, 1)
+
+    def folded(self, window: int, results: int, dtype: DType, *, is_sum: bool) -> int:
+        """`results` sums or extrema of `window` elements each, by the cheaper of two loop orders.
+
+        One operation over all results for each place in the window, or one over the window, into a
+        scalar, for each result.
+        """
+        machine, family = self.machine, "add" if is_sum else "choose"
+        issue = machine.loop_cycles + machine.dsd_update_cycles + 2 * machine.scalar_cycles
+        issue += machine.dsr_load_cycles
+        by_places = (window - 1) * (issue + self.operation(family, results, dtype))
+        by_results = results * (issue + self.operation(family, window, dtype, 1))
+        return self.copied(results, dtype) + min(by_places, by_results)
+
+    def convolved(self, taps: int, channels: int, vector: int, dtype: DType) -> int:
+        """A convolution with `taps` weights per channel of the result; vectors span images.
+
+        Rows of images are longer than those of the result: about half of the elements meet in
+        banks.
+        """
+        zero = self.filled(channels * vector, dtype)
+        work = taps * channels * vector
+        both = sum(self.multiply_add(work, vector, dtype, reads=reads) for reads in (1, 2))
+        return zero + both // 2
+
+    def causal_mask(self, rows: int, batch: int, columns: int, dtype: DType) -> int:
+        """Minus infinity in the tail, on average half, of each of `rows` in `batch` matrices.
+
+        It is written over the operand, as nobody reads scores without the mask.
+        """
+        machine = self.machine
+        issue = machine.loop_cycles + machine.dsd_update_cycles + machine.dsr_load_cycles
+        fill = issue + 3 * machine.scalar_cycles + self.operation("copy", columns // 2, dtype, 0)
+        each = machine.loop_cycles + 6 * machine.scalar_cycles + batch * fill
+        return machine.call_cycles + rows * each
+
+    def padding_mask(self, elements: int, share: float, pes: int, dtype: DType) -> int:
+        """A value in padding, a share of all `elements` that the last of `pes` PEs in a line has.
+
+        It is a mean over PEs, as the others find that they have none.
+        """
+        machine = self.machine
+        lanes = round(elements * share * pes)
+        fill = self.operation("copy", lanes, dtype, 0) // pes if lanes else 0
+        return machine.call_cycles + machine.scalar_cycles + fill
 
     def rows(self, rows: int, elements: int, dtype: DType) -> int:
         """A loop over `rows` run-time indices, each moving `elements`."""
         machine = self.machine
         return rows * (
-            8 * machine.scalar_cycles + machine.loop_cycles + self.vector(elements, dtype)
+            8 * machine.scalar_cycles + machine.loop_cycles + self.copied(elements, dtype)
         )
 
     def all_reduce(self, elements: int, axis: Axis, dtype: DType) -> int:
@@ -244,7 +302,7 @@ class CostModel:
 
     def shard(self, elements: int, dtype: DType) -> int:
         """The copy of a block of `elements` out of a whole dimension."""
-        return self.vector(elements, dtype)
+        return self.copied(elements, dtype)
 
     def send(self, elements: int) -> int:
         """The sending of a tile to another region, on the PE that does."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -40,7 +41,7 @@ def _strategies(op: Op, fn: str, space: Space) -> Iterator[Strategy]:
         yield Strategy(
             tuple(aligned(result.shape, operand.shape, layout) for operand in operands),
             layout,
-            space.cost.elementwise(fn, elements, operands[0].dtype),
+            space.cost.elementwise(fn, elements, operands[0].dtype, len(operands)),
         )
 
 
@@ -83,7 +84,10 @@ def _lower_select(op: graph.Select, operands: tuple[Value, ...]) -> Op:
 
 
 def _cast(op: graph.Cast, space: Space) -> Iterator[Strategy]:
-    return _strategies(op, "cast", space)
+    x, dtype = tensor(op.x), op.dtype
+    for layout in space.grid.layouts(x.shape):
+        elements = local_elements(x.shape, layout)
+        yield Strategy((layout,), layout, space.cost.cast(elements, x.dtype, dtype))
 
 
 def _lower_cast(op: graph.Cast, operands: tuple[Value, ...]) -> Op:
@@ -91,7 +95,11 @@ def _lower_cast(op: graph.Cast, operands: tuple[Value, ...]) -> Op:
 
 
 def _causal_mask(op: graph.CausalMask, space: Space) -> Iterator[Strategy]:
-    return _strategies(op, "max", space)
+    x = tensor(op.x)
+    for layout in space.grid.layouts(x.shape):
+        *batch, rows, columns = layout.local_shape(x.shape)
+        cycles = space.cost.causal_mask(rows, math.prod(batch), columns, x.dtype)
+        yield Strategy((layout,), layout, cycles)
 
 
 def _lower_causal_mask(op: graph.CausalMask, operands: tuple[Value, ...]) -> Op:

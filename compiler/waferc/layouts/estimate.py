@@ -66,22 +66,25 @@ def estimate(op: Op, result: TiledType | None, cost: CostModel) -> int | None:
     """
     if isinstance(op, tile_structure.Store):
         x = _tiled(op.x)
-        return cost.vector(x.local_elements, x.dtype)
+        return cost.copied(x.local_elements, x.dtype)
     if result is None:
         return None
     elements, dtype = result.local_elements, result.dtype
     match op:
-        case tile_compute.Unary(fn=fn) | tile_compute.Binary(fn=fn):
-            return cost.elementwise(fn, elements, dtype)
+        case tile_compute.Unary(fn=fn):
+            return cost.elementwise(fn, elements, dtype, 1)
+        case tile_compute.Binary(fn=fn):
+            return cost.elementwise(fn, elements, dtype, 2)
         case tile_compute.BinaryScalar(fn=fn):
             is_division = fn == "div" and not op.reverse  # by a constant: a multiplication
-            return cost.elementwise("mul" if is_division else fn, elements, dtype)
+            return cost.elementwise("mul" if is_division else fn, elements, dtype, 1)
         case tile_compute.Select():
             return cost.select(elements, _tiled(op.condition).local_elements, dtype)
         case tile_compute.Cast():
-            return cost.elementwise("cast", elements, _tiled(op.x).dtype)
+            return cost.cast(elements, _tiled(op.x).dtype, dtype)
         case tile_compute.CausalMask():
-            return cost.elementwise("max", elements, dtype)
+            *batch, rows, columns = result.local_shape
+            return cost.causal_mask(rows, math.prod(batch), columns, dtype)
         case tile_compute.Contract():
             local = {
                 letter: extent
@@ -90,17 +93,19 @@ def estimate(op: Op, result: TiledType | None, cost: CostModel) -> int | None:
             }
             return contract_cycles(op, local, _tiled(op.lhs).dtype, cost)
         case tile_compute.Reduce():
-            return cost.reduce(_tiled(op.x).local_elements, elements, dtype)
+            window = _tiled(op.x).local_elements // max(1, elements)
+            return cost.folded(window, elements, dtype, is_sum=op.fn == "sum")
         case tile_compute.GatherRows():
             *rows, columns = result.local_shape
             return cost.rows(math.prod(rows), columns, dtype)
         case tile_compute.Conv2d():
             taps = math.prod(_tiled(op.weight).local_shape[1:])
-            plane = math.prod(result.local_shape[2:])
-            return cost.vector(elements, dtype) + cost.multiply_add(elements * taps, plane, dtype)
+            images, channels, *plane = result.local_shape
+            return cost.convolved(taps, channels, images * math.prod(plane), dtype)
         case tile_compute.Pool2d():
-            plane = math.prod(result.local_shape[2:])
-            return cost.multiply_add(elements * math.prod(op.kernel), plane, dtype)
+            folded = cost.folded(math.prod(op.kernel), elements, dtype, is_sum=op.fn != "max")
+            scaled = 0 if op.fn == "max" else cost.vector(elements, dtype, "multiply", 1)
+            return folded + scaled
         case collective.AllReduce(axis=axis):
             return cost.all_reduce(elements, axis, dtype)
         case collective.AllGather(axis=axis):
@@ -110,13 +115,19 @@ def estimate(op: Op, result: TiledType | None, cost: CostModel) -> int | None:
         case stream.Transfer():
             return cost.transfer(elements, down=result.layout.split_of("y") is None)
         case (
-            tile_move.Permute() | tile_move.Slice()
-            | tile_move.Concat() | tile_move.Pad() | tile_move.Expand() | tile_move.Shard()
-            | tile_structure.Fill()
+            tile_move.Permute() | tile_move.Slice() | tile_move.Concat() | tile_move.Expand()
+            | tile_move.Shard()
         ):  # fmt: skip
-            return cost.vector(elements, dtype)
-        case tile_compute.MaskPadding():  # most PEs find that they have none
-            return cost.machine.call_cycles + 3 * cost.machine.scalar_cycles
+            return cost.copied(elements, dtype)
+        case tile_move.Pad():
+            return cost.filled(elements, dtype) + cost.copied(_tiled(op.x).local_elements, dtype)
+        case tile_structure.Fill():
+            return cost.filled(elements, dtype)
+        case tile_compute.MaskPadding():
+            splits = [split for split in result.layout.splits if split is not None]
+            pes = [cost.width if split.axis == "x" else cost.height for split in splits]
+            share = 1 - math.prod(result.shape) / max(1, elements * math.prod(pes))
+            return cost.padding_mask(elements, share, max(pes, default=1), dtype)
         case tile_move.Reshape():
             return 0
         case _:

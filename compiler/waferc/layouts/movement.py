@@ -10,6 +10,7 @@ from waferc.layouts.strategy import (
     Space,
     Strategy,
     copied,
+    local_elements,
     result_of,
     tensor,
 )
@@ -80,8 +81,13 @@ def _lower_concat(op: graph.Concat, operands: tuple[Value, ...]) -> Op:
 
 
 def _pad(op: graph.Pad, space: Space) -> Iterator[Strategy]:
-    touched = [dim for dim in range(len(op.before)) if op.before[dim] or op.after[dim]]
-    return _in_place(op, touched, space)
+    touched = {dim for dim in range(len(op.before)) if op.before[dim] or op.after[dim]}
+    for layout in space.grid.layouts(result_of(op).shape):
+        if all(layout.splits[dim] is None for dim in touched):
+            x = tensor(op.x)
+            inner = space.cost.copied(local_elements(x.shape, layout), x.dtype)
+            filled = space.cost.filled(local_elements(result_of(op).shape, layout), x.dtype)
+            yield Strategy((layout,), layout, inner + filled)
 
 
 def _lower_pad(op: graph.Pad, operands: tuple[Value, ...]) -> Op:

@@ -82,4 +82,4 @@ def result_of(op: Op) -> TensorType:
 
 def copied(space: Space, shape: tuple[int, ...], layout: Layout, dtype: DType) -> int:
     """Cycles of an operation that moves one tile."""
-    return space.cost.vector(local_elements(shape, layout), dtype)
+    return space.cost.copied(local_elements(shape, layout), dtype)

@@ -113,13 +113,13 @@ def updated(stages: int) -> Unit:
 
 def test_relayouts_and_masks_of_states_are_made_anew_in_every_entry() -> None:
     builder = Builder()
-    state = builder.add(graph_structure.State("s", (5, 7), DType.F32))
+    state = builder.add(graph_structure.State("s", (7, 20), DType.F32))
     squared = builder.add(graph_compute.Contract(state, state, "mk", "nk", "mn"))
     highest = builder.add(graph_compute.Reduce(state, "max", (0, 1)))
     for number, value in enumerate((squared, highest)):
         builder.effect(graph_structure.Output(value, f"y{number}"))
     program = twice(Program("graph", "squared", tuple(builder.statements)))
-    weights = {"s": np.arange(-35, 0).reshape(5, 7).astype(np.float32)}
+    weights = {"s": np.arange(-140, 0).reshape(7, 20).astype(np.float32)}
     unit = tiled(Unit(program, weights, machine("wse3")), (3, 2))
     verify(unit.program)
     for entry in entries(unit.program):
