@@ -20,6 +20,7 @@ from waferc.driver import assemble, example_calls, lower_model
 from waferc.frontend.eager import as_array, eager
 from waferc.frontend.lower import torch_operators
 from waferc.options import LEVELS, CompileOptions, OptionError
+from waferc.outlook import outlook
 from waferc.passes.base import Pass, PassError, option_types, parse_passes
 from waferc.pipeline import PASSES, PIPELINE, run_passes
 from waferc.planning import plan
@@ -65,6 +66,7 @@ def compile_model(arguments: argparse.Namespace) -> int:
         placed = planned.plan.placed
     if options.optimize == max(LEVELS):
         print(planned, file=sys.stderr)
+    print(outlook(planned.plan), file=sys.stderr)
     if arguments.time_passes:
         watch.print_times()
     if arguments.emit == "tiled":

@@ -16,12 +16,14 @@ from waferc.kernels import (
     kernels_of,
     rank_correlation,
 )
+from waferc.tokens import rates, tokens_of
 from waferc_ir.dtypes import DType
 from waferc_ir.entries import MAIN
 from waferc_ir.machine import Machine
 from waferc_runtime.builtins.dsd import DSD_OPS
 from waferc_runtime.csl.core import PEClass
 from waferc_runtime.energy import Energy, energy, scaled
+from waferc_runtime.host.manifest import EntryPoint
 from waferc_runtime.host.placement import Placement
 from waferc_runtime.host.session import Session
 from waferc_runtime.host.wafers import Crossing, Wafers, WafersCall
@@ -75,6 +77,7 @@ class Report:
     took. `watched` is there if the call was. `entry` is what was called, one of `entries`. `relaid`
     counts weights that stand in several layouts, and `relaid_bytes` what the further ones take on a
     PE: that is what plans of entries that differ cost, as nothing is laid out anew between calls.
+    `tokens` is how many tokens of a language model the call was about.
 
     A call on several wafers has a report for each in `wafers`, and what went between them in
     `crossings`. Its numbers are sums, its cycles from the beginning of the first wafer to the end
@@ -101,6 +104,7 @@ class Report:
     entries: int = 1
     relaid: int = 0
     relaid_bytes: int = 0
+    tokens: int | None = None
     wafers: tuple[Report, ...] = ()
     crossings: tuple[Crossing, ...] = ()
 
@@ -142,17 +146,8 @@ class Report:
         return self.macs / self.wall_seconds if self.wall_seconds else 0.0
 
     def _rate(self) -> str:
-        """Calls per second: one after the other, and if they follow one another through regions."""
-        clock = self.machine.clock_hz
-        alone = f"{clock / max(1, self.cycles):,.1f} calls per second, one after the other"
         slowest = None if self.watched is None else self.watched.slowest
-        if slowest is None:
-            return alone
-        region, cycles = slowest
-        return (
-            f"{alone}; at most {clock / max(1.0, cycles):,.1f} if they follow one another"
-            f" through the regions, as {region} works for {cycles:,.0f} cycles"
-        )
+        return rates(self.machine.clock_hz, self.cycles, slowest, self.tokens)
 
     def _wafers(self) -> list[str]:
         """What each of several wafers takes, and the way to the next."""
@@ -247,6 +242,7 @@ def report(session: Session | Wafers) -> Report:
         watched=_watched(session.last_call.profile, session),
         entry=session.last_call.entry,
         entries=len(manifest.entries),
+        tokens=_tokens(manifest.entry(session.last_call.entry)),
         relaid=relaid,
         relaid_bytes=relaid_bytes,
     )
@@ -283,6 +279,7 @@ def _whole(session: Wafers, call: WafersCall) -> Report:
         watched=_joined(watched) if len(watched) == len(wafers) else None,
         entry=call.entry,
         entries=len(session.bundle.manifest.entries),
+        tokens=_tokens(session.bundle.manifest.entry(call.entry)),
         relaid=sum(one.relaid for one in wafers),
         relaid_bytes=max(one.relaid_bytes for one in wafers),
         wafers=wafers,
@@ -303,6 +300,10 @@ def _joined(wafers: Sequence[Watched]) -> Watched:
         tuple(leg for one in wafers for leg in one.path),
         (),  # colors are numbered on each wafer: its own report tells them
     )
+
+
+def _tokens(entry: EntryPoint) -> int | None:
+    return tokens_of([p.shape for p in entry.inputs], [p.shape for p in entry.outputs])
 
 
 def _relaid(state: Sequence[Placement]) -> tuple[int, int]:

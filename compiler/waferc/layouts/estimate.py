@@ -7,7 +7,7 @@ that end its partial results, relayouts of its operands. These are the same form
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from waferc.analysis.joined import joined
 from waferc.layouts.contraction import contract_cycles
@@ -17,7 +17,7 @@ from waferc_ir.entries import entries, own
 from waferc_ir.machine import Machine
 from waferc_ir.ops import collective, stream, tile_compute, tile_move, tile_structure
 from waferc_ir.ops.declare import Op
-from waferc_ir.program import Program, Statement, Value
+from waferc_ir.program import Program, Value
 from waferc_ir.types import TiledType
 
 
@@ -26,29 +26,46 @@ def program_cycles(program: Program, machine: Machine) -> dict[str, int]:
 
     What regions do at the same time is not taken off: a call waits for each of them.
     """
+    found = region_cycles(program, machine)
+    return {label: sum(regions.values()) for label, regions in found.items()}
+
+
+def region_cycles(program: Program, machine: Machine) -> dict[str, dict[str, int]]:
+    """Cycles of a call of each entry of a tiled program, by region.
+
+    A region that receives a stream is charged for sending it too.
+    """
     costs = {
         region.name: CostModel(
             machine, region.width, region.height, (region.line("x"), region.line("y"))
         )
         for region in program.regions
     }
-    return {
-        entry.label: sum(_cycles(together, costs) for together in joined(own(program, entry)))
-        for entry in entries(program)
-    }
+    found: dict[str, dict[str, int]] = {}
+    for entry in entries(program):
+        regions = found[entry.label] = dict.fromkeys(costs, 0)
+        for together in joined(own(program, entry)):
+            region = _region(together[0])
+            if region is not None:
+                regions[region] += _cycles(together, costs[region])
+    return found
 
 
-def _cycles(together: Sequence[Statement], costs: Mapping[str, CostModel]) -> int:
+def _region(statement: Statement) -> str | None:
+    """The region that an operation takes time in: a stream's is where it ends."""
+    if isinstance(statement.op, tile_structure.Store):
+        return _tiled(statement.op.x).region
+    return None if statement.result is None else _tiled(statement.result).region
+
+
+def _cycles(together: Sequence[Statement], cost: CostModel) -> int:
     op, value = together[0].op, together[0].result
-    if isinstance(op, tile_structure.Store):
-        return estimate(op, None, costs[_tiled(op.x).region]) or 0
     if value is None:
-        return 0
-    result = _tiled(value)
-    cost = costs[result.region]
-    sending = cost.send(result.local_elements) if isinstance(op, stream.Transfer) else 0
+        return estimate(op, None, cost) or 0
     if len(together) > 1:
         return sums_estimate(together, cost)
+    result = _tiled(value)
+    sending = cost.send(result.local_elements) if isinstance(op, stream.Transfer) else 0
     return sending + (estimate(op, result, cost) or 0)
 
 
