@@ -17,7 +17,7 @@ from waferc_ir.entries import entries, own
 from waferc_ir.machine import Machine
 from waferc_ir.ops import collective, stream, tile_compute, tile_move, tile_structure
 from waferc_ir.ops.declare import Op
-from waferc_ir.program import Program, Value
+from waferc_ir.program import Program, Statement, Value
 from waferc_ir.types import TiledType
 
 
