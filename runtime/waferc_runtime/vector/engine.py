@@ -32,7 +32,7 @@ from waferc_runtime.vector.memory import Block, OutOfBounds
 from waferc_runtime.vector.operation import Misuse
 from waferc_runtime.vector.order import Order
 from waferc_runtime.vector.schedule import Scheduler
-from waferc_runtime.vector.state import ClassState, Variable, Work
+from waferc_runtime.vector.state import ClassState, Variable, Work, alike
 from waferc_runtime.vector.unknown import UNKNOWN
 from waferc_runtime.vector.values import Loaded, PointerValue
 from waferc_runtime.vector.watch import Watch
@@ -437,23 +437,23 @@ class VectorEngine:
         for state in self._classes:
             px, py = state.program.x - x, state.program.y - y
             inside = (px >= 0) & (px < width) & (py >= 0) & (py < height)
-            positions = np.flatnonzero(inside)
-            if not len(positions):
-                continue
-            covered += len(positions)
-            lanes = lanes_of(positions, state.count)
-            pointer, element = self._exported(state, symbol, lanes)
-            try:
-                if count and not (reads and self._is_in_memory(pointer, count * element.words)):
-                    pointer.block.check(pointer.words, 0, count * element.words)
-            except OutOfBounds as fault:
-                raise RunError(
-                    f"{count:,} elements are copied at {symbol}, which has"
-                    f" {pointer.block.words // element.words:,}",
-                    notes=[f"on {pe_name(*state.where(int(positions[0])))}"],
-                ) from fault
-            column, row = px[positions].astype(np.intp), py[positions].astype(np.intp)
-            found.append(_Target(state, pointer.block, pointer.words, element, lanes, column, row))
+            for positions in alike(state, symbol, np.flatnonzero(inside)):
+                covered += len(positions)
+                lanes = lanes_of(positions, state.count)
+                pointer, element = self._exported(state, symbol, lanes)
+                try:
+                    if count and not (reads and self._is_in_memory(pointer, count * element.words)):
+                        pointer.block.check(pointer.words, 0, count * element.words)
+                except OutOfBounds as fault:
+                    raise RunError(
+                        f"{count:,} elements are copied at {symbol}, which has"
+                        f" {pointer.block.words // element.words:,}",
+                        notes=[f"on {pe_name(*state.where(int(positions[0])))}"],
+                    ) from fault
+                column, row = px[positions].astype(np.intp), py[positions].astype(np.intp)
+                found.append(
+                    _Target(state, pointer.block, pointer.words, element, lanes, column, row)
+                )
         if covered != width * height or not found:
             raise RunError(
                 f"{symbol} is copied on {width} x {height} PEs from {pe_name(x, y)} on,"

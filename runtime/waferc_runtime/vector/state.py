@@ -224,3 +224,16 @@ class ClassState:
     def where(self, lane: int) -> tuple[int, int]:
         """The coordinates of a PE: (x, y)."""
         return int(self.program.x[lane]), int(self.program.y[lane])
+
+
+def alike(state: ClassState, symbol: str, positions: Indices) -> list[Indices]:
+    """The PEs in groups on each of which an exported pointer is one value."""
+    export = state.program.exports.get(symbol)
+    if not len(positions):
+        return []
+    if export is None or not isinstance(export.target, core.Slot):
+        return [positions]
+    kinds = state.variables[export.target].kinds(lanes_of(positions, state.count))
+    if kinds is None:
+        return [positions]
+    return [positions[kinds == kind] for kind in np.unique(kinds)]

@@ -1,4 +1,4 @@
-"""Copies to the host that end behind a variable read what lies there, on both engines alike."""
+"""Copies to the host, on both engines alike: also behind a variable, and through pointers."""
 
 from __future__ import annotations
 
@@ -45,3 +45,25 @@ def test_a_copy_goes_on_behind_the_variable(engine: Any) -> None:
         wafer.read("b", 0, 0, 1, 1, 30_000)
     with pytest.raises(RunError, match="copied at b, which has"):
         wafer.write("b", 0, 0, np.zeros((1, 1, 3), np.float32))
+
+
+def test_an_exported_pointer_may_point_to_another_variable_on_each_pe() -> None:
+    pe = """
+param px: u16;
+var a = @constants([2]u32, 7);
+var b = @constants([2]u32, 8);
+var here: [*]u32 = &a;
+var there: [*]u32 = &b;
+fn main() void {
+  for (@range(u16, px)) |i| { const kept = here; here = there; there = kept; }
+  here[0] += 10;
+  sys_mod.unblock_cmd_stream();
+}
+comptime { @export_symbol(here, "here"); @export_symbol(main); }
+"""
+    exports = '@export_name("here", [*]u32, true); @export_name("main", fn()void);'
+    made = build(pe, exports=exports, width=4)
+    for engine in (VectorEngine(made, WSE3), ReferenceEngine(made, WSE3)):
+        engine.launch("main")
+        found = engine.read("here", 0, 0, 4, 1, 2)
+        assert found.tolist() == [[[17, 7], [18, 8], [17, 7], [18, 8]]]
