@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 
 from waferc.emit.emit import emit
 from waferc.layouts.estimate import program_cycles
-from waferc.options import CompileOptions
+from waferc.options import CompileOptions, OptionError
 from waferc.passes.base import Pass
 from waferc.passes.tile import Tile
 from waferc.pipeline import Observe, Placed, passes_for, run_passes, run_placed
@@ -26,6 +26,7 @@ from waferc_runtime.host.bundle import make_bundle
 from waferc_runtime.host.engines import PHANTOM
 from waferc_runtime.host.session import Session
 from waferc_runtime.host.wafers import link_cycles
+from waferc_runtime.run_error import RunError
 
 Say = Callable[[str], None]
 
@@ -226,7 +227,14 @@ class _Search:
         different: dict[int, Plan] = {}
         for plan in order:
             different.setdefault(plan.total, plan)
-        runs = [_measured(plan) for plan in list(different.values())[:measure]]
+        try:
+            runs = [_measured(plan) for plan in list(different.values())[:measure]]
+        except RunError as problem:  # how long some functions take depends on what they are given
+            raise OptionError(
+                f"plans cannot be measured without data: {problem.message}",
+                problem.at,
+                help="compare them by the cost model alone, without measure",
+            ) from None
         return min(runs, key=lambda plan: plan.measured or 0)
 
 

@@ -126,6 +126,8 @@ def test_a_search_says_what_ended_it_and_measures_the_best() -> None:
     assert whole.verify().passed
     usual = waferc.compile(model, inputs, target=small)
     assert whole.report().cycles < usual.report().cycles
+    with pytest.raises(OptionError, match="plans cannot be measured without data: what @map costs"):
+        waferc.compile(nn.Softplus(), inputs, region=(2, 1), optimize=2, measure=1)
     with pytest.raises(OptionError, match="calls of decode are given"):
         waferc.compile(model, inputs, calls={"decode": 2})
 

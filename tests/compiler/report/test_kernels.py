@@ -9,7 +9,7 @@ import pytest
 import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from tests.compiler.tile.strategies_graph import graphs, grids
+from tests.compiler.tile.strategies_graph import graphs, graphs_of_entries, grids
 from tests.end_to_end.test_drawn_state import session
 
 import waferc
@@ -60,6 +60,30 @@ def test_no_kernel_takes_less_than_its_bounds(
     if path is not None:
         assert (path.begin, path.first) == (0, costs[0].kernel.function)
         assert path.end == max(cost.last for cost in costs) <= profile.cycles
+
+
+@settings(max_examples=6)
+@given(graphs_of_entries(3), grids)
+def test_no_kernel_of_an_entry_takes_less_than_its_bounds(
+    drawn: Any, grid: tuple[int, int]
+) -> None:
+    program, inputs, weights = drawn
+    try:
+        wafer = session(Unit(program, weights, machine("wse2")), grid)
+    except (EmitError, AllocateError):
+        assume(False)
+        raise
+    kernels = kernels_of(wafer.bundle.manifest)
+    seen: set[str] = set()
+    for entry in wafer.bundle.manifest.entries:
+        labels = {placement.label for placement in entry.inputs}
+        wafer.run({k: v for k, v in inputs.items() if k in labels}, entry=entry.label, watch=True)
+        assert wafer.last_call is not None
+        assert wafer.last_call.profile is not None
+        for cost in kernel_costs(kernels, wafer.last_call.profile):
+            assert cost.longest >= cost.kernel.bounds.most, cost
+            seen.add(cost.kernel.function)
+    assert seen == {kernel.function for kernel in kernels}
 
 
 @pytest.mark.parametrize("region", [(192, 1), (1, 192)])
