@@ -153,8 +153,8 @@ class RoutedStream:
     # ---- for reports -----------------------------------------------------------------------------
 
     def link_load(self) -> NDArray[np.int64]:
-        """Words that left each PE: [direction E W N S, y, x]."""
-        return self._routers.load[:, self._here].reshape(4, *self._routers.shape)
+        """Words that left each PE: [direction E W N S, y, x]. A copy, as counting goes on."""
+        return self._routers.load[:, self._here].reshape(4, *self._routers.shape).copy()
 
     def source(self, pe: int) -> int | None:
         """The PE from whose ramp the color comes to `pe` as things stand; None if from none."""
