@@ -15,10 +15,9 @@ from waferc_runtime.builtins.registers import COLORS, ROUTES, SWITCHES
 from waferc_runtime.builtins.walk import expressions_of, functions_of, statements, walk
 from waferc_runtime.csl import core
 
-# Nodes (colors times PEs) up to which colors take turns on links, and on ramps as well: there words
-# go one by one in the order of time, which takes as long as on the reference engine.
-MOST_ON_LINKS = 1 << 9
-MOST_ON_RAMPS = 1 << 7
+# Nodes (colors times PEs) up to which colors take turns on links and ramps: there words go one by
+# one in the order of time, as exactly as on the reference engine, and as slowly.
+MOST_IN_TURN = 1 << 7
 _DIRECTIONS = (core.EAST, core.WEST, core.NORTH, core.SOUTH, core.RAMP)
 _SEVERAL = np.array([mask.bit_count() > 1 for mask in range(32)])  # by mask
 
@@ -50,20 +49,16 @@ def meeting_colors(elaborated: core.Elaborated, dynamic: frozenset[int]) -> froz
         users += used
     is_shared = users > 1
     is_shared[4:] &= _has_microthreads(elaborated)
-    for count in (6, 4):
-        meeting = {
-            color
-            for color, used in ways.items()
-            if color not in dynamic and (used & is_shared)[:count].any()
-        }
-        if ways_in_turn(len(dynamic | meeting) * users[0].size) >= count:
-            return frozenset(meeting)
-    return frozenset()
+    meeting = {
+        color for color, used in ways.items() if color not in dynamic and (used & is_shared).any()
+    }
+    nodes = len(dynamic | meeting) * users[0].size
+    return frozenset(meeting) if takes_turns(nodes) else frozenset()
 
 
-def ways_in_turn(nodes: int) -> int:
-    """On how many of the ways (E W N S to-PE from-PE) words of so many nodes take turns."""
-    return 6 if nodes <= MOST_ON_RAMPS else 4 if nodes <= MOST_ON_LINKS else 0
+def takes_turns(nodes: int) -> bool:
+    """Whether words of so many nodes take turns on the ways that colors share."""
+    return nodes <= MOST_IN_TURN
 
 
 def _ways(routes: core.Routes) -> NDArray[np.bool_]:

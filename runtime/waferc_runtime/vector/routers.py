@@ -20,7 +20,7 @@ from waferc_ir.machine import Machine
 from waferc_runtime.builtins import control_wavelet
 from waferc_runtime.csl.core import SWAP_X, SWAP_Y, Routes
 from waferc_runtime.vector.crossings import Crossings
-from waferc_runtime.vector.dynamic import ways_in_turn
+from waferc_runtime.vector.dynamic import takes_turns
 from waferc_runtime.vector.inbox import Inbox
 from waferc_runtime.vector.lanes import Indices
 from waferc_runtime.vector.router_buffers import CONTROL, FLIP, Buffers, Kinds, Words
@@ -114,7 +114,7 @@ class Routers:
         self._look: list[Indices] = []  # routers in which something may move
         self._look_out: list[Indices] = []  # output queues likewise
         self.crossings: Crossings | None = None  # told of words that leave routers
-        self.turns = Turns(self.config, ways_in_turn(nodes))
+        self.turns = Turns(self.config, takes_turns(nodes))
         # a word is with its PE `ramp_cycles` later, room in an output queue is used after two
         self.reaction_cycles = min(machine.ramp_cycles, 2)
         self._late = np.zeros(nodes, np.bool_)  # nodes that may hold words that have to wait

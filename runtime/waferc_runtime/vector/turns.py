@@ -25,15 +25,15 @@ _BITS = (np.arange(32)[:, np.newaxis] >> np.arange(5) & 1).astype(np.bool_)  # [
 class Turns:
     """The ways at all routers, and until when each is taken. Nodes are those of `config`.
 
-    Only on the first `count` ways (E W N S to-PE from-PE) do words take turns.
+    Ways are E W N S to-PE from-PE. Words take turns on none if not `is_any`.
     """
 
-    def __init__(self, config: RouterConfig, count: int) -> None:
+    def __init__(self, config: RouterConfig, is_any: bool) -> None:
         self._pes = config.pes
         ways = np.zeros((len(config.rx), _WAYS), np.bool_)  # [node, way]
         ways[:, :ONRAMP] = _BITS[config.may_send]
         ways[:, ONRAMP] = (config.may_accept & RAMP) != 0
-        ways[:, count:] = False
+        ways &= is_any
         by_pe = ways.reshape(-1, config.pes, _WAYS)
         is_shared = (by_pe & (by_pe.sum(axis=0) > 1)).reshape(ways.shape)
         self.shares_exit = is_shared[:, :ONRAMP].any(axis=1)  # [node]

@@ -104,7 +104,7 @@ def test_the_cost_of_a_line_is_near_what_it_takes(target: str, blocks: int, pes:
             if blocks:
                 expected = cost.all_gather(words * blocks, blocks)
             measured = _measured(line, words, target, blocks)
-            assert measured == pytest.approx(expected, rel=0.12, abs=160 if blocks else 100), (
+            assert measured == pytest.approx(expected, rel=0.18, abs=160 if blocks else 100), (
                 line,
                 words,
             )

@@ -11,6 +11,7 @@ from tests.compiler.tile.strategies_graph import graphs, grids
 
 from waferc.analysis.footprint import footprints
 from waferc.analysis.liveness import last_uses
+from waferc.analysis.scratch import region_scratch
 from waferc.passes.allocate import Allocate, AllocateError
 from waferc.passes.tile import Tile
 from waferc.unit import Unit
@@ -92,6 +93,9 @@ def test_buffers_hold_their_values_as_long_as_they_are_read(
     total = sum(
         -(-buffer.elements * buffer.dtype.size_bytes // 4) * 4 for buffer in allocated.buffers
     )
+    (region,) = allocated.regions
+    scratch = region_scratch(allocated.statements, region.name, WSE2)
+    total += sum(dtype.size_bytes * elements for dtype, elements in scratch.items())
     (footprint,) = footprints(allocated, WSE2)
     assert footprint.state_bytes + footprint.activation_bytes == total
 

@@ -78,7 +78,7 @@ def test_chains_pass_over_each_other_alike(sample: Sample) -> None:
 def test_whole_messages_one_after_the_other_take_about_as_long(
     count: int, words: int, hops: int
 ) -> None:
-    with patch.multiple(dynamic, MOST_ON_LINKS=0, MOST_ON_RAMPS=0):  # as on large wafers
+    with patch.object(dynamic, "MOST_IN_TURN", 0):  # as on large wafers
         expected, found = outcomes(shift(max(count, hops + 1), words, hops, True, False))
     np.testing.assert_array_equal(expected.memory["got"], found.memory["got"])
     assert abs(found.cycles - expected.cycles) <= max(10, expected.cycles // 50)
