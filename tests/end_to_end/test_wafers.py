@@ -15,7 +15,6 @@ import torch
 from tests.end_to_end.test_generate import by_torch
 from tests.end_to_end.test_layers import Layers
 from torch import Tensor, nn
-from transformers import LlamaConfig, LlamaForCausalLM
 
 import waferc
 from waferc.check_tokens import check_tokens
@@ -110,12 +109,13 @@ def test_the_way_between_wafers_costs_latency_and_bytes() -> None:
 
 
 def test_a_language_model_generates_on_two_wafers_what_torch_does() -> None:
+    transformers = pytest.importorskip("transformers", reason="transformers is not installed")
     torch.manual_seed(3)
-    config = LlamaConfig(
+    config = transformers.LlamaConfig(
         vocab_size=31, hidden_size=16, intermediate_size=24, num_hidden_layers=2,
         num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=12,
     )  # fmt: skip
-    model = LlamaForCausalLM(config).eval()
+    model = transformers.LlamaForCausalLM(config).eval()
     compiled = decoder(model, 2, 6, prefill=3, target=SMALL, region=(3, 2), stages=2, wafers=2)
     assert isinstance(compiled.wafers, Wafers)
     first, second = (session.states() for session in compiled.wafers.sessions)
