@@ -234,11 +234,14 @@ class _Reader:
                 fn, axis = self.words(child)
                 partials.append((fn, axis))
             elif kind == "split":
-                axis, block, first = child.children
-                items.append(Cut(self.word(axis), self.word(block), self.optional(first)))
+                items.append(self.cut(child))
             else:
                 items.append(self.node(child))
         return Listing(tuple(items), tuple(partials), self.word(bracket).at)
+
+    def cut(self, tree: Any) -> Cut:
+        axis, block, first = tree.children
+        return Cut(self.word(axis), self.word(block), self.optional(first))
 
     def words(self, tree: Any) -> list[Word]:
         """The tokens of a tree that has nothing else."""
