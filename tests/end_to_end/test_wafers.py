@@ -29,7 +29,7 @@ SMALL = waferc.machine("wse2").grid(3, 2)
 
 
 class Net(nn.Module):
-    """A value, a mask and a state that later stages need; padding that is not zero on the way."""
+    """A value, a mask and a state that later stages need."""
 
     seen: Tensor
 

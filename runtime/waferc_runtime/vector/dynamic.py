@@ -41,7 +41,8 @@ def dynamic_colors(elaborated: core.Elaborated) -> frozenset[int]:
 def meeting_colors(elaborated: core.Elaborated, dynamic: frozenset[int]) -> frozenset[int]:
     """Static colors that share ways on which words take turns, if these have routers.
 
-    PEs that do one operation after the other seldom have two colors on a ramp at once.
+    Ramps of PEs that do one operation after the other are left out: nearly all programs would have
+    routers for the few cycles that two colors wait which come to such a PE at once.
     """
     ways = {color: _ways(routes) for color, routes in elaborated.routes.items()}
     users = np.zeros((6, elaborated.height, elaborated.width), np.int64)

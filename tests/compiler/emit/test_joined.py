@@ -5,29 +5,21 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.compiler.emit.running_tiles import assert_means, session_of
 from tests.compiler.emit.strategies_tiles import Case, lines_of, numbers
 
 from waferc.analysis.joined import joined
-from waferc.emit.emit import emit
-from waferc.evaluate.tiled import evaluate
 from waferc.passes.join_sums import JoinSums
 from waferc.unit import Unit
 from waferc_ir.dtypes import DType
 from waferc_ir.ops import collective, tile_compute
 from waferc_ir.program import Value
 from waferc_ir.types import Layout, Line, Region, Split
-from waferc_runtime.host.bundle import make_bundle
-from waferc_runtime.host.session import Session
 
 
 def _region(line: Line) -> Region:
     colors = tuple(range(10 if line.group else 6))
     return Region("r0", line.pes, 1, 1, 0, colors, lines=(line.root, line.group, 0, 0))
-
-
-def _session(unit: Unit, engine: str) -> Session:
-    emitted = emit(unit)
-    return Session(make_bundle(emitted.manifest, emitted.sources, {}), engine)
 
 
 def _groups(unit: Unit) -> list[int]:
@@ -63,9 +55,7 @@ _FLOATS = (DType.F32, DType.F16)
 def _check(case: Case, target: str, engine: str) -> None:
     unit = case.unit(target)
     assert len(_groups(unit)) == 1
-    outputs = _session(unit, engine).run(case.inputs)
-    for label, expected in evaluate(unit.program, case.inputs, {}).items():
-        np.testing.assert_array_equal(outputs[label], expected, err_msg=label)
+    assert_means(case, unit, engine)
 
 
 @settings(max_examples=12, deadline=None)
@@ -113,7 +103,7 @@ def test_sums_together_take_little_longer_than_one() -> None:
     cycles: list[int] = []
     for apart in (True, False):
         case = _two_sums(apart=apart)
-        session = _session(case.unit("wse2"), "vector")
+        session = session_of(case.unit("wse2"), "vector")
         session.run(case.inputs)
         assert session.last_call is not None
         cycles.append(session.last_call.statistics.cycles)

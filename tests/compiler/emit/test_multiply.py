@@ -7,22 +7,15 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.compiler.emit.running_tiles import session_of
 from tests.compiler.emit.strategies_tiles import Case, numbers
 
 import waferc
-from waferc.emit.emit import emit
 from waferc.evaluate.tiled import evaluate
-from waferc.unit import Unit
 from waferc_ir.dtypes import DType
 from waferc_ir.ops import collective
 from waferc_ir.types import Layout, Region, Split
-from waferc_runtime.host.bundle import make_bundle
 from waferc_runtime.host.session import Session
-
-
-def _session(unit: Unit, engine: str) -> Session:
-    emitted = emit(unit)
-    return Session(make_bundle(emitted.manifest, emitted.sources, {}), engine)
 
 
 @st.composite
@@ -69,14 +62,14 @@ def cases(draw: st.DrawFn, most: int = 4) -> Case:
 def test_a_multiplication_computes_what_it_means(case: Case, target: str) -> None:
     unit = case.unit(target)
     expected = evaluate(unit.program, case.inputs, {}, poison=True)["out"]
-    np.testing.assert_array_equal(_session(unit, "vector").run(case.inputs)["out"], expected)
+    np.testing.assert_array_equal(session_of(unit, "vector").run(case.inputs)["out"], expected)
 
 
 @settings(max_examples=4)
 @given(cases(most=2))
 def test_both_engines_agree(case: Case) -> None:
     unit = case.unit("wse2")
-    sessions = [_session(unit, engine) for engine in ("vector", "reference")]
+    sessions = [session_of(unit, engine) for engine in ("vector", "reference")]
     values = [session.run(case.inputs)["out"] for session in sessions]
     np.testing.assert_array_equal(values[0], values[1])
     vector, reference = (_cycles(session) for session in sessions)

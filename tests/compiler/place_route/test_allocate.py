@@ -185,3 +185,18 @@ def test_what_does_not_fit_is_refused_with_a_table() -> None:
         " tiled<8x256xf32 @r0 [*, x/64]>, model.py:41\n"
         "  = help: give regions of 5 x 3 PEs or more, or compile for f16"
     )
+
+
+def test_operations_take_turns_with_the_scratch_memory_of_the_one_that_needs_most() -> None:
+    needed: list[int] = []
+    for extents in ((8,), (64,), (64, 8), (8, 64)):
+        builder = Builder()
+        for number, extent in enumerate(extents):
+            label = f"x{number}"
+            given = tile_structure.Input(label, (extent,), DType.F16, "r", Layout((None,)))
+            exp = builder.add(tile_compute.Unary(builder.add(given), "exp"))
+            builder.effect(tile_structure.Output(exp, f"y{number}"))
+        needed.append(region_scratch(builder.statements, "r", WSE2).get(DType.F16, 0))
+    few, many, *both = needed
+    assert few < many
+    assert both == [many, many]
